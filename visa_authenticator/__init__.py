@@ -1,0 +1,1 @@
+"""Login by OpenID Connect: claims to account, groups and roles."""

@@ -1,0 +1,1 @@
+"""Experiments and datasets: what there is, where it lies, who may see it."""

@@ -1,0 +1,1 @@
+"""What runs inside a session: the desktop, the gate, the landing page."""

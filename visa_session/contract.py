@@ -1,0 +1,108 @@
+"""The names that the hub's side and the session's side agree on.
+
+Imported by both, so it depends on the standard library alone: inside a session every import is paid for
+at each start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+#: Environment variable that carries `SessionInfo` as JSON into the session.
+INFO_VARIABLE = "VISA_SESSION_INFO"
+
+#: Where the short ways to an experiment's data stand inside a session.
+EXPERIMENTS_ROOT = "/experiments"
+
+#: Custom scopes; each is granted for exactly one server: `SCOPE!server=OWNER/NAME`.
+VIEW_SCOPE = "custom:visa:view"
+CONTROL_SCOPE = "custom:visa:control"
+
+#: Hub REST path, below the hub's API address, where a session says that it listens: `{"port": N}`.
+READY_PATH = "visa/ready"
+
+#: Port a session listens on when it has a network namespace of its own.
+SESSION_PORT = 8888
+
+#: Exit codes of the session's process that the hub puts into words.
+EXIT_NOT_READ_ONLY = 71
+EXIT_GPU_MISSING = 72
+EXIT_BAD_INFO = 73
+EXIT_HOME_UNUSABLE = 74
+
+
+@dataclass(frozen=True)
+class ExperimentInfo:
+    """One experiment of a session, as the session needs to know it.
+
+    Paths are absolute and the same inside and outside of the session; `processed` is empty where the
+    facility keeps none.
+    """
+
+    id: str
+    title: str = ""
+    instrument: str = ""
+    technique: str = ""
+    raw: str = ""
+    processed: str = ""
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What a session is told about itself.
+
+    `ends` is an ISO 8601 time in UTC; `gpus` are device paths that must exist before the server starts;
+    `memory` is in bytes and `cpus` in cores, as the plan has them.
+    """
+
+    owner: str
+    name: str
+    title: str = ""
+    facility: str = ""
+    portal_url: str = ""
+    profile: str = ""
+    profile_title: str = ""
+    plan: str = ""
+    plan_title: str = ""
+    applications: tuple[str, ...] = ()
+    interface: str = "lab"
+    screen: str = "1920x1080"
+    keyboard: str = "us"
+    ends: str = ""
+    cpus: float = 0
+    memory: int = 0
+    gpus: tuple[str, ...] = ()
+    experiments: tuple[ExperimentInfo, ...] = field(default_factory=tuple)
+
+    @property
+    def key(self) -> str:
+        """`OWNER/NAME`, as the hub writes it in scopes and labels."""
+        return f"{self.owner}/{self.name}"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> SessionInfo:
+        """Read what `to_json` wrote.
+
+        Raises ValueError when it is not such a text.
+        """
+        try:
+            values = json.loads(text)
+            values["experiments"] = tuple(ExperimentInfo(**e) for e in values.get("experiments", ()))
+            for name in ("applications", "gpus"):
+                values[name] = tuple(values.get(name, ()))
+            return cls(**values)
+        except (TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{INFO_VARIABLE} is not readable: {error}") from error
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> SessionInfo:
+        """Read it from the environment; raises ValueError when it is absent or unreadable."""
+        if INFO_VARIABLE not in environment:
+            raise ValueError(f"{INFO_VARIABLE} is not set: this is not a VISA session")
+        return cls.from_json(environment[INFO_VARIABLE])

@@ -1,0 +1,95 @@
+"""What a session is made of once its request is parsed and authorised, and the words for its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a session stands. `UNKNOWN`: its backend does not answer, which is not the same as dead."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Status:
+    """A state, said in plain words for the session's owner, and since when (UTC)."""
+
+    state: State
+    words: str = ""
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a session takes of a node: cores, bytes of memory, whole GPUs of a type ("" is any)."""
+
+    cpus: float
+    memory: int
+    gpus: int = 0
+    gpu_type: str = ""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """What a backend could start now for one plan: how many sessions, and in words why none."""
+
+    sessions: int
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Bind:
+    """One directory of the facility inside a session.
+
+    `source` is what the backend is given (a pinned mount, or the path itself), `target` the absolute
+    path inside; read-only binds are so recursively.
+    """
+
+    source: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom the session's processes run as; `gids` are the supplementary groups, one by one."""
+
+    username: str
+    uid: int
+    gid: int
+    gids: tuple[int, ...]
+    home: str
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """All that a backend needs to start one session; nothing in it comes unchecked from a person.
+
+    `key` is `OWNER/NAME`; `image` the recipe's name; `short_ways` maps a link inside the session to
+    what it points to; `labels` are put on whatever the backend makes.
+    """
+
+    key: str
+    person: Person
+    image: str
+    resources: Resources
+    binds: tuple[Bind, ...]
+    short_ways: dict[str, str]
+    environment: dict[str, str]
+    labels: dict[str, str]
+
+
+class StartRefused(Exception):
+    """The session cannot start for a reason its owner may read; `field` names the option at fault."""
+
+    def __init__(self, words: str, *, field: str = "", status: int = 400, reason: str = "refused"):
+        super().__init__(words)
+        self.words, self.field, self.status, self.reason = words, field, status, reason
