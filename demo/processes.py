@@ -121,9 +121,8 @@ class Supervisor:
             await part.process.wait()
             if self._stopping:
                 return
-            print(
-                f"{time.strftime('%H:%M:%S')}  {part.name} ended ({part.process.returncode}); starting it again"
-            )
+            code = part.process.returncode
+            print(f"{time.strftime('%H:%M:%S')}  {part.name} ended ({code}); starting it again", flush=True)
             await self._launch(part)
             try:
                 await self._until_ready(part, 60)

@@ -1,0 +1,32 @@
+"""`python -m demo.clean`: remove all that the demo made on this machine, the data tree included."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from . import shutdown
+from .facility import remove_data
+from .site import ROOT, Site
+
+
+def main() -> None:
+    site = Site.from_environment()
+    shutdown.remove_leftovers(site)
+    for place in (site.data, site.homes):
+        remove_data(place)
+    shutil.rmtree(site.run, ignore_errors=True)
+    environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
+    images = subprocess.run(
+        ["podman", "images", "-q", "--filter", "reference=localhost/visa/*"],
+        capture_output=True,
+        text=True,
+        env=environment,
+    ).stdout.split()
+    if images:
+        subprocess.run(["podman", "rmi", "-f", *images], capture_output=True, env=environment)
+
+
+if __name__ == "__main__":
+    main()
