@@ -78,14 +78,6 @@ def proxy(site: Site) -> Part:
     """The proxy is a process of its own, so that a hub's restart leaves every route up."""
     token = {"Authorization": f"token {site.secret('proxy')}"}
 
-    async def tell_the_hub() -> None:
-        # A new proxy knows no route; the hub would notice by itself a moment later.
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            await client.post(
-                f"http://127.0.0.1:{site.hub_port}/hub/api/proxy",
-                headers={"Authorization": f"token {site.secret('demo_service')}"},
-            )
-
     return Part(
         name="proxy",
         command=[
@@ -96,7 +88,6 @@ def proxy(site: Site) -> Part:
         ],
         environment=environment(CONFIGPROXY_AUTH_TOKEN=site.secret("proxy")),
         ready=answers(f"http://127.0.0.1:{site.proxy_api_port}/api/routes", headers=token),
-        after_restart=tell_the_hub,
     )
 
 

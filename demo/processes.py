@@ -21,23 +21,17 @@ def die_with_parent() -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-async def _no_afterthought() -> None:
-    return None
-
-
 @dataclass
 class Part:
     """One process of the site.
 
-    `ready` returns once it answers; `after_restart` runs when it was started again; `grace` is how many
-    seconds it has to stop by itself.
+    `ready` returns once it answers; `grace` is how many seconds it has to stop by itself.
     """
 
     name: str
     command: list[str]
     environment: dict[str, str]
     ready: Callable[[], Awaitable[None]]
-    after_restart: Callable[[], Awaitable[None]] = _no_afterthought
     grace: float = 10
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
 
@@ -126,7 +120,6 @@ class Supervisor:
             await self._launch(part)
             try:
                 await self._until_ready(part, 60)
-                await part.after_restart()
             except (TimeoutError, RuntimeError, OSError) as error:
-                print(f"{time.strftime('%H:%M:%S')}  {part.name} is not ready: {error}")
+                print(f"{time.strftime('%H:%M:%S')}  {part.name} is not ready: {error}", flush=True)
                 await asyncio.sleep(1)
