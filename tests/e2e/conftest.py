@@ -58,7 +58,7 @@ async def log_in(page: Page, site: RunningSite, name: str) -> None:
     await page.locator("form input:not([type=password]):not([type=hidden])").first.fill(name)
     await page.locator("input[type=password]").fill(site.account(name).password)
     await page.locator("form [type=submit]").click()
-    await page.wait_for_url(f"**/services/visa/**")
+    await page.wait_for_url("**/services/visa/**")
 
 
 @pytest.fixture
