@@ -40,10 +40,12 @@ def step(words: str):
 def _revision() -> str:
     """The tree's commit, marked where the tree differs from it; empty outside of a repository."""
     git = ["git", "-C", str(TREE)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     if commit.returncode:
         return ""
-    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True).stdout
+    changes = subprocess.run(
+        [*git, "status", "--porcelain"], capture_output=True, text=True, check=False
+    ).stdout
     return commit.stdout.strip() + ("-changed" if changes.strip() else "")
 
 
@@ -87,7 +89,7 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
                 secrets=host.write_secrets(secrets, recipe.release),
                 fresh=fresh,
             )
-    if before:
+    if before and engine.inspect(recipe.image)["Id"] != before["Id"]:
         engine.remove_image(before["Id"])
     return True
 

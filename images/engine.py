@@ -37,14 +37,20 @@ class Engine:
         self.log.write(f"\n$ {self.program} {' '.join(arguments)}\n".encode())
         self.log.flush()
         command = [self.program, *arguments]
-        done = subprocess.run(command, stdout=self.log, stderr=self.log, env=self.environment, **others)
+        done = subprocess.run(
+            command, stdout=self.log, stderr=self.log, env=self.environment, check=False, **others
+        )
         if done.returncode:
             raise BuildFailed(f"{what} failed")
 
     def inspect(self, image: str) -> dict | None:
         """What the engine knows of an image; None where it has none of that name."""
         done = subprocess.run(
-            [self.program, "image", "inspect", image], capture_output=True, text=True, env=self.environment
+            [self.program, "image", "inspect", image],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            check=False,
         )
         if done.returncode == 0:
             return json.loads(done.stdout)[0]
@@ -91,7 +97,11 @@ class Engine:
     def remove_image(self, identifier: str) -> None:
         """Remove an image that nothing uses; one in use stays."""
         subprocess.run(
-            [self.program, "rmi", identifier], stdout=self.log, stderr=self.log, env=self.environment
+            [self.program, "rmi", identifier],
+            stdout=self.log,
+            stderr=self.log,
+            env=self.environment,
+            check=False,
         )
 
 

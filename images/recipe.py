@@ -98,5 +98,5 @@ class Recipe:
             "--no-deps",
         ]
         command += ["--wheel-dir", str(context / "wheel"), str(source)]
-        if subprocess.run(command, stdout=log, stderr=log).returncode:
+        if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:
             raise BuildFailed("building visa_session's wheel failed")
