@@ -94,8 +94,12 @@ class FileCatalogue(Catalogue):
                 self._contents = self._read()
                 self._error = None
                 log.info("catalogue %s: %d experiments", self.path, len(self._contents.experiments))
-        except (OSError, CatalogueError) as error:
-            self._fail(error if isinstance(error, CatalogueError) else _unreadable(self.path, error))
+        except CatalogueError as error:
+            self._fail(error)
+        except OSError as error:
+            # So that the same file is read, and the error cleared, once it can be reached again.
+            self._signature = None
+            self._fail(_unreadable(self.path, error))
 
     def _fail(self, error: CatalogueError) -> None:
         if str(error) != str(self._error):

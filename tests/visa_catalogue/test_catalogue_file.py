@@ -255,6 +255,15 @@ async def test_a_file_that_goes_away_and_comes_back(catalogue, path):
     assert await found(catalogue) == ["mine"]
 
 
+async def test_a_folder_that_goes_away_and_comes_back(catalogue, path):
+    away = path.parent.rename(path.parent.with_name("away"))
+    assert len(await found(catalogue)) == 4
+    assert "No such file" in str(catalogue.last_error)
+    away.rename(path.parent)
+    assert len(await found(catalogue)) == 4
+    assert catalogue.last_error is None
+
+
 async def test_a_file_that_everybody_may_write_is_refused(catalogue, path):
     path.chmod(0o666)
     assert len(await found(catalogue)) == 4
