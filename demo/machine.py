@@ -83,16 +83,8 @@ def virtual_environment(kind: str) -> None:
 
 def node_packages() -> None:
     """The proxy and the demo's identity provider, and noVNC for the desktop's page."""
-    for folder in (ROOT / "demo", ROOT / "visa_session"):
-        lock = folder / "package-lock.json"
-        marker = folder / "node_modules/.visa"
-        state = fingerprint(lock)
-        if marker.exists() and marker.read_text() == state:
-            continue
-        say(f"Node packages of {folder.name}")
-        run([str(VENV / "bin/npm"), "ci", "--no-audit", "--no-fund", "--prefix", str(folder)])
-        marker.write_text(state)
-    run([str(VENV / "bin/python"), "-m", "visa_session.assets"], cwd=ROOT)
+    for module in ("demo.node", "visa_session.assets"):
+        run([str(VENV / "bin/python"), "-m", module], cwd=ROOT)
 
 
 def main() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import httpx
 
-from .node import node, script
+from . import node
 from .processes import Part
 from .site import ROOT, Site
 
+FACILITY = "Demo Light Source"
 VENV_BIN = Path(sys.executable).parent
 
 #: What a part may take from the environment of whoever started the demo; the rest is named below.
@@ -59,16 +60,17 @@ def provider(site: Site) -> Part:
     """The OpenID Connect provider with the demo's accounts."""
     return Part(
         name="provider",
-        command=[str(node()), str(ROOT / "demo/provider/provider.mjs")],
+        command=[str(node.node()), str(node.PROVIDER)],
         environment=environment(
-            OIDC_ISSUER=site.issuer,
-            OIDC_PORT=str(site.port + 1),
-            OIDC_CLIENT_ID="visa",
-            OIDC_CLIENT_SECRET=site.secret("oauth_client"),
-            OIDC_REDIRECT_URIS=f"{site.url}/hub/oauth_callback",
-            OIDC_POST_LOGOUT_REDIRECT_URIS=f"{site.url}/hub/login",
-            OIDC_ACCOUNTS=str(site.run / "accounts.json"),
-            OIDC_COOKIE_KEY=site.secret("provider_cookies"),
+            PROVIDER_ISSUER=site.issuer,
+            PROVIDER_PORT=str(site.port + 1),
+            PROVIDER_CLIENT_ID="visa",
+            PROVIDER_CLIENT_SECRET=site.secret("oauth_client"),
+            PROVIDER_REDIRECT_URIS=f"{site.url}/hub/oauth_callback",
+            PROVIDER_POST_LOGOUT_REDIRECT_URIS=f"{site.url}/hub/login",
+            PROVIDER_ACCOUNTS=str(site.run / "accounts.json"),
+            PROVIDER_FACILITY=FACILITY,
+            PROVIDER_STATE=str(site.run / "provider.sqlite"),
         ),
         ready=answers(f"{site.issuer}/.well-known/openid-configuration"),
     )
@@ -81,7 +83,7 @@ def proxy(site: Site) -> Part:
     return Part(
         name="proxy",
         command=[
-            *(str(node()), str(script("configurable-http-proxy", "bin/configurable-http-proxy"))),
+            *node.proxy(),
             *("--ip", "127.0.0.1", "--port", str(site.port)),
             *("--api-ip", "127.0.0.1", "--api-port", str(site.proxy_api_port)),
             *("--error-target", f"http://127.0.0.1:{site.hub_port}/hub/error", "--host-routing"),
@@ -131,7 +133,7 @@ def portal(site: Site) -> Part:
 def names(site: Site) -> dict[str, str]:
     """What hub and portal are told of the site, none of it secret."""
     return {
-        "VISA_FACILITY": "Demo Light Source",
+        "VISA_FACILITY": FACILITY,
         "VISA_CATALOGUE": f"file://{site.run}/experiments.jsonl",
         "VISA_URL": site.url,
         "VISA_ISSUER": site.issuer,
