@@ -50,8 +50,8 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
 
     image_template = Unicode(
         "localhost/visa/{recipe}:latest",
-        help="""The image's name, with `{recipe}` standing for the profile's image. Change it to take images
-        from a registry of the facility's; they must be on each node already, nothing is pulled at a start.""",
+        help="""The image's name, with `{recipe}` standing for the profile's image. Change it to take
+        images of a registry's name; they must be on each node already, nothing is pulled at a start.""",
     ).tag(config=True)
     shm_size = ByteSpecification(
         "1G",

@@ -1,4 +1,4 @@
-"""One container engine: its own clients and its own few threads, so that a dead engine holds up nobody else."""
+"""One container engine, with its own clients and its own few threads: a dead one holds up nobody else."""
 
 from __future__ import annotations
 

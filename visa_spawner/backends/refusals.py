@@ -29,7 +29,8 @@ def refusal_for(error: BaseException, node: str) -> StartRefused | None:
         )
     if isinstance(error, EngineRefused):
         return StartRefused(
-            f"Node {node} could not make the session. Try again; if it happens twice, tell the facility's staff",
+            f"Node {node} could not make the session. Try again;"
+            " if it happens twice, tell the facility's staff",
             status=503,
             reason="engine",
         )

@@ -62,7 +62,7 @@ def binds_for(node: Node, binds: tuple[Bind, ...]) -> list[dict[str, Any]]:
                     "A folder of this session has a character in its name that cannot be used",
                     field="experiments",
                 )
-        # As a mount, not as "source:target": Docker then refuses a missing source where it would else make it.
+        # As a mount, not as "source:target": Docker refuses a missing source then, and would else make it.
         mounts.append(
             {
                 "Type": "bind",

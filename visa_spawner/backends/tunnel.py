@@ -35,7 +35,8 @@ class Tunnel:
         self._command = [
             "ssh", "-N", "-T",
             "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-o", "StreamLocalBindUnlink=yes",
-            "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2", "-o", f"ConnectTimeout={int(timeout)}",
+            "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2",
+            "-o", f"ConnectTimeout={max(1, int(timeout))}",
             "-L", f"{self._socket}:{parts.path or DEFAULT_SOCKET}",
             *(["-p", str(parts.port)] if parts.port else []),
             *(["-l", parts.username] if parts.username else []),

@@ -9,8 +9,8 @@ from visa_session import contract
 from ..session import State, Status
 
 _MEANINGS = {
-    contract.EXIT_NOT_READ_ONLY: "The raw data could not be protected from writing, so the session did not start."
-    " Tell the facility's staff",
+    contract.EXIT_NOT_READ_ONLY: "The raw data could not be protected from writing, so the session did not"
+    " start. Tell the facility's staff",
     contract.EXIT_GPU_MISSING: "The session did not find the GPU it was promised, so it did not start."
     " Try again, or choose another plan",
     contract.EXIT_BAD_INFO: "The session was started with settings it does not understand."
@@ -49,8 +49,8 @@ def of_end(code: int, *, out_of_memory: bool, memory: int, started: bool) -> Sta
     if code == KILLED:
         return Status(
             State.FAILED,
-            f"The session was killed on its node. Taking more than its {size(memory)} of memory is the usual reason."
-            " Start again, with a larger plan if it happens twice",
+            f"The session was killed on its node. Taking more than its {size(memory)} of memory is the usual"
+            " reason. Start again, with a larger plan if it happens twice",
         )
     if code in ENDED_QUIETLY and started:
         return Status(State.STOPPED, "The session ended")
