@@ -7,7 +7,6 @@ visa_session and options are unchanged is left as it is.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from . import host
 from .engine import BuildFailed, Engine, find_engine
 from .recipe import IMAGES, TREE, Recipe
-from .root import OFFICIAL, OPTIONS, RECIPE_LABEL, ensure_root, root_name
+from .root import OFFICIAL, RECIPE_LABEL, ensure_root, root_name
 
 RELEASE = "bookworm"
 
@@ -72,9 +71,8 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
         root = OFFICIAL.format(release=recipe.release)
     else:
         root = root_name(recipe.release)
-        mark = hashlib.sha256("\0".join([recipe.release, *OPTIONS]).encode()).hexdigest()
         with step(f"Debian {recipe.release}'s root filesystem"):
-            ensure_root(engine, recipe.release, mark)
+            ensure_root(engine, recipe.release)
     with tempfile.TemporaryDirectory(prefix="visa-image-") as scratch:
         context, secrets = Path(scratch, "context"), Path(scratch, "secrets")
         secrets.mkdir(mode=0o700)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 
@@ -28,11 +29,12 @@ def root_name(release: str) -> str:
     return f"localhost/visa/debian:{release}"
 
 
-def ensure_root(engine: Engine, release: str, mark: str) -> bool:
-    """Make the root image of a release where there is none with that mark; says whether it was made.
+def ensure_root(engine: Engine, release: str) -> bool:
+    """Make the root image of a release where there is none made with OPTIONS; says whether it was made.
 
     Uses mmdebstrap, so that no image registry is needed.
     """
+    mark = hashlib.sha256("\0".join([release, *OPTIONS]).encode()).hexdigest()
     if engine.label(root_name(release), RECIPE_LABEL) == mark:
         return False
     if not shutil.which("mmdebstrap"):

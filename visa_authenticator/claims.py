@@ -180,7 +180,7 @@ def _list(claims: Mapping[str, Any], claim: str, ignored: list[str]) -> list[Any
     if value is _ABSENT:
         return []
     if not isinstance(value, list):
-        ignored.append(f"{claim} is not a list")
+        ignored.append(f"{claim} is not a list; left out")
         return []
     return value
 
@@ -193,7 +193,7 @@ def _roles(claims: Mapping[str, Any], rules: ClaimRules, ignored: list[str]) -> 
         if role in set(Role):
             roles.add(str(role))
         else:
-            ignored.append(f"{claim} has an unknown role, {given!r:.80}")
+            ignored.append(f"{claim} has an unknown role, {given!r:.80}; left out")
     return frozenset(roles)
 
 
@@ -203,5 +203,5 @@ def _ids(claims: Mapping[str, Any], claim: str, ignored: list[str]) -> frozenset
         try:
             ids.add(_NAME.validate_python(given, strict=True))
         except ValidationError:
-            ignored.append(f"{claim} has no valid id in {given!r:.80}")
+            ignored.append(f"{claim} has no valid id in {given!r:.80}; left out")
     return frozenset(ids)

@@ -26,6 +26,8 @@ KEYS_PAUSE = 30
 #: Seconds that exchanging a code or a refresh token may take. Longer than other questions: once sent, a
 #: refresh token may be spent, and giving up early loses its successor.
 TOKEN_TIMEOUT = 30
+#: After a failure, everybody who asks within so many seconds is told the same, without waiting.
+FAILURE_AGE = 2
 _REQUIRED = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
 
 
@@ -88,7 +90,8 @@ class Provider:
         self._basic_auth = basic_auth
         self._overrides = overrides
         self._metadata: dict[str, Any] = {}
-        self._metadata_at = -float("inf")
+        self._metadata_at = self._failed_at = -float("inf")
+        self._failure = ""
         self._keys: dict[str, Any] = {}
         self._keys_at = -float("inf")
         self._lock = asyncio.Lock()
@@ -96,13 +99,15 @@ class Provider:
     async def metadata(self) -> dict[str, Any]:
         """What the provider says of itself; raises ProviderDown while it has never answered."""
         async with self._lock:
-            if time.monotonic() - self._metadata_at > METADATA_AGE:
+            now = time.monotonic()
+            if now - self._metadata_at > METADATA_AGE and now - self._failed_at > FAILURE_AGE:
                 try:
                     self._metadata = await self._discover()
                     self._metadata_at = time.monotonic()
-                except ProviderDown:
-                    if not self._metadata:
-                        raise
+                except (ProviderDown, ProviderRefused) as error:
+                    self._failed_at, self._failure = time.monotonic(), str(error)
+            if not self._metadata:
+                raise ProviderDown(self._failure)
             return self._metadata
 
     async def _discover(self) -> dict[str, Any]:
@@ -183,18 +188,17 @@ class Provider:
         timeout: float | None = None,
     ) -> dict[str, Any]:
         """One question, answered with a JSON object; what the answer says is never put into a log."""
-        request = HTTPRequest(
-            address,
-            method="GET" if form is None else "POST",
-            body=None if form is None else urlencode(form),
-            headers={"Accept": "application/json", "User-Agent": "VISA", **(headers or {})},
-            connect_timeout=self._timeout,
-            request_timeout=timeout or self._timeout,
-            follow_redirects=False,  # never carry a token to where a redirect points
+        options = {
             **self._options,
-        )
+            "method": "GET" if form is None else "POST",
+            "body": None if form is None else urlencode(form),
+            "headers": {"Accept": "application/json", "User-Agent": "VISA", **(headers or {})},
+            "connect_timeout": self._timeout,
+            "request_timeout": timeout or self._timeout,
+            "follow_redirects": False,  # never carry a token to where a redirect points
+        }
         try:
-            response = await self._http.fetch(request, raise_error=False)
+            response = await self._http.fetch(HTTPRequest(address, **options), raise_error=False)
         except (HTTPClientError, OSError) as error:
             raise ProviderDown(f"{_place(address)} does not answer: {error}") from error
         try:
