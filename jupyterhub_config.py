@@ -33,8 +33,10 @@ c.JupyterHub.authenticator_class = "visa_authenticator.authenticator.VisaAuthent
 c.VisaAuthenticator.issuer = env.get("VISA_ISSUER", "")
 
 # ---- What there is: experiments and profiles
-c.VisaSpawner.catalogue = env.get("VISA_CATALOGUE", "")
-c.VisaSpawner.profiles = str(here / "profiles")
+c.VisaSite.facility = env.get("VISA_FACILITY", "VISA")
+c.VisaSite.catalogue_address = env.get("VISA_CATALOGUE", "")
+c.VisaSite.profiles_dir = str(here / "profiles")
+c.VisaSite.portal_url = "/services/visa/"
 
 # ---- Where sessions run
 c.JupyterHub.spawner_class = "visa_spawner.spawner.VisaSpawner"

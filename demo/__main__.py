@@ -11,7 +11,7 @@ import sys
 
 import httpx
 
-from . import shutdown, tokens
+from . import gpus, shutdown, tokens
 from .machine import say
 from .parts import parts
 from .processes import Supervisor
@@ -28,6 +28,7 @@ def prepare(site: Site) -> None:
     ):
         if subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode:
             raise SystemExit(f"python -m {' '.join(command)} failed: see above")
+    gpus.make(site.gpus)
 
 
 def alone(site: Site):

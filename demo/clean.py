@@ -16,7 +16,8 @@ def main() -> None:
     shutdown.remove_leftovers(site)
     for place in (site.data, site.homes):
         remove_data(place)
-    shutil.rmtree(site.run, ignore_errors=True)
+    for place in (site.run, site.gpus):
+        shutil.rmtree(place, ignore_errors=True)
     environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
     images = subprocess.run(
         ["podman", "images", "-q", "--filter", "reference=localhost/visa/*"],

@@ -64,6 +64,16 @@ class Site:
         return self.port + 4
 
     @property
+    def bridge(self) -> str:
+        """This machine's address on podman's own network, where sessions reach the hub."""
+        return "10.88.0.1"
+
+    @property
+    def gpus(self) -> Path:
+        """Folder of the made-up GPUs."""
+        return self.staging.with_name(f"{self.hub_id}-gpus")
+
+    @property
     def hub_id(self) -> str:
         """Label on all that this demo's hub makes, so that two demos never touch each other's."""
         return f"demo-{self.port}"
