@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar, Protocol
 
 from traitlets import Float, HasTraits, Integer, List, TraitError, Unicode, validate
@@ -147,6 +148,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
             self.watches[node.name] = Watch(
                 engine,
                 self._follow,
+                busy=partial(self._busy, node.name),
                 interval=self.watch_interval,
                 idle_interval=self.idle_watch_interval,
                 log=self.log if isinstance(self.log, logging.Logger) else logging.getLogger(__name__),
@@ -226,6 +228,8 @@ class Fleet(FleetSettings, LoggingConfigurable):
             if container not in self.leftovers:
                 self.leftovers[container] = Leftover(node, container, str(error))
                 self.log.error("Container %s on node %s could not be removed: %s", container, node, error)
+                if node in self.watches:
+                    self.watches[node].look_soon()
             raise
         self.forget(container)
 
@@ -279,6 +283,11 @@ class Fleet(FleetSettings, LoggingConfigurable):
                 removed.append(seen.name)
         return removed
 
+    def _busy(self, node: str) -> bool:
+        return any(where == node for where, _, _ in self.claims.values()) or any(
+            leftover.node == node for leftover in self.leftovers.values()
+        )
+
     def _follow(self, watch: Watch) -> None:
         node = watch.node.name
         if not watch.answering:
@@ -303,9 +312,14 @@ class Fleet(FleetSettings, LoggingConfigurable):
                 self.keep(self._retry(self.leftovers[name]))
 
     async def _retry(self, leftover: Leftover) -> None:
+        claim = self.claims.get(leftover.container)
         try:
             await self.dispose(leftover.node, leftover.container)
             self.log.info("Container %s on node %s is removed now", leftover.container, leftover.node)
+            if claim:
+                watch = self.watches[leftover.node]
+                await watch.fresh()
+                claim[2].noticed(watch)
         except (EngineSilent, EngineRefused) as error:
             leftover.words = str(error)
         finally:
