@@ -105,6 +105,32 @@ def test_rings_move_inwards_as_much_as_the_lattice_grows(made, seed):
     assert strain == pytest.approx(strains[-1], rel=0.05)
 
 
+def test_rings_fade_where_the_polarised_beam_scatters_less(made, seed):
+    path = made["diffraction", 1, seed]
+    ai = pyFAI.load(str(path.with_name("detector.poni")))
+    with h5py.File(path) as file:
+        detector = file["1.1/instrument/detector"]
+        frame, mask = detector["data"][()].sum(axis=0), detector["pixel_mask"][()]
+
+    def sideways_to_upwards(factor: float | None) -> float:
+        means = []
+        for middle in (0, 90):
+            pattern = ai.integrate1d(
+                frame,
+                40,  # few enough pixels a bin that gaps do not shift its mean angle
+                unit="2th_deg",
+                radial_range=(7, 9),
+                azimuth_range=(middle - 25, middle + 25),
+                mask=mask,
+                polarization_factor=factor,
+            )
+            means.append(pattern.intensity.sum())
+        return means[0] / means[1]
+
+    assert sideways_to_upwards(truth(path)["polarization_factor"]) == pytest.approx(1, abs=0.006)
+    assert sideways_to_upwards(None) < 0.99
+
+
 def test_the_geometry_is_told_alike_in_file_and_truth(made, seed):
     path = made["diffraction", 0, seed]
     ai, told = pyFAI.load(str(path.with_name("detector.poni"))), truth(path)
