@@ -65,11 +65,18 @@ def log_in(client: httpx.Client, site: str, account: str, password: str) -> http
 
 def token_for(client: httpx.Client, site: str, account: str, note: str) -> str:
     """A token that acts as the account, for a client that is logged in as it."""
-    known = {cookie.name: cookie.value for cookie in client.cookies.jar if cookie.path == "/hub/"}
+    # By hand: a cookie of the domain localhost goes to localhost too in a browser, but not here.
+    host = urlsplit(site).hostname or ""
+    own = {host, f"{host}.local", f".{host}"}
+    cookies = {cookie.name: cookie.value for cookie in client.cookies.jar if cookie.domain in own}
     answer = client.post(
         urljoin(site, f"/hub/api/users/{account}/tokens"),
         json={"note": note},
-        headers={"X-XSRFToken": known["_xsrf"], "Referer": urljoin(site, "/hub/token")},
+        headers={
+            "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+            "X-XSRFToken": cookies["_xsrf"],
+            "Referer": urljoin(site, "/hub/token"),
+        },
     )
     answer.raise_for_status()
     return answer.json()["token"]

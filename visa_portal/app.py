@@ -67,9 +67,9 @@ class Portal(Application):
         config=True
     )
     public_url = Unicode(
-        help="The portal's own address as browsers see it, ending in its service prefix. Needed where the hub "
-        "uses subdomains, which give every service a host of its own; otherwise the host a browser asks for "
-        "is taken."
+        help="The portal's own address as browsers see it, ending in its service prefix. Needed where the "
+        "hub uses subdomains, which give every service a host of its own; otherwise the host a browser "
+        "asks for is taken."
     ).tag(config=True)
     hub_url = Unicode(
         help="The hub's address as browsers see it, as `https://HOST/hub/`. Only its path is needed where "
@@ -79,8 +79,9 @@ class Portal(Application):
     service_name = Unicode(help="The service's name at the hub.").tag(config=True)
     identity_seconds = Integer(
         30,
-        help="How long the hub's word on who somebody is, and in which teams, is believed without asking again. "
-        "Longer costs the hub less; shorter shows a new team sooner. It decides nothing but what is shown.",
+        help="How long the hub's word on who somebody is, and in which teams, is believed without asking "
+        "again. Longer costs the hub less; shorter shows a new team sooner. It decides nothing but what is "
+        "shown.",
     ).tag(config=True)
     page_size = Integer(50, help="Experiments in one page of the list. More is slower for everybody.").tag(
         config=True
@@ -172,7 +173,12 @@ class Portal(Application):
         if not auth.access_scopes:
             auth.access_scopes = {f"access:services!service={self.service_name}"}
         auth.cache_max_age = self.identity_seconds
-        auth.cookie_options = {"samesite": "Lax"} | auth.cookie_options
+        options = {"samesite": "Lax"} | auth.cookie_options
+        if auth.cookie_host_prefix_enabled:
+            # HubOAuth forgets it on the cookie of a login under way where the site is plain HTTP, as on
+            # localhost, and a browser then drops the cookie.
+            options["secure"] = True
+        auth.cookie_options = options
         return auth
 
     def pages(self, site: Site, auth: HubOAuth) -> Pages:

@@ -74,7 +74,7 @@ def room(plan: Plan) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A stretch of time, as exact as it matters: `2 days 3 h`, `3 h 12 min`, `4 min`, `less than a minute`."""
+    """A stretch of time, as exact as it matters: `2 days 3 h`, `3 h 12 min`, `less than a minute`."""
     minutes = int(seconds // 60)
     if minutes < 1:
         return "less than a minute"
@@ -99,10 +99,10 @@ def dates(start: date, end: date) -> str:
     if start == end:
         return f"{start.day} {start:%b %Y}"
     if (start.year, start.month) == (end.year, end.month):
-        return f"{start.day}–{end.day} {end:%b %Y}"  # noqa: RUF001
+        return f"{start.day}–{end.day} {end:%b %Y}"
     if start.year == end.year:
-        return f"{start.day} {start:%b} – {end.day} {end:%b %Y}"  # noqa: RUF001
-    return f"{start.day} {start:%b %Y} – {end.day} {end:%b %Y}"  # noqa: RUF001
+        return f"{start.day} {start:%b} – {end.day} {end:%b %Y}"
+    return f"{start.day} {start:%b %Y} – {end.day} {end:%b %Y}"
 
 
 def moment(when: datetime | None) -> Markup:

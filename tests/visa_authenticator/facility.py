@@ -26,6 +26,7 @@ import json, pathlib
 known = json.loads(pathlib.Path({known!r}).read_text())
 c.JupyterHub.bind_url = known["site"]
 c.JupyterHub.hub_port = known["hub_port"]
+c.JupyterHub.subdomain_host = known["site"]
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{{known['proxy_port']}}"
 c.ConfigurableHTTPProxy.command = known["proxy"]
 c.JupyterHub.allow_named_servers = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
@@ -11,9 +12,13 @@ from visa_catalogue.model import Experiment
 
 from ..choice import Choice, Wanted, choose
 from ..forms import LABELS, display_name, read_query, read_start, read_wanted, session_name, write_query
-from ..models import FormError, StartForm
+from ..hub import HubError, NotThere
+from ..models import FormError, Session, StartForm
 from ..starts import Start
 from .base import PersonHandler
+from .starting import find
+
+log = logging.getLogger(__name__)
 
 #: How long a POST waits for a refusal before it shows the steps instead, in seconds.
 REFUSAL_SECONDS = 0.8
@@ -138,10 +143,13 @@ class NewHandler(_NewHandler):
         except FormError as wrong:
             await self._refuse(arguments, experiments, wrong.field, wrong.words, 400)
             return
-        start = await self._begin(form, experiments)
-        if start.state == "failed":
-            await self._refuse(arguments, experiments, start.option, start.words, start.status)
-            return
+        known = await find(self, form.name)
+        if known is None or not known.ready:
+            start = await self._begin(form, experiments)
+            if start.state == "failed" and start.status < 500:
+                await self._clear(form.name, known)
+                await self._refuse(arguments, experiments, start.option, start.words, start.status)
+                return
         self.redirect(f"{self.site.prefix}sessions/{form.name}/starting", status=303)
 
     async def _begin(self, form: StartForm, experiments: list[Experiment]) -> Start:
@@ -155,9 +163,21 @@ class NewHandler(_NewHandler):
                 await start.news(left)
         return start
 
+    async def _clear(self, name: str, known: Session | None) -> None:
+        """Take away what the hub noted of a start that it refused, unless it was there before."""
+        self.site.starts.forget(self.owner, name)
+        if known is not None:
+            return
+        try:
+            await self.site.hub.delete(self.token, self.owner, name)
+        except NotThere:
+            log.debug("the hub noted nothing of %s/%s", self.owner, name)
+        except HubError as error:
+            log.warning("what is left of %s/%s cannot be taken away: %s", self.owner, name, error)
+
     async def _refuse(self, arguments, experiments, field: str, words: str, status: int) -> None:
         self.set_status(status if 400 <= status < 600 else 400)
-        refused = {"field": field, "label": LABELS.get(field, field), "words": words}
+        refused = {"field": field, "label": LABELS.get(field, ""), "words": words}
         await self._show({}, experiments, read_wanted(arguments), refused=refused, arguments=arguments)
 
     async def _show(self, searched, experiments, wanted, note="", refused=None, arguments=None) -> None:

@@ -15,15 +15,21 @@ from .base import PersonHandler
 
 
 class StartingHandler(PersonHandler):
-    """The page of one start. Closing it changes nothing; coming back shows the same steps."""
+    """The page of one start. Closing it changes nothing; coming back shows the same steps.
+
+    For a session that is ready it goes there at once.
+    """
 
     async def get(self, name: str) -> None:
         session = await find(self, name)
-        if session is not None and session.ready:
-            self.redirect(self.site.open_url(session))
-            return
         start = self.site.starts.get(self.owner, name)
-        if start is None or (start.finished and session is not None and session.state == "starting"):
+        ready = session is not None and session.ready
+        if ready:
+            # Not a redirect: a form's own redirects must stay on our host, and sessions have hosts of their own.
+            start = Start(
+                self.owner, name, state="ready", session=session, steps=start.steps if start else []
+            )
+        elif start is None or (start.finished and session is not None and session.state == "starting"):
             if session is None:
                 raise NotThere("There is no such session.")
             start = self.site.starts.follow(self.token, self.owner, name)
@@ -36,6 +42,7 @@ class StartingHandler(PersonHandler):
                 session=session,
                 steps=[(step, since(start, step.at)) for step in start.steps],
                 again=again(session),
+                ready_url=self.site.open_url(session) if ready else "",
             )
         )
 

@@ -155,7 +155,7 @@ function summarise() {
   const time = form.elements[`lifetime-${offer.value}`];
   const opens = form.querySelector('input[name="interface"]:checked');
   const parts = [offer.dataset.title, plan?.dataset.title, opens?.dataset.title, time?.selectedOptions[0]?.textContent];
-  summary.textContent = parts.filter(Boolean).join(" · ");
+  summary.firstElementChild.textContent = parts.filter(Boolean).join(" · ");
   summary.hidden = false;
 }
 

@@ -73,4 +73,5 @@ async function run() {
   }
 }
 
-run();
+if (place.dataset.ready) open({ url: place.dataset.ready });
+else run();

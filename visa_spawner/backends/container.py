@@ -14,8 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 from dockerspawner import DockerSpawner
-from jupyterhub.traitlets import ByteSpecification
-from traitlets import Dict, Float, Integer, Unicode, default, observe
+from traitlets import Unicode, default, observe
 from traitlets.config import Config
 
 from visa_session.contract import SESSION_PORT
@@ -25,10 +24,11 @@ from . import gpus, words
 from .base import Backend
 from .engine import EngineRefused, EngineSilent
 from .files import archive
-from .fleet import Fleet, FleetSettings
+from .fleet import Fleet
 from .nodes import Node
 from .placement import NoRoom, Taken
 from .refusals import refusal_for
+from .settings import ContainerSettings
 from .spec import (
     Limits,
     check_sources,
@@ -45,34 +45,8 @@ class StopDelayed(Exception):
     """A node does not answer, so a session there could not be ended yet; the text is for its owner."""
 
 
-class ContainerBackend(Backend, FleetSettings, DockerSpawner):
+class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
     """One session in one container."""
-
-    image_template = Unicode(
-        "localhost/visa/{recipe}:latest",
-        help="""The image's name, with `{recipe}` standing for the profile's image. Change it to take
-        images of a registry's name; they must be on each node already, nothing is pulled at a start.""",
-    ).tag(config=True)
-    shm_size = ByteSpecification(
-        "1G",
-        help="""Size of /dev/shm, a part of the plan's memory. Larger: more room for programs that share
-        arrays between processes; what they put there counts as their memory.""",
-    ).tag(config=True)
-    tmp_fraction = Float(
-        0.25,
-        min=0,
-        max=1,
-        help="""Share of the plan's memory that /tmp and /var/tmp may each hold, in memory. Larger: more room
-        for temporary files and less for programs when it is used. 0 puts them on the node's disk, which one
-        session can then fill for all.""",
-    ).tag(config=True)
-    process_limit = Integer(
-        4096, help="Processes and threads a session may have. Lower: a runaway program ends sooner."
-    ).tag(config=True)
-    ulimits = Dict(
-        help="""Limits for each process, as `{"nofile": (soft, hard)}`. Empty: the engine's own. Podman
-        replaces all its own by these, so name each limit that must hold.""",
-    ).tag(config=True)
 
     node_name = Unicode()
     session_key = Unicode()
