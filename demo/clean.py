@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from . import shutdown
-from .facility import remove_data
+from .facility.tree import MARKER
 from .site import ROOT, Site
 
 
@@ -15,7 +15,8 @@ def main() -> None:
     site = Site.from_environment()
     shutdown.remove_leftovers(site)
     for place in (site.data, site.homes):
-        remove_data(place)
+        if (place / MARKER).is_file():
+            shutil.rmtree(place)
     for place in (site.run, site.gpus):
         shutil.rmtree(place, ignore_errors=True)
     environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}

@@ -1,4 +1,7 @@
-"""The demo's processes, in the order in which they start: engine, identity provider, proxy, hub, portal."""
+"""The demo's processes, in the order in which they start.
+
+The hub comes last: at its start it waits for the services it is told of.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,15 @@ def environment(**settings: str) -> dict[str, str]:
 def answers(
     url: str, headers: dict[str, str] | None = None, socket: Path | None = None
 ) -> Callable[[], Awaitable[None]]:
-    """A wait until `url` gives anything but a server error."""
+    """A wait until `url` gives the status `wanted`, or else anything but a server error."""
 
     async def wait() -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=5) as client:
             while True:
                 try:
-                    if (await client.get(url, headers=headers)).status_code < 500:
+                    status = (await client.get(url, headers=headers)).status_code
+                    if status == wanted or (not wanted and status < 500):
                         return
                 except httpx.TransportError:
                     pass
@@ -86,7 +90,8 @@ def proxy(site: Site) -> Part:
             *node.proxy(),
             *("--ip", "127.0.0.1", "--port", str(site.port)),
             *("--api-ip", "127.0.0.1", "--api-port", str(site.proxy_api_port)),
-            *("--error-target", f"http://127.0.0.1:{site.hub_port}/hub/error", "--host-routing"),
+            *("--error-target", f"http://127.0.0.1:{site.portal_port}/services/visa/proxy-error"),
+            "--host-routing",
         ],
         environment=environment(CONFIGPROXY_AUTH_TOKEN=site.secret("proxy")),
         ready=answers(f"http://127.0.0.1:{site.proxy_api_port}/api/routes", headers=token),
@@ -100,6 +105,7 @@ def hub(site: Site) -> Part:
         command=[str(VENV_BIN / "jupyterhub"), "-f", str(ROOT / "jupyterhub_config.py")],
         environment=environment(
             **names(site),
+            PYTHONPATH=str(ROOT),
             VISA_CONFIG_D=str(ROOT / "demo/jupyterhub_config.d"),
             JUPYTERHUB_CRYPT_KEY=site.secret("crypt_key"),
             CONFIGPROXY_AUTH_TOKEN=site.secret("proxy"),
@@ -108,7 +114,7 @@ def hub(site: Site) -> Part:
             VISA_DEMO_TOKEN=site.secret("demo_service"),
             VISA_COOKIE_SECRET=site.secret("hub_cookies"),
         ),
-        ready=answers(f"http://127.0.0.1:{site.hub_port}/hub/health"),
+        ready=answers(f"{site.url}/hub/health", wanted=200),
         grace=20,
     )
 
@@ -122,9 +128,10 @@ def portal(site: Site) -> Part:
             **names(site),
             JUPYTERHUB_API_TOKEN=site.secret("portal"),
             JUPYTERHUB_API_URL=f"http://127.0.0.1:{site.hub_port}/hub/api",
-            JUPYTERHUB_SERVICE_NAME="visa",
-            JUPYTERHUB_SERVICE_PREFIX="/services/visa/",
             JUPYTERHUB_SERVICE_URL=f"http://127.0.0.1:{site.portal_port}",
+            JUPYTERHUB_PUBLIC_URL=site.portal_url,
+            JUPYTERHUB_PUBLIC_HUB_URL=f"{site.url}/hub/",
+            JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED="1",
         ),
         ready=answers(f"http://127.0.0.1:{site.portal_port}/services/visa/health"),
     )
@@ -136,6 +143,7 @@ def names(site: Site) -> dict[str, str]:
         "VISA_FACILITY": FACILITY,
         "VISA_CATALOGUE": f"file://{site.run}/experiments.jsonl",
         "VISA_URL": site.url,
+        "VISA_PORTAL_ADDRESS": f"http://127.0.0.1:{site.portal_port}",
         "VISA_ISSUER": site.issuer,
         "VISA_HUB_ID": site.hub_id,
         "VISA_STATE": str(site.run),
@@ -146,4 +154,4 @@ def names(site: Site) -> dict[str, str]:
 
 
 def parts(site: Site) -> list[Part]:
-    return [engine(site), provider(site), proxy(site), hub(site), portal(site)]
+    return [engine(site), provider(site), proxy(site), portal(site), hub(site)]

@@ -47,6 +47,11 @@ class Site:
         return f"http://{self.host}:{self.port}"
 
     @property
+    def portal_url(self) -> str:
+        """The portal as browsers see it; the hub gives each service a host of its own."""
+        return f"http://visa--service.{self.host}:{self.port}/services/visa/"
+
+    @property
     def issuer(self) -> str:
         """The OpenID Connect provider, on a name of its own so that its cookies are nobody else's."""
         return f"http://login.localhost:{self.port + 1}"

@@ -11,7 +11,7 @@ from visa_catalogue.account import Account, Role
 
 from .accounts import Accounts, from_state, to_state
 from .claims import ClaimRefused
-from .handlers import VisaCallbackHandler, VisaLoginHandler, VisaLogoutHandler
+from .handlers import VisaCallbackHandler, VisaLoginHandler, VisaLogoutHandler, said
 from .idtoken import TokenRefused, nonce_from
 from .provider import Provider, ProviderDown, ProviderRefused, Tokens, check_address
 from .refresh import LoginEnded, Refresher
@@ -80,7 +80,7 @@ class VisaAuthenticator(LoginSettings):
             return await self.provider.metadata()
         except ProviderDown as error:
             self.log.warning("A login cannot begin: %s", error)
-            raise _said(503, DOWN) from error
+            raise said(503, DOWN, logged=True) from error
 
     async def authenticate(self, handler: VisaCallbackHandler, data=None, **others) -> dict[str, Any]:
         """The auth model of whoever the code that came back stands for.
@@ -98,7 +98,8 @@ class VisaAuthenticator(LoginSettings):
             )
         except ClaimRefused as error:
             self._accounts.refused(who, error)
-            raise _said(403, f"Your account cannot be used here: {error}. {self.account_help}") from error
+            words = f"Your account cannot be used here: {error}. {self.account_help}"
+            raise said(403, words, logged=True) from error
         self._refresher.forget(username)
         if not tokens.refresh_token:
             self.log.warning("The provider gave %s no refresh token: this login ends early", username)
@@ -127,10 +128,10 @@ class VisaAuthenticator(LoginSettings):
                 raise TokenRefused("id token and user information speak of different people")
         except ProviderDown as error:
             self.log.warning("A login failed: %s", error)
-            raise _said(503, DOWN) from error
+            raise said(503, DOWN, logged=True) from error
         except (ProviderRefused, TokenRefused) as error:
             self.log.warning("A login failed: %s", error)
-            raise _said(403, BAD_PROOF) from error
+            raise said(403, BAD_PROOF, logged=True) from error
         return tokens, claims
 
     def _check_sender(self, metadata: dict[str, Any], sender: str | None) -> None:
@@ -209,10 +210,3 @@ class VisaAuthenticator(LoginSettings):
         if self.oauth_callback_url:
             hints["post_logout_redirect_uri"] = urljoin(self.oauth_callback_url, ".")
         return f"{address}?{urlencode(hints)}" if address else ""
-
-
-def _said(status: int, words: str) -> web.HTTPError:
-    """An error page; the operator's line is in the log already."""
-    error = web.HTTPError(status, words)
-    error.logged = True
-    return error

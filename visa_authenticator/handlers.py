@@ -14,9 +14,17 @@ from tornado import web
 from .idtoken import nonce_from
 
 _ERROR_CODE = re.compile(r"[a-z_]{1,64}")
+TITLES = {400: "Login expired", 403: "Login refused", 503: "Login not possible now"}
 STALE_LOGIN = (
     "This login took too long, or was not started in this browser. Go back to VISA and log in again."
 )
+
+
+def said(status: int, words: str, *, logged: bool = False) -> web.HTTPError:
+    """An error page that a person can read; `logged` when the operator's line is in the log already."""
+    error = web.HTTPError(status, words, reason=TITLES[status])
+    error.logged = logged
+    return error
 
 
 def _read_state(text: str | None) -> dict[str, Any]:
@@ -60,7 +68,7 @@ class VisaCallbackHandler(OAuthCallbackHandler):
         """The PKCE verifier of this login, from the browser's signed cookie."""
         verifier = _read_state(self.get_state_cookie()).get("code_verifier")
         if not verifier:
-            raise web.HTTPError(400, STALE_LOGIN)
+            raise said(400, STALE_LOGIN)
         return verifier
 
     def check_arguments(self):
@@ -68,7 +76,7 @@ class VisaCallbackHandler(OAuthCallbackHandler):
         given = str(_read_state(self.get_argument("state", "")).get("state_id", ""))
         known = _read_state(self.get_state_cookie()).get("state_id")
         if not known or not hmac.compare_digest(known.encode(), given.encode()):
-            raise web.HTTPError(400, STALE_LOGIN)
+            raise said(400, STALE_LOGIN)
         error = self.get_argument("error", "")
         if error:
             code = error if _ERROR_CODE.fullmatch(error) else "an unreadable error"
@@ -77,7 +85,7 @@ class VisaCallbackHandler(OAuthCallbackHandler):
                 403, f"The facility's login said no ({code}). Go back to VISA and log in again."
             )
         if not self.get_argument("code", ""):
-            raise web.HTTPError(400, STALE_LOGIN)
+            raise said(400, STALE_LOGIN)
 
     def log_exception(self, typ, value, tb):
         """Log without the request's address: it carries the code."""

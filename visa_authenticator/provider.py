@@ -27,7 +27,7 @@ KEYS_PAUSE = 30
 #: refresh token may be spent, and giving up early loses its successor.
 TOKEN_TIMEOUT = 30
 #: After a failure, everybody who asks within so many seconds is told the same, without waiting.
-FAILURE_AGE = 2
+FAILURE_AGE = 1
 _REQUIRED = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
 
 

@@ -55,7 +55,7 @@ MEASUREMENTS = {
 _TEAMS = (
     (("alice",), "mkowalski", 2),
     (("alice", "bob"), "ines", 1),
-    (("bob",), "tnakamura", 1),
+    (("bob", "dawid"), "tnakamura", 1),
     (("bob", "chloe"), "mkowalski", 2),
     (("chloe",), "ines", 1),
     (("dawid",), "tnakamura", 1),

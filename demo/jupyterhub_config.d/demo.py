@@ -15,7 +15,7 @@ site = Site.from_environment()
 c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{site.hub_port}"
 c.JupyterHub.hub_connect_url = f"http://127.0.0.1:{site.hub_port}"
 c.Spawner.hub_connect_url = f"http://{site.bridge}:{site.hub_port}"
-c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{site.proxy_api_port}"
+c.WatchedProxy.api_url = f"http://127.0.0.1:{site.proxy_api_port}"
 
 # ---- What must outlive a restart
 c.JupyterHub.db_url = f"sqlite:///{site.run}/hub.sqlite"

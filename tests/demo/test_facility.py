@@ -17,8 +17,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from demo.facility.beamtimes import archive, beamtimes
-from demo.facility.make import make_facility, write_catalogue
+from demo.facility.make import make_facility
 from demo.facility.recipe import Recipe, Size
 from demo.facility.tree import MARKER, NotOurs
 from visa_catalogue import Query, open_catalogue
@@ -140,18 +139,20 @@ def test_homes_are_private(root):
         assert (status.st_uid, status.st_gid) == (claims["uidNumber"], claims["gidNumber"])
 
 
+ACCESS = 'for path; do test -r "$path" && may=r || may=-; test -w "$path" && may=${may}w; echo $may; done'
+
+
 def test_disk_and_catalogue_agree_for_everyone(root):
+    experiments = measured(root)
+    masters = [f"{e.raw}/{e.proposal}_{e.instrument}.h5" for e in experiments]
     for claims in accounts(root).values():
-        for experiment in measured(root):
-            reason = why_visible(account_of(claims), experiment, TODAY)
-            master = f"{experiment.raw}/{experiment.proposal}_{experiment.instrument}.h5"
-            who = (claims["preferred_username"], experiment.id, reason)
-            assert (as_account(claims, "/usr/bin/test", "-r", master).returncode == 0) == (
-                reason is not None
-            ), who
-            writable = as_account(claims, "/usr/bin/test", "-w", experiment.processed).returncode == 0
-            assert writable == (reason not in (None, OPEN_DATA)), who
-            assert as_account(claims, "/usr/bin/test", "-w", master).returncode != 0, who
+        paths = [*masters, *(e.processed for e in experiments)]
+        told = as_account(claims, "/bin/sh", "-c", ACCESS, "sh", *paths).stdout.split()
+        expected = [why_visible(account_of(claims), e, TODAY) for e in experiments]
+        assert told[: len(masters)] == ["r" if reason else "-" for reason in expected]
+        assert told[len(masters) :] == [
+            "rw" if reason not in (None, OPEN_DATA) else "-" for reason in expected
+        ]
 
 
 def test_what_a_member_writes_belongs_to_the_team(root):
@@ -202,23 +203,6 @@ async def test_each_scientist_sees_another_set(root):
     assert seen["sam"] == seen["hugo"] == set()
     everything = await catalogue(root).search(account_of(accounts(root)["ada"]), Query())
     assert everything.total == len(measured(root)) + SMALL.archive
-
-
-async def test_the_whole_recipe_has_forty_experiments_and_the_archive(tmp_path):
-    recipe, data = Recipe(), Path("/data/visitor")
-    whole = beamtimes(data, recipe.seed, recipe.proposals)
-    assert len(whole) == 40
-    assert len({b.experiment.instrument for b in whole}) == 4
-    path = tmp_path / "experiments.jsonl"
-    write_catalogue(path, whole, archive(data, recipe.seed, recipe.archive))
-    page = await open_catalogue(f"file://{path}").search(
-        Account(username="a", roles={"administrator"}), Query()
-    )
-    assert page.total == 2040
-    assert all(count > 100 for count in page.instruments.values())
-    assert not {e.raw for e in archive(data, recipe.seed, recipe.archive)} & {b.experiment.raw for b in whole}
-    for user in ("alice", "bob", "chloe", "dawid"):
-        assert len({b.experiment.technique for b in whole if user in b.experiment.team}) == 4
 
 
 async def test_datasets_are_listed_and_masters_lead_to_them(root):
@@ -274,9 +258,11 @@ def test_a_second_run_is_quick_and_changes_nothing(copy):
         return {str(p): (p.lstat().st_ino, p.lstat().st_mtime_ns, p.lstat().st_mode) for p in paths}
 
     before, known = state(), (copy / "out/accounts.json").read_text()
-    began = time.monotonic()
+    began = os.times()
     done = subprocess.run(command(copy), check=True, cwd=REPOSITORY, capture_output=True, text=True)
-    assert time.monotonic() - began < 1.0
+    # Its own time, in seconds: what else the machine does must not fail this.
+    spent = os.times()
+    assert spent.children_user + spent.children_system - began.children_user - began.children_system < 1.0
     # That it did without the libraries that compute tells more than the clock.
     assert done.stdout.splitlines()[-1] == "loaded:"
     assert state() == before
@@ -374,29 +360,3 @@ def test_an_accounts_file_that_cannot_be_read_is_not_written_over(copy):
     with pytest.raises(ValueError, match="not an accounts file"):
         make(copy)
     assert path.read_text() == "{broken"
-
-
-def test_only_root_can_make_it(tmp_path):
-    script = (
-        "import os; from pathlib import Path; from demo.facility.make import make_facility\n"
-        "os.setuid(65534)\n"
-        "make_facility(Path('/nowhere/a'), Path('/nowhere/b'), Path('/nowhere/c'))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=False, cwd=REPOSITORY, capture_output=True, text=True
-    )
-    assert "PermissionError: only root" in done.stderr
-
-
-def test_the_command_says_what_is_in_the_way(tmp_path):
-    (tmp_path / "data").mkdir()
-    places = ["--data", tmp_path / "data", "--homes", tmp_path / "homes", "--out", tmp_path / "out"]
-    done = subprocess.run(
-        [sys.executable, "-m", "demo.facility", *places],
-        check=False,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"the demo's facility cannot be made: {tmp_path}/data exists")

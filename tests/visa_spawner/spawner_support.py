@@ -78,7 +78,7 @@ BAD_OPTIONS = [
 
 
 def write_site(root: Path) -> None:
-    """Two profiles and two experiments, one of them alice's, with their data below `root`."""
+    """Profiles, and two experiments, one of them alice's, with their data below `root`."""
 
     def profile(name, **changes):
         plan = {"backend": "container", "cpus": 1, "memory": "1G"}
@@ -102,7 +102,16 @@ def write_site(root: Path) -> None:
         return about | days | paths | {"datasets": [dataset]}
 
     (root / "profiles").mkdir(exist_ok=True)
-    for one in (profile("general"), profile("staffonly", roles=["helpdesk"])):
+    gpu = {"title": "1 GPU", "backend": "container", "cpus": 1, "memory": "1G", "gpus": 1}
+    profiles = [profile("general"), profile("staffonly", roles=["helpdesk"])]
+    profiles += [profile(name, roles=["scientist"]) for name in ("dies71", "dies72", "dies9", "never")]
+    profiles[0]["plans"]["gpu"] = gpu
+    brief = {"default_hours": 0.0005, "max_hours": 1}
+    profiles.append(profile("brief", image="general", lifetime=brief))
+    profiles.append(
+        profile("idle", image="general", lifetime=brief | {"default_hours": 1, "idle_hours": 0.0005})
+    )
+    for one in profiles:
         (root / "profiles" / f"{one['name']}.yaml").write_text(yaml.safe_dump(one))
     experiments = [experiment("A-1", "a1", ["alice"]), experiment("B-2", "b2", ["bob"])]
     (root / "experiments.yaml").write_text(yaml.safe_dump(experiments))

@@ -14,8 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 from dockerspawner import DockerSpawner
-from jupyterhub.traitlets import ByteSpecification
-from traitlets import Dict, Float, Integer, Unicode, default, observe
+from traitlets import Unicode, default, observe
 from traitlets.config import Config
 
 from visa_session.contract import SESSION_PORT
@@ -25,10 +24,11 @@ from . import gpus, words
 from .base import Backend
 from .engine import EngineRefused, EngineSilent
 from .files import archive
-from .fleet import Fleet, FleetSettings
+from .fleet import Fleet
 from .nodes import Node
-from .placement import Taken
+from .placement import NoRoom, Taken
 from .refusals import refusal_for
+from .settings import ContainerSettings
 from .spec import (
     Limits,
     check_sources,
@@ -45,34 +45,8 @@ class StopDelayed(Exception):
     """A node does not answer, so a session there could not be ended yet; the text is for its owner."""
 
 
-class ContainerBackend(Backend, FleetSettings, DockerSpawner):
+class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
     """One session in one container."""
-
-    image_template = Unicode(
-        "localhost/visa/{recipe}:latest",
-        help="""The image's name, with `{recipe}` standing for the profile's image. Change it to take
-        images of a registry's name; they must be on each node already, nothing is pulled at a start.""",
-    ).tag(config=True)
-    shm_size = ByteSpecification(
-        "1G",
-        help="""Size of /dev/shm, a part of the plan's memory. Larger: more room for programs that share
-        arrays between processes; what they put there counts as their memory.""",
-    ).tag(config=True)
-    tmp_fraction = Float(
-        0.25,
-        min=0,
-        max=1,
-        help="""Share of the plan's memory that /tmp and /var/tmp may each hold, in memory. Larger: more room
-        for temporary files and less for programs when it is used. 0 puts them on the node's disk, which one
-        session can then fill for all.""",
-    ).tag(config=True)
-    process_limit = Integer(
-        4096, help="Processes and threads a session may have. Lower: a runaway program ends sooner."
-    ).tag(config=True)
-    ulimits = Dict(
-        help="""Limits for each process, as `{"nofile": (soft, hard)}`. Empty: the engine's own. Podman
-        replaces all its own by these, so name each limit that must hold.""",
-    ).tag(config=True)
 
     node_name = Unicode()
     session_key = Unicode()
@@ -89,7 +63,7 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
         self._host, self._published = "", 0
         self._log_lines: list[str] = []
         self._steps: list[Status] = []
-        self._starting = self._stopping = False
+        self._starting = self._stopping = self._stop_wanted = False
         self._stopping_since = datetime.now(UTC)
         self._known_since = time.monotonic()
         self._making: asyncio.Future | None = None
@@ -179,7 +153,7 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
             self._undo()
             if refused is None:
                 raise
-            if not isinstance(error, StartRefused):
+            if not isinstance(error, StartRefused | NoRoom):
                 self.log.error("Starting %s on node %s: %s", self.session_key, self.node_name, error)
             if self._undoing is not None:
                 await asyncio.shield(self._undoing)
@@ -217,6 +191,7 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
         found = await self.docker("inspect_container", name)
         self._locate(node, found)
         self._known_since = time.monotonic()
+        fleet.watches[node.name].look_soon()
         if not found["State"]["Running"]:
             await self._settle(found)
             raise StartRefused(self._final.words, status=500, reason="died")
@@ -302,9 +277,9 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
         watch = self._watch
         if watch is None or not watch.answering:
             since = watch.since if watch else self._stopping_since
-            late = "; the session will be ended when it does" if self._stopping else ""
+            late = "; the session will be ended when it does" if self._stop_wanted else ""
             return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}", since)
-        if self._stopping:
+        if self._stop_wanted:
             return Status(State.STOPPING, "Stopping", self._stopping_since)
         if self._running_since is None:
             self._running_since = Status(State.RUNNING, f"Running on {self.node_name}")
@@ -326,10 +301,10 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
             return None
         self.fleet.start()
         watch = self._watch
-        if watch is not None and watch.as_of <= self._known_since:
-            await watch.fresh()
-            if self._watch is not None:
-                self.noticed(watch)
+        if watch is not None:
+            if watch.as_of <= self._known_since:
+                await watch.fresh()
+            self.noticed(watch)
         if self._settling is not None:
             await asyncio.wait([self._settling])
         return None if self._final is None else self._code
@@ -358,6 +333,9 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
         try:
             if found is None:
                 found = await self.docker("inspect_container", name)
+            if found["State"]["Running"]:
+                self._settling = None
+                return
             self._log_lines = words.clean_lines(await self.docker("logs", name, tail=40), 40)
             status, code = words.how_it_ended(
                 found["State"], memory=self._memory, started=bool(self.reported_port)
@@ -367,10 +345,7 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
                 self.log.warning("How %s ended is not known yet: %s", name, error)
                 self._settling = None
                 return
-            code = 1
-            status = Status(
-                State.FAILED, "The session was removed on its node by somebody else. Start it again"
-            )
+            status, code = (words.STOPPED, 0) if self._stop_wanted else (words.REMOVED, 1)
         except EngineSilent as error:
             self.log.warning("How %s ended is not known yet: %s", name, error)
             self._settling = None
@@ -419,7 +394,8 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
                 await asyncio.wait([task])
         if not self.object_name:
             return
-        self._stopping, self._stopping_since = True, datetime.now(UTC)
+        self._stopping = self._stop_wanted = True
+        self._stopping_since = datetime.now(UTC)
         try:
             await self.fleet.dispose(
                 self.node_name, self.object_name, grace=0 if now else self.stop_grace, after=self._making
@@ -428,6 +404,7 @@ class ContainerBackend(Backend, FleetSettings, DockerSpawner):
             raise StopDelayed(
                 f"Node {self.node_name} does not answer; the session will be ended when it does"
             ) from error
-        self._finish(Status(State.STOPPED, "Stopped"), 0)
+        finally:
+            self._stopping = False
+        self._finish(words.STOPPED, 0)
         self.object_name = self.object_id = ""
-        self._stopping = False

@@ -6,79 +6,22 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar, Protocol
 
-from traitlets import Float, HasTraits, Integer, List, TraitError, Unicode, validate
+from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 
 from ..session import Resources
 from .engine import Engine, EngineRefused, EngineSilent
 from .nodes import Node, read_nodes
 from .placement import Placement, Taken
+from .settings import FleetSettings
 from .spec import taken_from
 from .watch import HUB_LABEL, Watch
-
-_HUB_ID = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
-
-
-class FleetSettings(HasTraits):
-    """Settings of all nodes together, written as `c.ContainerBackend.*`."""
-
-    hub_id = Unicode(
-        help="""A name for this hub, its own on every engine it uses: lower-case letters, digits and `-`.
-
-        Each container carries it, and the sweep removes those that carry it and belong to no session. Two
-        hubs with one id would remove each other's sessions; a changed id orphans the running ones.
-        """,
-    ).tag(config=True)
-    nodes = List(
-        help="""The machines sessions run on, one dictionary each; see docs/operators/nodes.md.
-
-        More nodes, or more `cpus` and `memory` on one, let more sessions start. `drained: True` keeps
-        what runs there and lets nothing new start.
-        """,
-    ).tag(config=True)
-    watch_interval = Float(
-        3.0,
-        help="""Seconds between two looks at a node where sessions run. Shorter: an ended session is seen
-        sooner; each look costs the engine a few milliseconds, however many sessions there are.""",
-    ).tag(config=True)
-    idle_watch_interval = Float(
-        30.0,
-        help="Seconds between two looks at a node where nothing runs. Shorter: its death is seen sooner.",
-    ).tag(config=True)
-    engine_timeout = Float(
-        60.0,
-        help="""Seconds an engine may take for one step of a start or stop. Too short for a busy engine and
-        starts fail; too long and a start on a hung engine takes as long to fail.""",
-    ).tag(config=True)
-    watch_timeout = Float(
-        5.0, help="Seconds without an answer after which a node's sessions are shown as unknown."
-    ).tag(config=True)
-    stop_grace = Integer(
-        5,
-        help="Seconds between asking a session to end and killing it. Longer: more time to save at the end.",
-    ).tag(config=True)
-
-    @validate("hub_id")
-    def _check_hub_id(self, proposal):
-        if not re.fullmatch(_HUB_ID, proposal.value):
-            raise TraitError(
-                "ContainerBackend.hub_id must be 1-32 lower-case letters, digits and inner hyphens"
-            )
-        return proposal.value
-
-    @validate("nodes")
-    def _check_nodes(self, proposal):
-        try:
-            read_nodes(proposal.value)
-        except ValueError as error:
-            raise TraitError(f"ContainerBackend.{error}") from None
-        return proposal.value
 
 
 class Claim(Protocol):
@@ -147,6 +90,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
             self.watches[node.name] = Watch(
                 engine,
                 self._follow,
+                busy=partial(self._busy, node.name),
                 interval=self.watch_interval,
                 idle_interval=self.idle_watch_interval,
                 log=self.log if isinstance(self.log, logging.Logger) else logging.getLogger(__name__),
@@ -226,6 +170,8 @@ class Fleet(FleetSettings, LoggingConfigurable):
             if container not in self.leftovers:
                 self.leftovers[container] = Leftover(node, container, str(error))
                 self.log.error("Container %s on node %s could not be removed: %s", container, node, error)
+                if node in self.watches:
+                    self.watches[node].look_soon()
             raise
         self.forget(container)
 
@@ -279,6 +225,11 @@ class Fleet(FleetSettings, LoggingConfigurable):
                 removed.append(seen.name)
         return removed
 
+    def _busy(self, node: str) -> bool:
+        return any(where == node for where, _, _ in self.claims.values()) or any(
+            leftover.node == node for leftover in self.leftovers.values()
+        )
+
     def _follow(self, watch: Watch) -> None:
         node = watch.node.name
         if not watch.answering:
@@ -303,9 +254,14 @@ class Fleet(FleetSettings, LoggingConfigurable):
                 self.keep(self._retry(self.leftovers[name]))
 
     async def _retry(self, leftover: Leftover) -> None:
+        claim = self.claims.get(leftover.container)
         try:
             await self.dispose(leftover.node, leftover.container)
             self.log.info("Container %s on node %s is removed now", leftover.container, leftover.node)
+            if claim:
+                watch = self.watches[leftover.node]
+                await watch.fresh()
+                claim[2].noticed(watch)
         except (EngineSilent, EngineRefused) as error:
             leftover.words = str(error)
         finally:

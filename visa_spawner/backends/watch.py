@@ -52,6 +52,7 @@ class Watch:
         engine: Engine,
         changed: Callable[[Watch], None],
         *,
+        busy: Callable[[], bool],
         interval: float,
         idle_interval: float,
         log: logging.Logger,
@@ -63,7 +64,7 @@ class Watch:
         self.as_of = 0.0
         #: Asks less than a second apart while this is more than 0: somebody waits for a session to start.
         self.hurry = 0
-        self._changed, self._log = changed, log
+        self._changed, self._busy, self._log = changed, busy, log
         self._interval, self._idle_interval = interval, idle_interval
         self._begun = self._done = 0
         self._turn = asyncio.Condition()
@@ -79,6 +80,10 @@ class Watch:
         self._wake.set()
         async with self._turn:
             await self._turn.wait_for(lambda: self._done >= wanted)
+
+    def look_soon(self) -> None:
+        """Look now rather than when the interval is over: something has begun here."""
+        self._wake.set()
 
     async def asked_once(self) -> None:
         """Return when the first question has been answered or has failed."""
@@ -114,14 +119,15 @@ class Watch:
             async with self._turn:
                 self._done = self._begun
                 self._turn.notify_all()
+            # Not wait_for: in Python 3.11 it can swallow a cancellation that comes with the wake.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._pause())
+                async with asyncio.timeout(self._pause()):
+                    await self._wake.wait()
 
     def _pause(self) -> float:
         if self.hurry and self.answering:
             return 0.25
-        busy = any(seen.alive or seen.state == "created" for seen in self.seen.values())
-        return self._interval if busy or not self.answering else self._idle_interval
+        return self._interval if self._busy() or not self.answering else self._idle_interval
 
     async def _look(self) -> None:
         asked = time.monotonic()

@@ -24,6 +24,7 @@ KILLED = 137
 NEVER_STARTED = Status(
     State.FAILED, "The service was restarted while this session was starting. Start it again"
 )
+STOPPED = Status(State.STOPPED, "Stopped")
 REMOVED = Status(State.FAILED, "The session was removed on its node by somebody else. Start it again")
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[^\t\x20-\x7e\x80-\U0010ffff]|[\x80-\x9f]")
 

@@ -122,13 +122,28 @@ def docker_engine(folder: Path) -> Iterator[RunningEngine]:
     # --exec-root holds sockets, whose paths must be short.
     command = [
         "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/x", "-p", f"{folder}/pid",
-        "-H", address, "--bridge", bridge, "--iptables=false", "--ip6tables=false", "--live-restore",
+        "-H", address, "--containerd", f"{folder}/c.sock",
+        "--bridge", bridge, "--iptables=false", "--ip6tables=false", "--live-restore",
         "--default-ulimit", "nofile=20000:20000", "--default-ulimit", "nproc=32768:32768",
     ]  # fmt: skip
+    # As Debian runs it: a service of its own, so that sessions outlive a dead dockerd.
+    config = folder / "containerd.toml"
+    config.write_text(
+        f'version = 2\nroot = "{folder}/c"\nstate = "{folder}/cs"\n'
+        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+        f'[grpc]\naddress = "{folder}/c.sock"\n'
+    )
+    with (folder / "containerd.log").open("wb") as log:
+        containerd = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=log)
     try:
         yield from _running("docker", address, "bridge", command, {})
     finally:
+        containerd.terminate()
+        containerd.wait(20)
         subprocess.run(["ip", "link", "del", bridge], check=False)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
+            subprocess.run(["umount", mount], check=False)
 
 
 def _running(kind, address, network, command, environment) -> Iterator[RunningEngine]:

@@ -163,7 +163,8 @@ async def test_a_container_killed_or_removed_by_somebody_else_is_noticed(engine,
 async def test_gpus_are_given_one_by_one_and_only_those(engine, make_backend, devices):
     gpus = {str(number): {"type": "made-up", "devices": [path]} for number, path in enumerate(devices[:2])}
     config = settings([node(engine, gpus=gpus, gpu_common=[devices[2]])])
-    script = f"ls {Path(devices[0]).parent}; echo $NVIDIA_VISIBLE_DEVICES; echo ${INFO_VARIABLE}; echo done; sleep 60"
+    folder = Path(devices[0]).parent
+    script = f"ls {folder}; echo $NVIDIA_VISIBLE_DEVICES; echo ${INFO_VARIABLE}; echo done; sleep 60"
     first, second, third = (
         make_backend(config, plan(f"alice/{name}", ("sh", "-c", script), gpus=1)) for name in "abc"
     )
@@ -214,7 +215,7 @@ async def test_a_session_never_starts_without_the_gpu_it_asked_for(engine, make_
             "experiments",
         ),
         ({"binds": [Bind("/etc", "/proc/self", True)]}, "could not make the session", ""),
-        ({"command": ("no-such-program",)}, "could not make the session", ""),
+        ({"command": ("no-such-program",)}, "before it was ready", ""),
         ({"command": ("sh", "-c", "exit 73")}, "settings it does not understand", ""),
     ],
 )
@@ -275,7 +276,7 @@ async def test_without_a_network_of_its_own_a_session_is_reached_on_the_node(eng
 
 
 async def test_what_a_program_writes_without_end_is_kept_bounded(engine, make_backend):
-    script = "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -n 100000; echo done; sleep 60"
+    script = f"yes {'a' * 60} | head -n 100000; echo done; sleep 60"
     backend = await started(make_backend, engine, plan(command=("sh", "-c", script)))
     await logged(backend, "done")
     assert len(await backend.last_lines(10)) == 10
