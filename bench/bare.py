@@ -63,7 +63,9 @@ async def bare_container(hub: Hub, cpus: float, memory: int) -> AsyncIterator[Ba
     environment = [word for name, value in settings.items() for word in ("--env", f"{name}={value}")]
     limits = ["--cpus", str(cpus), "--memory", str(memory)]
     await _podman("rm", "--force", "--ignore", NAME)
-    await _podman("run", "--detach", "--init", "--name", NAME, *limits, *environment, IMAGE, "sleep", "infinity")
+    await _podman(
+        "run", "--detach", "--init", "--name", NAME, *limits, *environment, IMAGE, "sleep", "infinity"
+    )
     try:
         yield Bare()
     finally:
