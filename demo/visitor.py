@@ -40,7 +40,7 @@ class Visitor:
 
     def __init__(self, client: httpx.AsyncClient):
         self._client = client
-        # The standard cookie jar has no notion of "localhost" being a trustworthy origin.
+        # The client's own jar is kept empty: it has no notion of "localhost" being a trustworthy origin.
         self._cookies: dict[str, dict[str, str]] = {}
 
     async def visit(self, method: str, url: str, form: dict[str, str] | None = None) -> httpx.Response:
@@ -52,6 +52,7 @@ class Visitor:
                 {"Cookie": "; ".join(f"{name}={value}" for name, value in known.items())} if known else {}
             )
             answer = await self._client.request(method, url, data=form, headers=headers)
+            self._client.cookies.clear()
             for line in answer.headers.get_list("set-cookie"):
                 for name, morsel in SimpleCookie(line).items():
                     if morsel.value and morsel["max-age"] != "0":
