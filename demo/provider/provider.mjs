@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { isIP } from 'node:net';
-import { Provider, interactionPolicy } from 'oidc-provider';
+import { Provider, interactionPolicy as rules } from 'oidc-provider';
 
 import { Accounts, Throttle } from './accounts.mjs';
 import { loginHandler } from './interaction.mjs';
@@ -25,11 +25,21 @@ const SCOPES = {
 
 const log = (what, details) => console.error(`login provider: ${what} ${JSON.stringify(details)}`);
 
+/** When a person is asked something: for a password, by who is not logged in or is no account any more. */
+function interactionPolicy() {
+  const policy = rules.base();
+  policy.remove('consent'); // the only client is the facility's own
+  policy.get('login').checks.add(new rules.Check(
+    'account_gone',
+    'the account of this login is gone',
+    ({ oidc }) => Boolean(oidc.session.accountId) && !oidc.account,
+  ));
+  return policy;
+}
+
 function configuration(settings, accounts, database) {
   const { facility } = settings;
   const { jwks, cookies } = secretsOf(database);
-  const policy = interactionPolicy.base();
-  policy.remove('consent'); // the only client is the facility's own
   return {
     adapter: adapterOver(database, settings.rotation_grace_seconds),
     jwks,
@@ -64,12 +74,14 @@ function configuration(settings, accounts, database) {
       const claims = accounts.bySub(sub);
       return claims && { accountId: sub, claims: () => claims };
     },
-    interactions: { policy, url: (_ctx, interaction) => `/login/${interaction.uid}` },
+    interactions: { policy: interactionPolicy(), url: (_ctx, interaction) => `/login/${interaction.uid}` },
     loadExistingGrant: async (ctx) => {
       const { client, session, provider } = ctx.oidc;
       const known = session.grantIdFor(client.clientId);
-      const grant = (known && await provider.Grant.find(known))
-        || new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+      const old = known && await provider.Grant.find(known);
+      const grant = old?.accountId === session.accountId
+        ? old
+        : new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
       grant.addOIDCScope(Object.keys(SCOPES).join(' '));
       await grant.save();
       return grant;
@@ -106,8 +118,9 @@ function safetyHeaders(settings) {
   });
   const forms = ["'self'", ...new Set(hubs)].join(' ');
   return {
+    // No script of ours. oidc-provider adds the hash of its own one line where it hands a form on.
     'Content-Security-Policy':
-      `default-src 'none'; style-src 'self'; img-src data:; form-action ${forms}; `
+      `default-src 'none'; script-src; style-src 'self'; img-src data:; form-action ${forms}; `
       + "frame-ancestors 'none'; base-uri 'none'",
     'Cache-Control': 'no-store',
     'Referrer-Policy': 'same-origin',

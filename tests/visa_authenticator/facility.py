@@ -26,6 +26,7 @@ import json, pathlib
 known = json.loads(pathlib.Path({known!r}).read_text())
 c.JupyterHub.bind_url = known["site"]
 c.JupyterHub.hub_port = known["hub_port"]
+c.JupyterHub.subdomain_host = known["site"]
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{{known['proxy_port']}}"
 c.ConfigurableHTTPProxy.command = known["proxy"]
 c.JupyterHub.allow_named_servers = True
@@ -163,6 +164,10 @@ class Provider(Program):
     def remove(self, name: str) -> None:
         del self.accounts[name]
         self.save()
+
+    def spoil_accounts(self) -> None:
+        """Let the provider answer every question about an account with status 500, until `save`."""
+        self._accounts_file.write_text("{")
 
     def save(self) -> None:
         new = self._accounts_file.with_suffix(".new")
