@@ -54,13 +54,22 @@ def log_in(client: httpx.Client, site: str, account: str, password: str) -> http
     Raises LoginFailed, with the words of the page, when that is not a page of the hub's.
     """
     page = client.get(urljoin(site, "/hub/oauth_login"), params={"next": "/hub/token"})
-    form = Page(page.text)
-    if page.is_success and "password" in form.fields:
-        answers = {**form.fields, "account": account, "password": password}
+    asked = False
+    while page.is_success and urlsplit(str(page.url)).netloc != urlsplit(site).netloc:
+        form = Page(page.text)
+        answers = dict(form.fields)
+        if "password" in answers:
+            answers.update(account=account, password=password)
+            asked, again = True, asked
+        else:
+            again = not answers  # a form that only hands something on is submitted as it is
+        if again or form.action is None:
+            break
         page = client.post(urljoin(str(page.url), form.action), data=answers)
-    if not page.is_success or urlsplit(str(page.url)).netloc != urlsplit(site).netloc:
-        raise LoginFailed(Page(page.text).text)
-    return page
+    else:
+        if page.is_success:
+            return page
+    raise LoginFailed(Page(page.text).text)
 
 
 def token_for(client: httpx.Client, site: str, account: str, note: str) -> str:
