@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -45,7 +46,9 @@ class Page(HTMLParser):
 
 def browser(**options) -> httpx.Client:
     """A client that keeps cookies and follows redirects, as a browser does."""
-    return httpx.Client(**{"follow_redirects": True, "timeout": 60, **options})
+    # Browsers trust localhost as if it spoke TLS, and send it cookies that are marked for TLS alone.
+    cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
+    return httpx.Client(**{"follow_redirects": True, "timeout": 60, "cookies": cookies, **options})
 
 
 def log_in(client: httpx.Client, site: str, account: str, password: str) -> httpx.Response:

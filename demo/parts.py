@@ -71,7 +71,7 @@ def provider(site: Site) -> Part:
             PROVIDER_CLIENT_ID="visa",
             PROVIDER_CLIENT_SECRET=site.secret("oauth_client"),
             PROVIDER_REDIRECT_URIS=f"{site.url}/hub/oauth_callback",
-            PROVIDER_POST_LOGOUT_REDIRECT_URIS=f"{site.url}/hub/login",
+            PROVIDER_POST_LOGOUT_REDIRECT_URIS=f"{site.url}/hub/",
             PROVIDER_ACCOUNTS=str(site.run / "accounts.json"),
             PROVIDER_FACILITY=FACILITY,
             PROVIDER_STATE=str(site.run / "provider.sqlite"),
