@@ -91,7 +91,7 @@ def left(session: Session, now: datetime | None = None) -> str:
     if session.ends is None:
         return ""
     seconds = (session.ends - (now or datetime.now(UTC))).total_seconds()
-    return f"{duration(seconds)} left" if seconds > 0 else "at its end"
+    return duration(seconds) if seconds > 0 else "at its end"
 
 
 def dates(start: date, end: date) -> str:
