@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from visa_session.contract import INFO_VARIABLE, SessionInfo
 
 
 class State(StrEnum):
@@ -49,13 +51,15 @@ class Availability:
 class Bind:
     """One directory of the facility inside a session.
 
-    `source` is what the backend is given (a pinned mount, or the path itself), `target` the absolute
-    path inside; read-only binds are so recursively.
+    `source` is what the backend is given (a pinned mount on the hub's machine, or the path itself),
+    `target` the absolute path inside; read-only binds are so recursively. `path` is the checked path
+    itself, for a node on another machine, where the pinned mount does not exist.
     """
 
     source: str
     target: str
     read_only: bool
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ class Person:
 class SessionPlan:
     """All that a backend needs to start one session; nothing in it comes unchecked from a person.
 
-    `key` is `OWNER/NAME`; `image` the recipe's name; `short_ways` maps a link inside the session to
-    what it points to; `labels` are put on whatever the backend makes.
+    `key` is `OWNER/NAME`; `image` the recipe's name; `command` the argument list to run, never a shell's;
+    `short_ways` maps a link inside the session to what it points to; `labels` are put on whatever the
+    backend makes. `environment` is the whole of it, but for what only the backend knows: see `placed`.
     """
 
     key: str
@@ -85,6 +90,22 @@ class SessionPlan:
     short_ways: dict[str, str]
     environment: dict[str, str]
     labels: dict[str, str]
+    command: tuple[str, ...] = ("visa-session",)
+
+    def placed(self, *, ip: str, port: int, gpus: tuple[str, ...] = ()) -> SessionPlan:
+        """The plan with what is known once a node is chosen.
+
+        `ip` and `port` are what the server listens on (port 0: it picks a free one), `gpus` the device
+        paths that must exist inside.
+        """
+        environment = dict(self.environment)
+        info = SessionInfo.from_environment(environment)
+        environment[INFO_VARIABLE] = replace(info, gpus=tuple(gpus)).to_json()
+        host = f"[{ip}]" if ":" in ip else ip
+        environment["JUPYTERHUB_SERVICE_URL"] = (
+            f"http://{host}:{port}{environment['JUPYTERHUB_SERVICE_PREFIX']}"
+        )
+        return replace(self, environment=environment)
 
 
 class StartRefused(Exception):

@@ -3,15 +3,37 @@
 A backend is a JupyterHub Spawner (the one its engine's community keeps) plus this mixin. `VisaSpawner`
 sets `session` before `start`, calls `remember` whenever the backend learns what identifies the remote
 thing, and asks `status`, which is kept up by one watch per backend, never by a query per session.
+
+What the Spawner's own methods mean here:
+
+`start`
+    makes and starts the remote thing and returns when its process runs (or is queued). What it returns
+    is not used: the session says by itself that it listens (`reported_port`), and `address` tells where.
+    Raises `StartRefused` when there is no room. It may be cancelled at any await: `stop` then ends and
+    removes whatever it had made, also what the backend never learnt the id of.
+`poll`
+    None while the session runs, and also while the backend cannot tell; an integer exit code only on the
+    backend's own word that the process has ended.
+`stop`
+    ends and removes everything; harmless when there is nothing. Raises when the backend does not answer.
+`get_state`, `load_state`, `clear_state`
+    what identifies the remote thing, as JSON; no secret in it.
+
+The environment is `session.environment`, whole: `Spawner.get_env` of the backend is not asked.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from traitlets import Any, HasTraits, Instance
+from traitlets import Any, HasTraits, Instance, Integer
+from traitlets.config import Config
 
-from ..session import SessionPlan, Status
+from ..session import Availability, Resources, SessionPlan, State, Status
+
+#: Seconds between two looks at `status` where a backend has no quicker way to learn that a session ended.
+LOOK_INTERVAL = 0.2
 
 
 class Backend(HasTraits):
@@ -24,13 +46,49 @@ class Backend(HasTraits):
     #: killed right after finds the remote thing again.
     remember: Callable[[], None] = Any(lambda: None)
 
+    #: The port on which the session said that it listens; 0 until it did. Set by `VisaSpawner`, also on a
+    #: restored spawner.
+    reported_port = Integer(0)
+
+    @classmethod
+    async def availability(cls, resources: Resources, config: Config) -> Availability:
+        """What could start now, from the watch's last word; `config` is the hub's, for the class's traits."""
+        raise NotImplementedError
+
+    @classmethod
+    async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
+        """Remove what this backend made for sessions that are no more.
+
+        Called once after the hub's start and every few minutes. Ask `live` (the keys `OWNER/NAME` of the
+        sessions that run or start) only after listing what exists, so that nothing that starts meanwhile
+        is taken for a leftover.
+        """
+
     @property
     def status(self) -> Status | None:
         """What the backend's own watch last said of this session; None before it said anything."""
         raise NotImplementedError
 
+    async def address(self) -> str | None:
+        """`http://HOST:PORT` where the session's server is reached now, by `reported_port`.
+
+        None as long as it cannot be told.
+        """
+        raise NotImplementedError
+
+    async def ended(self) -> Status:
+        """Wait until, on the backend's own word, the session's process has ended."""
+        while True:
+            status = self.status
+            if status is not None and status.state in (State.STOPPED, State.FAILED):
+                return status
+            await asyncio.sleep(LOOK_INTERVAL)
+
     async def events(self) -> AsyncIterator[Status]:
-        """Each step of a start, in plain words, as it happens; ends when the session's process runs."""
+        """Each step of a start, in plain words, as it happens; ends when the session's process runs.
+
+        Iterated once a start.
+        """
         raise NotImplementedError
         yield
 

@@ -1,0 +1,135 @@
+"""A backend for these tests alone: sessions are processes of this machine, found again by their marks.
+
+Files in `marks` steer it: while `down` exists it cannot tell how anything stands; while `hold-create` or
+`hold-start` exist, a start waits before its process is made, or after.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from jupyterhub.spawner import Spawner
+from traitlets import Unicode
+
+from visa_spawner.backends.base import Backend
+from visa_spawner.session import Availability, StartRefused, State, Status
+
+SESSION = Path(__file__).with_name("local_session.py")
+
+
+class LocalBackend(Backend, Spawner):
+    marks_dir = Unicode().tag(config=True)
+
+    @property
+    def marks(self):
+        return Path(self.marks_dir)
+
+    @property
+    def key(self):
+        return f"{self.user.name}+{self.name}"
+
+    @classmethod
+    async def availability(cls, resources, config):
+        return Availability(3 if not resources.gpus else 0, "" if not resources.gpus else "No GPU is free")
+
+    @classmethod
+    async def sweep(cls, live, config):
+        marks = Path(config.LocalBackend.marks_dir)
+        found = list(marks.glob("*.pid"))
+        keys = {key.replace("/", "+") for key in live()}
+        for file in found:
+            if file.stem not in keys:
+                end(file)
+
+    @property
+    def is_down(self):
+        return (self.marks / "down").exists()
+
+    @property
+    def status(self):
+        if self.is_down:
+            return Status(State.UNKNOWN, "The machine does not answer")
+        if alive(self.marks / f"{self.key}.pid"):
+            return Status(State.RUNNING, "Running here")
+        return Status(State.FAILED if self.started_once else State.STARTING)
+
+    started_once = False
+
+    async def start(self):
+        plan = self.session
+        if plan.resources.gpus:
+            raise StartRefused("there is no room for this plan now", field="plan", status=503, reason="room")
+        await self.held("hold-create")
+        self.make_process(plan)
+        while not (self.marks / f"{self.key}.pid").exists():
+            await asyncio.sleep(0.02)
+        self.started_once = True
+        await self.held("hold-start")
+        self.remember()
+
+    def make_process(self, plan):
+        seen = {bind.target: sorted(os.listdir(bind.source)) for bind in plan.binds}
+        (self.marks / f"{self.key}.plan").write_text(json.dumps({"plan": asdict(plan), "seen": seen}))
+        (self.marks / f"{self.key}.exit").unlink(missing_ok=True)
+        with open(self.marks / f"{self.key}.log", "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-S", SESSION, self.marks, self.key, plan.image],
+                env=plan.placed(ip="127.0.0.1", port=0).environment,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+                user=plan.person.uid,
+                group=plan.person.gid,
+                extra_groups=plan.person.gids,
+                start_new_session=True,
+            )
+
+    async def held(self, name):
+        while (self.marks / name).exists():
+            await asyncio.sleep(0.05)
+
+    async def events(self):
+        yield Status(State.STARTING, "Making the process")
+
+    async def poll(self):
+        if self.is_down or alive(self.marks / f"{self.key}.pid"):
+            return None
+        file = self.marks / f"{self.key}.exit"
+        return int(file.read_text()) if file.exists() else 1
+
+    async def stop(self, now=False):
+        if self.is_down:
+            raise RuntimeError("the machine does not answer")
+        end(self.marks / f"{self.key}.pid")
+
+    async def address(self):
+        return f"http://127.0.0.1:{self.reported_port}" if self.reported_port and not self.is_down else None
+
+    async def last_lines(self, count=40):
+        file = self.marks / f"{self.key}.log"
+        return file.read_text().splitlines()[-count:] if file.exists() else []
+
+    def get_state(self):
+        return {"once": self.started_once}
+
+    def load_state(self, state):
+        self.started_once = True
+
+
+def alive(file):
+    try:
+        with open(f"/proc/{int(file.read_text())}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, ValueError):
+        return False
+
+
+def end(file):
+    if alive(file):
+        os.killpg(int(file.read_text()), signal.SIGKILL)
+    file.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""On the real kernel, as root: what an engine is given is what was checked."""
+
+import errno
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from spawner_support import ALICE
+
+from visa_spawner.binds import Unsafe, Wanted
+from visa_spawner.session import StartRefused
+from visa_spawner.staging import Staging
+
+KEY = "alice/work"
+
+
+@pytest.fixture
+def staging(tree):
+    staging = Staging(tree.root / "staging", [str(tree.root / "home")])
+    yield staging
+    staging.sweep(lambda: ())
+
+
+def raw(tree):
+    return Wanted(str(tree.root / "visitor/a1/RAW_DATA"), True, "experiment A-1")
+
+
+def processed(tree):
+    return Wanted(str(tree.root / "visitor/a1/PROCESSED_DATA"), False, "experiment A-1")
+
+
+def mounts(tree):
+    with open("/proc/self/mountinfo") as lines:
+        return [line.split()[4] for line in lines if str(tree.root) in line]
+
+
+def refuses_writing(path):
+    with pytest.raises(OSError) as error:
+        (path / "new").write_text("x")
+    return error.value.errno == errno.EROFS
+
+
+def test_raw_is_read_only_for_root_and_processed_is_not(tree, staging):
+    (tree.root / "visitor/a1/RAW_DATA/scan.h5").write_text("data")
+    one, two = (p.bind for p in staging.stage(KEY, [raw(tree), processed(tree)], ALICE))
+    assert (one.target, one.path, one.read_only) == (raw(tree).path, raw(tree).path, True)
+    source = Path(one.source)
+    assert (source / "scan.h5").read_text() == "data"
+    assert refuses_writing(source)
+    (Path(two.source) / "result").write_text("mine")
+    assert (tree.root / "visitor/a1/PROCESSED_DATA/result").read_text() == "mine"
+
+
+def test_mounts_below_raw_are_read_only_too_also_those_made_later(tree, staging):
+    nested, later = tree("visitor/a1/RAW_DATA/nested"), tree("visitor/a1/RAW_DATA/later")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", nested], check=True)
+    try:
+        (nested / "inside").write_text("x")
+        source = Path(staging.stage(KEY, [raw(tree)], ALICE)[0].bind.source)
+        assert (source / "nested/inside").read_text() == "x"
+        assert refuses_writing(source / "nested")
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", later], check=True)
+        try:
+            assert refuses_writing(source / "later")
+        finally:
+            subprocess.run(["umount", later], check=True)
+    finally:
+        subprocess.run(["umount", nested], check=True)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_set_uid_and_no_devices(tree, staging, which):
+    bind = staging.stage(KEY, [raw(tree), processed(tree)], ALICE)[which].bind
+    options = subprocess.check_output(["findmnt", "-no", "OPTIONS", bind.source], text=True)
+    assert {"nosuid", "nodev"} <= set(options.strip().split(","))
+
+
+def test_the_place_is_for_root_alone(tree, staging):
+    staging.stage(KEY, [raw(tree)], ALICE)
+    assert staging.root.stat().st_mode & 0o777 == 0o700
+    staging.sweep(lambda: ())
+    staging.root.chmod(0o755)
+    with pytest.raises(Unsafe, match="mode 0700"):
+        staging.stage(KEY, [raw(tree)], ALICE)
+
+
+def test_swapped_between_check_and_start_is_refused_and_changes_nothing(tree, staging):
+    (tree.root / "visitor/a1/RAW_DATA/scan.h5").write_text("the real one")
+    pinned = staging.stage(KEY, [raw(tree), processed(tree)], ALICE)
+    staging.confirm(pinned, ALICE)
+    (tree.root / "visitor/a1/RAW_DATA").rename(tree.root / "visitor/a1/old")
+    (tree("visitor/a1/RAW_DATA") / "scan.h5").write_text("another")
+    assert (Path(pinned[0].bind.source) / "scan.h5").read_text() == "the real one"
+    with pytest.raises(StartRefused) as error:
+        staging.confirm(pinned, ALICE)
+    assert "experiment A-1" in error.value.words
+    assert str(tree.root) not in error.value.words
+
+
+def test_swapped_for_a_link_between_check_and_start(tree, staging):
+    pinned = staging.stage(KEY, [raw(tree)], ALICE)
+    (tree.root / "visitor/a1/RAW_DATA").rename(tree.root / "visitor/a1/old")
+    (tree.root / "visitor/a1/RAW_DATA").symlink_to("/etc")
+    with pytest.raises(StartRefused, match="A-1"):
+        staging.confirm(pinned, ALICE)
+
+
+def test_a_refusal_leaves_nothing_behind(tree, staging):
+    missing = replace(raw(tree), path=str(tree.root / "visitor/none"))
+    with pytest.raises(StartRefused):
+        staging.stage(KEY, [raw(tree), missing], ALICE)
+    assert mounts(tree) == []
+    assert list(staging.root.iterdir()) == []
+
+
+def test_release_takes_one_session_and_sweep_what_no_start_needs(tree, staging):
+    for key in (KEY, "alice/other", "b%+/x"):
+        staging.stage(key, [raw(tree), processed(tree)], ALICE)
+    assert len(mounts(tree)) == 6
+    staging.release(KEY)
+    assert len(mounts(tree)) == 4
+    assert staging.sweep(lambda: {"b%+/x"}) == ["alice/other"]
+    assert len(mounts(tree)) == 2
+    # A hub that was killed left them: another one knows nothing of them but their names.
+    assert Staging(staging.root, []).sweep(lambda: ()) == ["b%+/x"]
+    assert mounts(tree) == []
+    assert list(staging.root.iterdir()) == []
+    assert (tree.root / "visitor/a1/RAW_DATA").is_dir()
+
+
+def test_a_start_that_begins_during_a_sweep_is_left_alone(tree, staging):
+    def starting():
+        staging.stage(KEY, [raw(tree)], ALICE)
+        return ()
+
+    assert staging.sweep(starting) == []
+    assert len(mounts(tree)) == 1
+
+
+def test_paths_alone_where_the_engine_is_elsewhere(tree):
+    staging = Staging(tree.root / "staging", [], pin=False)
+    bind = staging.stage(KEY, [raw(tree)], ALICE)[0].bind
+    assert bind.source == bind.path == raw(tree).path
+    assert not staging.root.exists()
+    staging.release(KEY)
+    (tree.root / "visitor/a1").chmod(0o777)
+    with pytest.raises(StartRefused):
+        staging.stage(KEY, [raw(tree)], ALICE)

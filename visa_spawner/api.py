@@ -1,0 +1,158 @@
+"""The calls that join the hub's REST API below `/hub/api/visa/`; see docs/developers/interfaces.md."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from jupyterhub.apihandlers import APIHandler, default_handlers
+from jupyterhub.user import User
+from tornado import web
+
+from visa_catalogue.account import Account
+from visa_session.contract import READY_PATH
+
+from . import report
+from .admission import Admission, granted_account
+from .profiles import Plan, Profile
+from .session import StartRefused
+from .site import VisaSite
+
+#: Bytes that `{"port": 65535}` may take, written as generously as one likes.
+_MAX_READY_BODY = 200
+
+
+class ReadyHandler(APIHandler):
+    """A session says on which port it listens."""
+
+    _accept_cookie_auth = False
+
+    async def refresh_auth(self, user, force=False):
+        """A session's start does not wait for the identity provider."""
+        return user
+
+    async def post(self):
+        spawner = self._session()
+        if not spawner.listens_on(self._port()):
+            raise web.HTTPError(409, "port: this session has named another one before")
+        self.set_status(204)
+
+    def _session(self) -> Admission:
+        """The session whose own token this is; no other token speaks for one, its owner's neither."""
+        token, user = self.get_token(), self.current_user
+        if token is not None and isinstance(user, User):
+            for spawner in user.spawners.values():
+                if spawner.kept.phase and spawner.kept.token == token.id:
+                    return spawner
+        raise web.HTTPError(403, "only a session itself says where it listens")
+
+    def _port(self) -> int:
+        try:
+            body = json.loads(self.request.body) if len(self.request.body) <= _MAX_READY_BODY else None
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or set(body) != {"port"}:
+            raise web.HTTPError(400, 'port: the body must be {"port": N} and nothing else')
+        port = body["port"]
+        if type(port) is not int or not 1 <= port <= 65535:
+            raise web.HTTPError(400, "port: must be a whole number from 1 to 65535")
+        return port
+
+
+class AccountHandler(APIHandler):
+    """A call by a person, for what is theirs."""
+
+    @property
+    def site(self) -> VisaSite:
+        return VisaSite.of(self.app.config)
+
+    def person(self) -> User:
+        """Who calls.
+
+        A session's own token and those that sessions hold of their visitors do not count: whoever works in
+        a session could use them to look into others.
+        """
+        user, token = self.current_user, self.get_token()
+        if not isinstance(user, User):
+            raise web.HTTPError(403, "this is for people, not for services")
+        if token is not None and (
+            (token.note or "").startswith("Server at ")
+            or (token.client_id or "").startswith("jupyterhub-user-")
+        ):
+            raise web.HTTPError(403, "a session's token is not enough for this")
+        return user
+
+    async def account(self, user: User) -> Account:
+        """As the login left it; what the hub's groups tell, where that is not at hand."""
+        try:
+            return granted_account(await user.get_auth_state(), user.name)
+        except StartRefused:
+            return Account.from_groups(user.name, (group.name for group in user.groups))
+
+
+class OptionsHandler(AccountHandler):
+    """The profiles and plans an account may use, with what is free now."""
+
+    async def get(self):
+        site, account = self.site, await self.account(self.person())
+        allowed = [profile for profile in site.profiles.values() if profile.allows(account.roles)]
+        free = await self._free([plan for profile in allowed for plan in profile.plans.values()])
+        answer = {
+            "profiles": [_profile(profile, free) for profile in allowed],
+            "home_only": not site.limits.home_only_roles.isdisjoint(account.roles),
+            "max_sessions": site.max_sessions,
+        }
+        self.write(json.dumps(answer))
+
+    async def _free(self, plans: list[Plan]) -> dict:
+        kinds = list({(plan.backend, plan.resources) for plan in plans})
+        return dict(zip(kinds, await asyncio.gather(*(self._ask(*kind) for kind in kinds)), strict=True))
+
+    async def _ask(self, backend: str, resources) -> dict:
+        try:
+            answer = await self.site.backend(backend).availability(resources, self.app.config)
+        except Exception:
+            self.log.exception("what backend %s has free is not known", backend)
+            return {"sessions": 0, "words": "What is free here is not known at the moment."}
+        return {"sessions": answer.sessions, "words": answer.words}
+
+
+class SessionsHandler(AccountHandler):
+    """An account's sessions; staff may look at another's, and at the last lines of the logs."""
+
+    async def get(self):
+        user = self.person()
+        staff = not (await self.account(user)).roles.isdisjoint(self.site.staff_roles)
+        owner_name = self.get_query_argument("owner", user.name)
+        if owner_name != user.name and not staff:
+            raise web.HTTPError(403, "owner: only staff may look at the sessions of others")
+        owner = user if owner_name == user.name else self.find_user(owner_name)
+        if owner is None:
+            raise web.HTTPError(404, "owner: there is no such account")
+        self.write(json.dumps({"sessions": report.sessions(owner, with_log=staff)}))
+
+
+def _profile(profile: Profile, free: dict) -> dict:
+    answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
+    hidden = {"partition"}
+    return answer | {
+        "plans": [
+            {"name": name, "free": free[plan.backend, plan.resources]}
+            | plan.model_dump(mode="json", exclude=hidden)
+            for name, plan in profile.plans.items()
+        ]
+    }
+
+
+_HANDLERS = [
+    (f"/api/{READY_PATH}", ReadyHandler),
+    ("/api/visa/options", OptionsHandler),
+    ("/api/visa/sessions", SessionsHandler),
+]
+
+
+def join_hub() -> None:
+    """Add the calls to the hub's own; harmless when done already. Must come before the hub starts."""
+    for handler in _HANDLERS:
+        if handler not in default_handlers:
+            default_handlers.append(handler)

@@ -1,0 +1,113 @@
+"""One task of the hub for all sessions: ends those whose time is over, sweeps what a kill left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
+from jupyterhub.user import User
+
+from . import words
+from .admission import Admission
+from .kept import Kept
+from .session import State
+from .site import VisaSite
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two sweeps of the backends.
+SWEEP_INTERVAL = 300
+
+
+def why_over(kept: Kept, last_activity: datetime | None, now: datetime) -> str | None:
+    """Why a running session's time is over, in words for its owner; None while it is not.
+
+    `last_activity` is in UTC without a time zone, as the hub keeps it.
+    """
+    if kept.started is None or kept.ends is None:
+        return None
+    if now >= kept.ends:
+        chosen = "as chosen" if kept.options.get("lifetime_hours") else "as usual for this profile"
+        return f"Ended after {words.hours(kept.lifetime_hours)}, {chosen}."
+    active = last_activity.replace(tzinfo=UTC) if last_activity else kept.started
+    if kept.idle_hours and now - max(active, kept.started) >= timedelta(hours=kept.idle_hours):
+        return f"Ended after {words.hours(kept.idle_hours)} without anybody working in it."
+    return None
+
+
+async def keep_watch(site: VisaSite) -> None:
+    """For as long as the hub runs, from when it has loaded its sessions."""
+    app = JupyterHub.instance()
+    while app.http_server is None:
+        await asyncio.sleep(0.2)
+    swept = None
+    while True:
+        await _attempt("ending sessions whose time is over", end_overdue(app))
+        await _attempt("sweeping staged directories", _sweep_staging(app, site))
+        if swept is None or time.monotonic() - swept >= SWEEP_INTERVAL:
+            for name, backend in site.used_backends().items():
+                await _attempt(f"sweeping backend {name}", backend.sweep(lambda: live_keys(app), app.config))
+            swept = time.monotonic()
+        await asyncio.sleep(site.keep_interval)
+
+
+async def _attempt(what: str, work) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("%s failed; it is tried again", what)
+
+
+async def end_overdue(app: JupyterHub) -> None:
+    """End every ready session whose time is over; one whose backend does not answer waits until it does."""
+    now = datetime.now(UTC)
+    overdue = []
+    for user, spawner in _spawners(app):
+        status = spawner.child_spawner.status if spawner.child_spawner else None
+        if not spawner.ready or (status is not None and status.state is State.UNKNOWN):
+            continue
+        said = why_over(spawner.kept, spawner.orm_spawner.last_activity, now)
+        if said:
+            overdue.append(_end(app, user, spawner, said))
+    await asyncio.gather(*overdue)
+
+
+async def _end(app: JupyterHub, user: User, spawner: Admission, said: str) -> None:
+    log.info("ending %s: %s", spawner._log_name, said)
+    name = spawner.name
+    # Before anything is awaited, as the hub's own handler does: nobody else starts or stops it meanwhile.
+    spawner._stop_pending = True
+    try:
+        spawner.end_with(said)
+        await app.proxy.delete_user(user, name)
+        await user.stop(name)
+    except Exception:
+        log.exception("ending %s failed; it is tried again", spawner._log_name)
+    finally:
+        spawner._stop_pending = False
+
+
+async def _sweep_staging(app: JupyterHub, site: VisaSite) -> None:
+    def starting() -> set[str]:
+        return {spawner.key for _, spawner in _spawners(app) if spawner.is_starting}
+
+    for key in site.staging.sweep(starting):
+        log.warning("removed directories staged for %s, whose start was interrupted", key)
+
+
+def live_keys(app: JupyterHub) -> set[str]:
+    """`OWNER/NAME` of every session that runs, starts, or may run."""
+    rows = app.db.query(orm.Spawner).filter(orm.Spawner.server != None)
+    keys = {f"{row.user.name}/{row.name}" for row in rows}
+    return keys | {spawner.key for _, spawner in _spawners(app) if spawner.active or spawner.kept.phase}
+
+
+def _spawners(app: JupyterHub):
+    for user in list(app.users.values()):
+        for spawner in list(user.spawners.values()):
+            if isinstance(spawner, Admission):
+                yield user, spawner
