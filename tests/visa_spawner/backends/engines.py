@@ -1,0 +1,204 @@
+"""Real engines for the tests: Podman's service and Docker Engine, started here and ended here.
+
+The image is busybox alone, so that it is there in a second on a machine without a registry.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import docker
+
+IMAGE = "localhost/visa/container-test:latest"
+RECIPE = "container-test"
+#: The hub ids of these tests begin so; containers of nobody else are touched.
+HUB = "containertest"
+
+CONTAINERS_CONF = """
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]
+cgroupns = "private"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[network]
+network_backend = "netavark"
+"""
+
+#: What a session does, as far as these tests need it: says that it listens, and answers.
+VISA_SESSION = """#!/bin/sh
+trap 'exit 0' TERM
+echo "session of $JUPYTERHUB_USER"
+mkdir -p /tmp/www && cd /tmp/www && echo hello > index.html
+httpd -f -p 8888 &
+if [ -n "$JUPYTERHUB_API_URL" ]; then
+    until wget -q -O - --header "Authorization: token $JUPYTERHUB_API_TOKEN" \\
+        --header "Content-Type: application/json" --post-data '{"port": 8888}' \\
+        "$JUPYTERHUB_API_URL/visa/ready"; do sleep 0.1; done
+fi
+wait
+"""
+
+
+@dataclass
+class RunningEngine:
+    """An engine that runs: `pid` is its service, which a test may stop, continue and kill."""
+
+    kind: str
+    address: str
+    network: str
+    command: list[str]
+    environment: dict[str, str]
+    process: subprocess.Popen
+
+    @property
+    def client(self) -> docker.APIClient:
+        return docker.APIClient(base_url=self.address, version="auto", timeout=60)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def restart(self) -> None:
+        """Start the service again after it was killed."""
+        self.process.wait()
+        self.process = _begin(self.command, self.environment, self.address)
+
+    def containers(self, hub: str) -> list[dict]:
+        return self.client.containers(all=True, filters={"label": [f"visa.hub={hub}"]})
+
+    def run_inside(self, name: str, command: list[str], user: str = "") -> tuple[int, str]:
+        client = self.client
+        made = client.exec_create(name, command, user=user)
+        output = client.exec_start(made["Id"]).decode(errors="replace")
+        return client.exec_inspect(made["Id"])["ExitCode"], output
+
+
+def _begin(command: list[str], environment: dict[str, str], address: str) -> subprocess.Popen:
+    socket = Path(address.removeprefix("unix://"))
+    with (socket.parent / f"{socket.stem}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=log, stderr=log, start_new_session=True
+        )
+    until = time.monotonic() + 30
+    while True:
+        with contextlib.suppress(docker.errors.DockerException):
+            docker.APIClient(base_url=address, version="auto", timeout=5).ping()
+            return process
+        if process.poll() is not None or time.monotonic() > until:
+            raise RuntimeError(f"{command[0]} does not answer; see {socket.with_suffix('.log')}")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def podman(folder: Path) -> Iterator[RunningEngine]:
+    """Podman's Docker-compatible service on a socket of its own."""
+    conf = folder / "containers.conf"
+    conf.write_text(CONTAINERS_CONF)
+    address = f"unix://{folder}/podman.sock"
+    command = ["podman", "system", "service", "--time=0", address]
+    yield from _running("podman", address, "podman", command, {"CONTAINERS_CONF": str(conf)})
+
+
+@contextlib.contextmanager
+def docker_engine(folder: Path) -> Iterator[RunningEngine]:
+    """Docker Engine with a bridge and a subnet of its own, leaving the machine's packet filter alone."""
+    address = f"unix://{folder}/docker.sock"
+    bridge = "visatest0"
+    subprocess.run(["ip", "link", "del", bridge], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
+    subprocess.run(["ip", "addr", "add", "172.29.90.1/24", "dev", bridge], check=True)
+    subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
+    # --exec-root holds sockets, whose paths must be short.
+    command = [
+        "dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/x", "-p", f"{folder}/pid",
+        "-H", address, "--containerd", f"{folder}/c.sock",
+        "--bridge", bridge, "--iptables=false", "--ip6tables=false", "--live-restore",
+        "--default-ulimit", "nofile=20000:20000", "--default-ulimit", "nproc=32768:32768",
+    ]  # fmt: skip
+    # As Debian runs it: a service of its own, so that sessions outlive a dead dockerd.
+    config = folder / "containerd.toml"
+    config.write_text(
+        f'version = 2\nroot = "{folder}/c"\nstate = "{folder}/cs"\n'
+        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+        f'[grpc]\naddress = "{folder}/c.sock"\n'
+    )
+    with (folder / "containerd.log").open("wb") as log:
+        containerd = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=log)
+    try:
+        yield from _running("docker", address, "bridge", command, {})
+    finally:
+        containerd.terminate()
+        containerd.wait(20)
+        subprocess.run(["ip", "link", "del", bridge], check=False)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
+            subprocess.run(["umount", mount], check=False)
+
+
+def _running(kind, address, network, command, environment) -> Iterator[RunningEngine]:
+    engine = RunningEngine(
+        kind, address, network, command, environment, _begin(command, environment, address)
+    )
+    try:
+        engine.client.import_image_from_data(image_tar(), repository=IMAGE.rpartition(":")[0], tag="latest")
+        remove_all(engine)
+        yield engine
+    finally:
+        engine.signal(signal.SIGCONT)
+        remove_all(engine)
+        engine.process.terminate()
+        try:
+            engine.process.wait(20)
+        except subprocess.TimeoutExpired:
+            engine.process.kill()
+            engine.process.wait()
+
+
+def remove_all(engine: RunningEngine) -> None:
+    client = engine.client
+    for container in client.containers(all=True, filters={"label": ["visa.hub"]}):
+        if container["Labels"]["visa.hub"].startswith(HUB):
+            client.remove_container(container["Id"], force=True, v=True)
+
+
+def image_tar() -> bytes:
+    """A root file system of busybox and the test's session."""
+    busybox = Path("/bin/busybox")
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+
+        def add(name: str, data: bytes = b"", **fields) -> None:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o755
+            for field, value in fields.items():
+                setattr(entry, field, value)
+            tar.addfile(entry, BytesIO(data))
+
+        for folder in ("bin", "etc", "proc", "sys", "dev", "root", "usr", "usr/bin", "var"):
+            add(folder, type=tarfile.DIRTYPE)
+        for folder in ("tmp", "var/tmp"):
+            add(folder, type=tarfile.DIRTYPE, mode=0o1777)
+        add("bin/busybox", busybox.read_bytes())
+        for applet in applets:
+            if applet != "busybox":
+                add(f"bin/{applet}", type=tarfile.SYMTYPE, linkname="busybox")
+        add("bin/visa-session", VISA_SESSION.encode())
+        add("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", mode=0o644)
+    return buffer.getvalue()
+
+
+def tools_missing() -> list[str]:
+    """The programs these tests need that this machine has not."""
+    return [tool for tool in ("podman", "dockerd", "runc", "busybox", "ip") if shutil.which(tool) is None]

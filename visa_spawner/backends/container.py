@@ -1,0 +1,410 @@
+"""Sessions in containers, on the nodes of a fleet: one container a start, on Docker or Podman.
+
+DockerSpawner shares one client and one thread for everything and asks the engine about each server by
+itself. Here each node has its own, one watch a node answers for all its sessions, and a container is made
+from a session's plan alone: no image, volume or setting comes from `user_options`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+from dockerspawner import DockerSpawner
+from traitlets import Unicode, default, observe
+from traitlets.config import Config
+
+from visa_session.contract import SESSION_PORT
+
+from ..session import Availability, Resources, SessionPlan, StartRefused, State, Status
+from . import gpus, words
+from .base import Backend
+from .engine import EngineRefused, EngineSilent
+from .files import archive
+from .fleet import Fleet
+from .nodes import Node
+from .placement import NoRoom, Taken
+from .refusals import refusal_for
+from .settings import ContainerSettings
+from .spec import (
+    Limits,
+    check_sources,
+    container_name,
+    container_spec,
+    image_name,
+    listens_on,
+    reached_at,
+)
+from .watch import Watch
+
+
+class StopDelayed(Exception):
+    """A node does not answer, so a session there could not be ended yet; the text is for its owner."""
+
+
+class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
+    """One session in one container."""
+
+    node_name = Unicode()
+    session_key = Unicode()
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._stepped = asyncio.Event()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._final: Status | None = None
+        self._code = 0
+        self._memory = 0
+        self._host, self._published = "", 0
+        self._log_lines: list[str] = []
+        self._steps: list[Status] = []
+        self._starting = self._stopping = self._stop_wanted = False
+        self._stopping_since = datetime.now(UTC)
+        self._known_since = time.monotonic()
+        self._making: asyncio.Future | None = None
+        self._undoing: asyncio.Task | None = None
+        self._settling: asyncio.Task | None = None
+        self._running_since: Status | None = None
+
+    # What DockerSpawner would derive from its own settings is derived from the plan here.
+    @default("object_name")
+    def _object_name_default(self):
+        return ""
+
+    @observe("image")
+    def _image_changed(self, change):
+        pass
+
+    @property
+    def fleet(self) -> Fleet:
+        """The nodes this backend's settings name, shared with all its like."""
+        return Fleet.of(self.config)
+
+    def docker(self, method: str, *args, **kwargs) -> asyncio.Future:
+        """Ask this session's engine, by docker-py's method; raises EngineSilent, EngineRefused."""
+        return self.fleet.engine(self.node_name).begin(
+            lambda client: getattr(client, method)(*args, **kwargs)
+        )
+
+    @classmethod
+    async def availability(cls, resources: Resources, config: Config) -> Availability:
+        """What could start now, by the books."""
+        fleet = Fleet.of(config)
+        await fleet.ready()
+        return fleet.placement.availability(resources)
+
+    @classmethod
+    async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
+        """Remove this hub's containers that belong to no session."""
+        await Fleet.of(config).sweep(live)
+
+    # What is kept across restarts of the hub ---------------------------------------------------------
+    def get_state(self) -> dict:
+        """What finds the container again; empty when there is none."""
+        if not self.object_name:
+            return {}
+        return {
+            "container": self.object_name,
+            "node": self.node_name,
+            "key": self.session_key,
+            "memory": self._memory,
+            "host": self._host,
+            "published": self._published,
+        }
+
+    def load_state(self, state: dict) -> None:
+        """Answer again for a container that an earlier hub process made."""
+        self._reset()
+        self.object_name = state.get("container", "")
+        if not self.object_name:
+            return
+        self.node_name, self.session_key = state.get("node", ""), state.get("key", "")
+        self._memory = int(state.get("memory", 0))
+        self._host, self._published = state.get("host", ""), int(state.get("published", 0))
+        self.fleet.claim(self.object_name, self.node_name, self.session_key, self)
+
+    def clear_state(self) -> None:
+        """Forget the container; one that is still there becomes the fleet's to remove."""
+        if self.object_name and self.object_name not in self.fleet.leftovers:
+            self._undoing = self.fleet.dispose_soon(self.node_name, self.object_name, self._making)
+        self.object_name = self.object_id = ""
+
+    # Start -------------------------------------------------------------------------------------------
+    async def start(self) -> tuple[str, int]:
+        """Make and start the container; returns once its process runs.
+
+        Raises StartRefused, after removing what it had made.
+        """
+        if self.session is None:
+            raise RuntimeError("start without a session's plan")
+        self._reset()
+        self._starting = True
+        try:
+            await self._start(self.session)
+        except BaseException as error:
+            refused = refusal_for(error, self.node_name)
+            if self._final is None:
+                self._finish(Status(State.FAILED, refused.words if refused else "The start was given up"), 1)
+            self._undo()
+            if refused is None:
+                raise
+            if not isinstance(error, StartRefused | NoRoom):
+                self.log.error("Starting %s on node %s: %s", self.session_key, self.node_name, error)
+            if self._undoing is not None:
+                await asyncio.shield(self._undoing)
+            raise refused from error
+        finally:
+            self._starting = False
+            self._stepped.set()
+        return self._host, self._published or SESSION_PORT
+
+    async def _start(self, plan: SessionPlan) -> None:
+        self._say("Looking for room")
+        fleet = self.fleet
+        await fleet.ready()
+        name = container_name(fleet.hub_id, plan.key, secrets.token_hex(4))
+        image = image_name(self.image_template, plan.image)
+        taken = fleet.reserve(name, plan.key, plan.resources, self)
+        # Known before the engine is asked: a hub killed from here on finds it, made or not.
+        self.object_name, self.node_name, self.session_key = name, taken.node, plan.key
+        self._memory = plan.resources.memory
+        self.remember()
+        node = fleet.by_name[taken.node]
+        self._say(f"Creating the container on {node.name}")
+        share = gpus.share(node, taken.gpus)
+        body = self._body(plan, node, taken, share, image)
+        files = archive(plan.person, plan.short_ways)
+        if node.is_local:
+            await asyncio.to_thread(check_sources, body)
+        made = await self._step("create_container_from_config", body, name)
+        self.object_id = made["Id"]
+        if taken.gpus:
+            await self._check_gpus(share)
+        await self._step("put_archive", name, "/", files)
+        self._say("Starting")
+        await self._step("start", name)
+        found = await self.docker("inspect_container", name)
+        self._locate(node, found)
+        self._known_since = time.monotonic()
+        fleet.watches[node.name].look_soon()
+        if not found["State"]["Running"]:
+            await self._settle(found)
+            raise StartRefused(self._final.words, status=500, reason="died")
+        self.remember()
+
+    def _body(self, plan: SessionPlan, node: Node, taken: Taken, share: gpus.GpuShare, image: str) -> dict:
+        ip, port = listens_on(node)
+        return container_spec(
+            plan.placed(ip=ip, port=port, gpus=share.paths),
+            node=node,
+            taken=taken,
+            gpus=share,
+            image=image,
+            hub_id=self.fleet.hub_id,
+            limits=Limits(self.shm_size, self.tmp_fraction, self.process_limit, dict(self.ulimits)),
+        )
+
+    async def _step(self, method: str, *args):
+        # Kept: when the start is cancelled the call runs on, and what it makes must still be removed.
+        self._making = self.docker(method, *args)
+        return await asyncio.shield(self._making)
+
+    async def _check_gpus(self, share: gpus.GpuShare) -> None:
+        found = await self.docker("inspect_container", self.object_name)
+        faults = gpus.not_given(share, found["HostConfig"])
+        if faults:
+            self.log.error("Node %s did not give %s its GPUs: %s", self.node_name, self.object_name, faults)
+            raise StartRefused(
+                f"Node {self.node_name} did not give the session its GPU, so it was not started."
+                " Tell the facility's staff",
+                field="plan",
+                status=503,
+                reason="gpu",
+            )
+
+    def _locate(self, node: Node, found: dict) -> None:
+        self._host, self._published = reached_at(node, found)
+
+    def _undo(self) -> None:
+        if self.object_name:
+            self._undoing = self.fleet.dispose_soon(self.node_name, self.object_name, self._making)
+        self.object_name = self.object_id = ""
+
+    def _say(self, text: str) -> None:
+        self._steps.append(Status(State.STARTING, text))
+        self._stepped.set()
+
+    async def events(self) -> AsyncIterator[Status]:
+        """Each step of the start; ends when the container's process runs or the start has failed."""
+        given = 0
+        while True:
+            self._stepped.clear()
+            for step in self._steps[given:]:
+                given += 1
+                yield step
+            if given and not self._starting:
+                return
+            if given == len(self._steps):
+                await self._stepped.wait()
+
+    # Watching ----------------------------------------------------------------------------------------
+    @property
+    def _watch(self) -> Watch | None:
+        return self.fleet.watches.get(self.node_name)
+
+    def _gone_or_ended(self) -> bool:
+        """Whether the engine has said, since this backend knows the container, that it does not run."""
+        watch = self._watch
+        if watch is None or not watch.answering or watch.as_of <= self._known_since:
+            return False
+        seen = watch.seen.get(self.object_name)
+        return seen is None or not seen.alive
+
+    @property
+    def status(self) -> Status | None:
+        """What the node's watch last said."""
+        if self._final is not None:
+            return self._final
+        if self._starting:
+            return self._steps[-1] if self._steps else None
+        if not self.object_name:
+            return None
+        watch = self._watch
+        if watch is None or not watch.answering:
+            since = watch.since if watch else self._stopping_since
+            late = "; the session will be ended when it does" if self._stop_wanted else ""
+            return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}", since)
+        if self._stop_wanted:
+            return Status(State.STOPPING, "Stopping", self._stopping_since)
+        if self._running_since is None:
+            self._running_since = Status(State.RUNNING, f"Running on {self.node_name}")
+        return self._running_since
+
+    def noticed(self, watch: Watch) -> None:
+        """The watch has looked again: if this session has ended, find out how and clear up."""
+        busy = self._starting or self._stopping or self._final is not None or self._settling is not None
+        if self.object_name and not busy and self._gone_or_ended():
+            self._settling = self.fleet.keep(self._settle())
+
+    async def poll(self) -> int | None:
+        """None while the session runs or nobody can tell; its exit code once the engine said so."""
+        if self._final is not None:
+            return self._code
+        if not self.object_name:
+            return 0
+        if self._starting or self._stopping:
+            return None
+        self.fleet.start()
+        watch = self._watch
+        if watch is not None:
+            if watch.as_of <= self._known_since:
+                await watch.fresh()
+            self.noticed(watch)
+        if self._settling is not None:
+            await asyncio.wait([self._settling])
+        return None if self._final is None else self._code
+
+    async def ended(self) -> Status:
+        """Wait until the engine has said that the session's process has ended."""
+        while True:
+            if self._final is not None:
+                return self._final
+            self.fleet.start()
+            watch = self._watch
+            if self._settling is not None:
+                await asyncio.wait([self._settling])
+            elif watch is None or self._starting:
+                await asyncio.sleep(0.1)
+            elif self.reported_port:
+                await watch.next_turn()
+            else:
+                # Nobody waits longer for a session that died at its start than for one that lives.
+                with watch.hurried():
+                    await watch.next_turn()
+
+    async def _settle(self, found: dict | None = None) -> None:
+        """Learn how the session ended, keep the end of its log, remove the container."""
+        name = self.object_name
+        try:
+            if found is None:
+                found = await self.docker("inspect_container", name)
+            if found["State"]["Running"]:
+                self._settling = None
+                return
+            self._log_lines = words.clean_lines(await self.docker("logs", name, tail=40), 40)
+            status, code = words.how_it_ended(
+                found["State"], memory=self._memory, started=bool(self.reported_port)
+            )
+        except EngineRefused as error:
+            if error.status != 404:
+                self.log.warning("How %s ended is not known yet: %s", name, error)
+                self._settling = None
+                return
+            status, code = (words.STOPPED, 0) if self._stop_wanted else (words.REMOVED, 1)
+        except EngineSilent as error:
+            self.log.warning("How %s ended is not known yet: %s", name, error)
+            self._settling = None
+            return
+        self._finish(status, code)
+        self.log.info("Session %s ended on node %s: %s", self.session_key, self.node_name, status.words)
+        self._undo()
+        if self._undoing is not None:
+            await asyncio.shield(self._undoing)
+
+    def _finish(self, status: Status, code: int) -> None:
+        self._final, self._code = status, code
+
+    async def address(self) -> str | None:
+        """Where the session's server is reached now; None while that cannot be told."""
+        if not self.reported_port or not self.object_name:
+            return None
+        if not self._host:
+            try:
+                found = await self.docker("inspect_container", self.object_name)
+            except (EngineSilent, EngineRefused):
+                return None
+            self._locate(self.fleet.by_name[self.node_name], found)
+        if not self._host:
+            return None
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._published or self.reported_port}"
+
+    async def last_lines(self, count: int = 40) -> list[str]:
+        """The end of the session's log: the container's, or what was kept of it."""
+        if self.object_name and self._final is None:
+            try:
+                return words.clean_lines(await self.docker("logs", self.object_name, tail=count), count)
+            except (EngineSilent, EngineRefused):
+                return []
+        return self._log_lines[-count:] if count > 0 else []
+
+    # Stop --------------------------------------------------------------------------------------------
+    async def stop(self, now: bool = False) -> None:
+        """End and remove the container; harmless when there is none.
+
+        Raises StopDelayed when the node does not answer: the container is then removed when it does.
+        """
+        for task in (self._undoing, self._settling):
+            if task is not None:
+                await asyncio.wait([task])
+        if not self.object_name:
+            return
+        self._stopping = self._stop_wanted = True
+        self._stopping_since = datetime.now(UTC)
+        try:
+            await self.fleet.dispose(
+                self.node_name, self.object_name, grace=0 if now else self.stop_grace, after=self._making
+            )
+        except (EngineSilent, EngineRefused) as error:
+            raise StopDelayed(
+                f"Node {self.node_name} does not answer; the session will be ended when it does"
+            ) from error
+        finally:
+            self._stopping = False
+        self._finish(words.STOPPED, 0)
+        self.object_name = self.object_id = ""

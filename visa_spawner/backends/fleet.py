@@ -1,0 +1,268 @@
+"""All nodes of a hub: their engines, watches and books, shared by every session in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import ClassVar, Protocol
+
+from traitlets import TraitError
+from traitlets.config import Config, LoggingConfigurable
+
+from ..session import Resources
+from .engine import Engine, EngineRefused, EngineSilent
+from .nodes import Node, read_nodes
+from .placement import Placement, Taken
+from .settings import FleetSettings
+from .spec import taken_from
+from .watch import HUB_LABEL, Watch
+
+
+class Claim(Protocol):
+    """Whoever answers for a container: a backend that started it or found it again."""
+
+    def noticed(self, watch: Watch) -> None:
+        """The watch of the container's node has looked again."""
+
+
+@dataclass
+class Leftover:
+    """A container that should be gone and could not be removed yet, for operators."""
+
+    node: str
+    container: str
+    words: str
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    retrying: bool = False
+
+
+class Fleet(FleetSettings, LoggingConfigurable):
+    """The nodes of one hub in this process; get it with `Fleet.of`."""
+
+    _known: ClassVar[dict[str, Fleet]] = {}
+
+    @classmethod
+    def of(cls, config: Config) -> Fleet:
+        """The fleet that a hub's configuration describes, made at first use.
+
+        Raises TraitError when the configuration is wrong.
+        """
+        own = Config(
+            {
+                "Fleet": {
+                    name: value
+                    for name, value in config.get("ContainerBackend", {}).items()
+                    if name in FleetSettings.class_trait_names(config=True)
+                }
+            }
+        )
+        mark = json.dumps(own, sort_keys=True, default=repr)
+        if mark not in cls._known:
+            cls._known[mark] = cls(config=own)
+        return cls._known[mark]
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        if not self.hub_id:
+            raise TraitError("ContainerBackend.hub_id must be set: a name of this hub's own on its engines")
+        self.placement = Placement(read_nodes(self.nodes))
+        self.by_name: dict[str, Node] = {node.name: node for node in self.placement.nodes}
+        self.engines: dict[str, Engine] = {}
+        self.watches: dict[str, Watch] = {}
+        self.claims: dict[str, tuple[str, str, Claim]] = {}
+        #: What should be gone and is not yet, by container name: also in the hub's log.
+        self.leftovers: dict[str, Leftover] = {}
+        self._tasks: set[asyncio.Task] = set()
+
+    def start(self) -> None:
+        """Begin to watch; harmless when it does already. Needs a running event loop."""
+        if self.watches:
+            return
+        for node in self.placement.nodes:
+            engine = Engine(node, timeout=self.engine_timeout, watch_timeout=self.watch_timeout)
+            self.engines[node.name] = engine
+            self.watches[node.name] = Watch(
+                engine,
+                self._follow,
+                busy=partial(self._busy, node.name),
+                interval=self.watch_interval,
+                idle_interval=self.idle_watch_interval,
+                log=self.log if isinstance(self.log, logging.Logger) else logging.getLogger(__name__),
+            )
+
+    async def ready(self) -> None:
+        """Return when every node has been asked once, whether it answered or not."""
+        self.start()
+        await asyncio.gather(*(watch.asked_once() for watch in self.watches.values()))
+
+    async def close(self) -> None:
+        """Stop watching; what runs on the nodes runs on."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watch in self.watches.values():
+            await watch.close()
+        for engine in self.engines.values():
+            engine.close()
+        self.watches, self.engines = {}, {}
+        for mark, fleet in list(self._known.items()):
+            if fleet is self:
+                del self._known[mark]
+
+    def engine(self, node: str) -> Engine:
+        """A node's engine; raises EngineSilent for a node that the settings no longer name."""
+        self.start()
+        if node not in self.engines:
+            raise EngineSilent(f"node {node} is not in the settings")
+        return self.engines[node]
+
+    def reserve(self, container: str, key: str, resources: Resources, claim: Claim) -> Taken:
+        """Take room for a container and answer for it from now on, in one step; raises NoRoom."""
+        taken = self.placement.reserve(container, resources)
+        self.claims[container] = (taken.node, key, claim)
+        return taken
+
+    def claim(self, container: str, node: str, key: str, claim: Claim) -> None:
+        """Answer for a container that an earlier hub process made."""
+        self.claims[container] = (node, key, claim)
+
+    def forget(self, container: str) -> None:
+        """The container is gone: its room is free and nobody answers for it."""
+        self.placement.release(container)
+        self.claims.pop(container, None)
+        self.leftovers.pop(container, None)
+
+    async def dispose(
+        self, node: str, container: str, *, grace: int = 0, after: asyncio.Future | None = None
+    ) -> None:
+        """End and remove a container and its anonymous volumes; harmless when it is gone.
+
+        `grace` is the time in seconds to end by itself; `after` a call under way that may still make the
+        container. Raises EngineSilent or EngineRefused when it could not be removed: it is then kept
+        among the `leftovers`, keeps its room, and is tried again at each look.
+        """
+        if after is not None:
+            await asyncio.wait([after])
+        try:
+            engine = self.engine(node)
+            if grace:
+                with contextlib.suppress(EngineRefused):
+                    # Refused: gone, or never started. What matters is the removal's answer.
+                    await engine.call(lambda client: client.stop(container, timeout=grace))
+            for attempt in range(40):
+                try:
+                    await engine.call(lambda client: client.remove_container(container, v=True, force=True))
+                except EngineRefused as error:
+                    if error.status == 404:
+                        break
+                    if error.status != 409 or attempt == 39:
+                        raise
+                    await asyncio.sleep(0.25)  # another removal of it is under way
+                else:
+                    break
+        except (EngineSilent, EngineRefused) as error:
+            if container not in self.leftovers:
+                self.leftovers[container] = Leftover(node, container, str(error))
+                self.log.error("Container %s on node %s could not be removed: %s", container, node, error)
+                if node in self.watches:
+                    self.watches[node].look_soon()
+            raise
+        self.forget(container)
+
+    def dispose_soon(self, node: str, container: str, after: asyncio.Future | None = None) -> asyncio.Task:
+        """As `dispose`, by itself: failures are in the log and among the leftovers."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(EngineSilent, EngineRefused):
+                await self.dispose(node, container, after=after)
+
+        return self.keep(quietly())
+
+    def keep(self, coroutine) -> asyncio.Task:
+        """Run something to its end without anybody waiting for it."""
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            self.log.error("A container task failed", exc_info=task.exception())
+
+    async def sweep(self, live: Callable[[], set[str]]) -> list[str]:
+        """Remove this hub's containers that belong to no session; gives their names.
+
+        `live` is asked only after the engines have listed what exists, so that what starts meanwhile is
+        not taken for a leftover. A silent node is left for the next time.
+        """
+        await self.ready()
+        await asyncio.gather(*(watch.fresh() for watch in self.watches.values()))
+        listed = [
+            (watch, seen)
+            for watch in self.watches.values()
+            if watch.answering
+            for seen in watch.seen.values()
+            if seen.labels.get(HUB_LABEL) == self.hub_id
+        ]
+        keys = live()
+        answered_for = {key for _, key, _ in self.claims.values()}
+        removed = []
+        for watch, seen in listed:
+            key = seen.labels.get("visa.session", "")
+            # A session that is listed but whose spawner is not loaded has nobody to answer for it yet.
+            if seen.name in self.claims or (key in keys and key not in answered_for):
+                continue
+            self.log.warning("Removing container %s of %r, which belongs to no session", seen.name, key)
+            with contextlib.suppress(EngineSilent, EngineRefused):
+                await self.dispose(watch.node.name, seen.name)
+                removed.append(seen.name)
+        return removed
+
+    def _busy(self, node: str) -> bool:
+        return any(where == node for where, _, _ in self.claims.values()) or any(
+            leftover.node == node for leftover in self.leftovers.values()
+        )
+
+    def _follow(self, watch: Watch) -> None:
+        node = watch.node.name
+        if not watch.answering:
+            self.placement.silent(node)
+            return
+        listed = {}
+        for seen in watch.seen.values():
+            if not seen.ended:
+                try:
+                    listed[seen.name] = taken_from(node, seen.labels)
+                except ValueError as error:
+                    self.log.warning("Container %s on node %s: %s", seen.name, node, error)
+        here = [name for name, (where, _, _) in self.claims.items() if where == node]
+        kept = [name for name, leftover in self.leftovers.items() if leftover.node == node]
+        self.placement.follow(node, listed, [*here, *kept])
+        for name in here:
+            if name in self.claims:
+                self.claims[name][2].noticed(watch)
+        for name in kept:
+            if not self.leftovers[name].retrying:
+                self.leftovers[name].retrying = True
+                self.keep(self._retry(self.leftovers[name]))
+
+    async def _retry(self, leftover: Leftover) -> None:
+        claim = self.claims.get(leftover.container)
+        try:
+            await self.dispose(leftover.node, leftover.container)
+            self.log.info("Container %s on node %s is removed now", leftover.container, leftover.node)
+            if claim:
+                watch = self.watches[leftover.node]
+                await watch.fresh()
+                claim[2].noticed(watch)
+        except (EngineSilent, EngineRefused) as error:
+            leftover.words = str(error)
+        finally:
+            leftover.retrying = False

@@ -1,0 +1,166 @@
+"""Which node has room, and which of its GPUs a session gets: bookkeeping alone, no engine, no await.
+
+Looking and taking are one synchronous step, so two people asking for the last GPU at once cannot both
+get it. The books follow what the engines list, so that a hub that restarts finds them right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..session import Availability, Resources
+from .nodes import Node
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one container takes of a node: cores, bytes of memory and GPU ids."""
+
+    node: str
+    cpus: float
+    memory: int
+    gpus: tuple[str, ...] = ()
+
+
+class NoRoom(Exception):
+    """No node can take a session now; `words` say why, `never` that none ever could."""
+
+    def __init__(self, words: str, never: bool = False):
+        super().__init__(words)
+        self.words, self.never = words, never
+
+
+@dataclass
+class Placement:
+    """The books: nodes, which of them answer, and what each container takes, by the container's name."""
+
+    nodes: tuple[Node, ...]
+    answering: set[str] = field(default_factory=set)
+    taken: dict[str, Taken] = field(default_factory=dict)
+
+    def reserve(self, container: str, resources: Resources) -> Taken:
+        """Take room for a container; raises NoRoom.
+
+        Of the nodes with room the one with the fewest GPUs left over is taken, so that whole nodes of
+        GPUs stay together and sessions without a GPU stay off them; then the one with the most memory.
+        """
+        choices = []
+        for node in self._open():
+            gpus = self._gpus_for(node, resources)
+            cpus, memory = self._free(node)
+            if gpus is None or cpus < resources.cpus or memory < resources.memory:
+                continue
+            left = len(self._free_gpus(node)) - len(gpus)
+            choices.append((left, -(memory - resources.memory), node.name, gpus))
+        if not choices:
+            raise self._why_none(resources)
+        _, _, name, gpus = min(choices)
+        taken = Taken(name, resources.cpus, resources.memory, gpus)
+        self.taken[container] = taken
+        return taken
+
+    def release(self, container: str) -> None:
+        """Give back what a container took; harmless when it took nothing."""
+        self.taken.pop(container, None)
+
+    def follow(self, node: str, listed: dict[str, Taken], claimed: Iterable[str]) -> None:
+        """Bring the books to what a node's engine lists.
+
+        What it lists counts; what it does not list is given back, but for the `claimed`, which are being
+        made or removed right now.
+        """
+        self.answering.add(node)
+        keep = set(claimed)
+        for container, taken in listed.items():
+            self.taken.setdefault(container, taken)
+        for container, taken in list(self.taken.items()):
+            if taken.node == node and container not in listed and container not in keep:
+                del self.taken[container]
+
+    def silent(self, node: str) -> None:
+        """A node's engine does not answer: what runs there keeps its room, nothing new goes there."""
+        self.answering.discard(node)
+
+    def availability(self, resources: Resources) -> Availability:
+        """How many such sessions could start now, and in words why none."""
+        count = sum(self._fitting(node, resources) for node in self._open())
+        if count:
+            return Availability(count, f"{count} could start now")
+        return Availability(0, self._why_none(resources).words)
+
+    def _open(self) -> list[Node]:
+        return [node for node in self.nodes if node.name in self.answering and not node.drained]
+
+    def _free(self, node: Node) -> tuple[float, int]:
+        mine = [taken for taken in self.taken.values() if taken.node == node.name]
+        # Rounded: sums of fractional cores must not leave a node with 0.9999 of one.
+        return (
+            round(node.cpus - sum(taken.cpus for taken in mine), 6),
+            node.memory - sum(taken.memory for taken in mine),
+        )
+
+    def _free_gpus(self, node: Node, gpu_type: str = "") -> list[str]:
+        used = {gpu for taken in self.taken.values() if taken.node == node.name for gpu in taken.gpus}
+        return [
+            key
+            for key, gpu in node.gpus.items()
+            if key not in used and (not gpu_type or gpu.type == gpu_type)
+        ]
+
+    def _gpus_for(self, node: Node, resources: Resources) -> tuple[str, ...] | None:
+        free = self._free_gpus(node, resources.gpu_type)
+        if len(free) < resources.gpus:
+            return None
+        # Of one type where that is possible, from the type with the fewest left that suffices.
+        counts = Counter(node.gpus[key].type for key in free)
+        order = sorted(
+            free,
+            key=lambda key: (
+                counts[node.gpus[key].type] < resources.gpus,
+                counts[node.gpus[key].type],
+                node.gpus[key].type,
+            ),
+        )
+        return tuple(order[: resources.gpus])
+
+    def _fitting(self, node: Node, resources: Resources) -> int:
+        cpus, memory = self._free(node)
+        limits = [int(cpus // resources.cpus), memory // resources.memory]
+        if resources.gpus:
+            limits.append(len(self._free_gpus(node, resources.gpu_type)) // resources.gpus)
+        return max(0, min(limits))
+
+    def _could(self, node: Node, resources: Resources) -> bool:
+        gpus = [gpu for gpu in node.gpus.values() if not resources.gpu_type or gpu.type == resources.gpu_type]
+        return node.cpus >= resources.cpus and node.memory >= resources.memory and len(gpus) >= resources.gpus
+
+    def _why_none(self, resources: Resources) -> NoRoom:
+        able = [node for node in self.nodes if self._could(node, resources)]
+        if not able:
+            return NoRoom("No node of this facility is large enough for this plan", never=True)
+        willing = [node for node in able if not node.drained]
+        if not willing:
+            return NoRoom("The nodes for this plan are being emptied for maintenance")
+        there = [node for node in willing if node.name in self.answering]
+        if not there:
+            return NoRoom("The nodes for this plan do not answer at the moment")
+        if resources.gpus and all(self._gpus_for(node, resources) is None for node in there):
+            total = sum(
+                1
+                for node in there
+                for gpu in node.gpus.values()
+                if not resources.gpu_type or gpu.type == resources.gpu_type
+            )
+            free = sum(len(self._free_gpus(node, resources.gpu_type)) for node in there)
+            if free:
+                return NoRoom(f"Only {free} of {total} GPUs of this kind {'is' if free == 1 else 'are'} free")
+            if total == 1:
+                return NoRoom("The only GPU of this kind is in use")
+            return NoRoom(f"All {total} GPUs of this kind are in use")
+        if all(self._free(node)[1] < resources.memory for node in there):
+            return NoRoom("The memory of the nodes for this plan is in use")
+        if all(self._free(node)[0] < resources.cpus for node in there):
+            return NoRoom("The cores of the nodes for this plan are in use")
+        return NoRoom("The nodes for this plan are in use")
