@@ -43,7 +43,10 @@ def number(value: float) -> str:
 
 
 def hours(value: float) -> str:
-    """A lifetime in hours: `8 hours`, `2 days`."""
+    """A lifetime in hours: `8 hours`, `2 days`, `30 minutes`."""
+    if value < 1:
+        minutes = max(1, round(value * 60))
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
     if value >= 48 and value % 24 == 0:
         return f"{value / 24:g} days"
     return "1 hour" if value == 1 else f"{value:g} hours"
