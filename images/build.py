@@ -21,6 +21,8 @@ from .recipe import IMAGES, TREE, Recipe
 from .root import OFFICIAL, RECIPE_LABEL, ensure_root, root_name
 
 RELEASE = "bookworm"
+#: Versions of one image to keep, this one included.
+KEPT = 3
 
 
 @contextmanager
@@ -48,9 +50,9 @@ def _revision() -> str:
     return commit.stdout.strip() + ("-changed" if changes.strip() else "")
 
 
-def _labels(recipe: Recipe) -> dict[str, str]:
+def _labels(recipe: Recipe, mark: str) -> dict[str, str]:
     return {
-        RECIPE_LABEL: recipe.hash,
+        RECIPE_LABEL: mark,
         "org.opencontainers.image.title": f"visa/{recipe.name}",
         "org.opencontainers.image.created": datetime.now(UTC).isoformat(timespec="seconds"),
         "org.opencontainers.image.revision": _revision(),
@@ -63,10 +65,13 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
 
     Raises BuildFailed with the step that failed.
     """
-    labels = _labels(recipe)
-    before = engine.inspect(recipe.image)
-    if before and not fresh and engine.label(recipe.image, RECIPE_LABEL) == recipe.hash:
-        return False
+    mark = recipe.hash
+    exact = f"{recipe.repository}:{mark[:12]}"
+    if not fresh and engine.label(exact, RECIPE_LABEL) == mark:
+        if engine.label(recipe.image, RECIPE_LABEL) == mark:
+            return False
+        engine.tag(exact, recipe.image)
+        return True
     if recipe.official:
         root = OFFICIAL.format(release=recipe.release)
     else:
@@ -83,12 +88,14 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
                 context,
                 recipe.image,
                 arguments={"ROOT": root},
-                labels=labels,
+                labels=_labels(recipe, mark),
                 secrets=host.write_secrets(secrets, recipe.release),
                 fresh=fresh,
             )
-    if before and engine.inspect(recipe.image)["Id"] != before["Id"]:
-        engine.remove_image(before["Id"])
+    engine.tag(recipe.image, exact)
+    # Their layers make going back to another version of the tree, and the next build, quick.
+    for old in [tag for tag in engine.tags(recipe.repository) if tag not in ("latest", "<none>")][KEPT:]:
+        engine.remove_image(f"{recipe.repository}:{old}")
     return True
 
 

@@ -71,8 +71,13 @@ class Recipe:
         return IMAGES / self.name
 
     @property
+    def repository(self) -> str:
+        return f"localhost/visa/{self.name}"
+
+    @property
     def image(self) -> str:
-        return f"localhost/visa/{self.name}:latest"
+        """The name that sessions start from."""
+        return f"{self.repository}:latest"
 
     @property
     def hash(self) -> str:
