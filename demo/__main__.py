@@ -12,6 +12,7 @@ import sys
 import httpx
 
 from . import gpus, shutdown, tokens
+from .login import LoginFailed
 from .machine import say
 from .parts import parts
 from .processes import Supervisor
@@ -60,7 +61,7 @@ async def serve(site: Site) -> None:
     try:
         say("Starting engine, identity provider, proxy, hub and portal")
         await supervisor.start()
-        content = await tokens.write_site(site)
+        content = await asyncio.to_thread(tokens.write_site, site)
         announce(site, content)
         await stop.wait()
         say("Stopping the sessions")
@@ -81,7 +82,7 @@ def main() -> None:
         prepare(site)
         try:
             asyncio.run(serve(site))
-        except (RuntimeError, tokens.LoginFailed, httpx.HTTPError) as error:
+        except (RuntimeError, LoginFailed, httpx.HTTPError) as error:
             raise SystemExit(f"The demo did not start: {error}") from error
 
 

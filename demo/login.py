@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -45,7 +46,9 @@ class Page(HTMLParser):
 
 def browser(**options) -> httpx.Client:
     """A client that keeps cookies and follows redirects, as a browser does."""
-    return httpx.Client(**{"follow_redirects": True, "timeout": 60, **options})
+    # Browsers trust localhost as if it spoke TLS, and send it cookies that are marked for TLS alone.
+    cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
+    return httpx.Client(**{"follow_redirects": True, "timeout": 60, "cookies": cookies, **options})
 
 
 def log_in(client: httpx.Client, site: str, account: str, password: str) -> httpx.Response:
@@ -54,13 +57,22 @@ def log_in(client: httpx.Client, site: str, account: str, password: str) -> http
     Raises LoginFailed, with the words of the page, when that is not a page of the hub's.
     """
     page = client.get(urljoin(site, "/hub/oauth_login"), params={"next": "/hub/token"})
-    form = Page(page.text)
-    if page.is_success and "password" in form.fields:
-        answers = {**form.fields, "account": account, "password": password}
+    asked = False
+    while page.is_success and urlsplit(str(page.url)).netloc != urlsplit(site).netloc:
+        form = Page(page.text)
+        answers = dict(form.fields)
+        if "password" in answers:
+            answers.update(account=account, password=password)
+            asked, again = True, asked
+        else:
+            again = not answers  # a form that only hands something on is submitted as it is
+        if again or form.action is None:
+            break
         page = client.post(urljoin(str(page.url), form.action), data=answers)
-    if not page.is_success or urlsplit(str(page.url)).netloc != urlsplit(site).netloc:
-        raise LoginFailed(Page(page.text).text)
-    return page
+    else:
+        if page.is_success:
+            return page
+    raise LoginFailed(Page(page.text).text)
 
 
 def token_for(client: httpx.Client, site: str, account: str, note: str) -> str:

@@ -31,9 +31,9 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def answers(
-    url: str, headers: dict[str, str] | None = None, socket: Path | None = None
+    url: str, headers: dict[str, str] | None = None, socket: Path | None = None, wanted: range = range(500)
 ) -> Callable[[], Awaitable[None]]:
-    """A wait until `url` gives the status `wanted`, or else anything but a server error."""
+    """A wait until `url` gives a status in `wanted`, by default anything but a server error."""
 
     async def wait() -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
@@ -41,7 +41,7 @@ def answers(
             while True:
                 try:
                     status = (await client.get(url, headers=headers)).status_code
-                    if status == wanted or (not wanted and status < 500):
+                    if status in wanted:
                         return
                 except httpx.TransportError:
                     pass
@@ -71,7 +71,7 @@ def provider(site: Site) -> Part:
             PROVIDER_CLIENT_ID="visa",
             PROVIDER_CLIENT_SECRET=site.secret("oauth_client"),
             PROVIDER_REDIRECT_URIS=f"{site.url}/hub/oauth_callback",
-            PROVIDER_POST_LOGOUT_REDIRECT_URIS=f"{site.url}/hub/login",
+            PROVIDER_POST_LOGOUT_REDIRECT_URIS=f"{site.url}/hub/",
             PROVIDER_ACCOUNTS=str(site.run / "accounts.json"),
             PROVIDER_FACILITY=FACILITY,
             PROVIDER_STATE=str(site.run / "provider.sqlite"),
@@ -114,13 +114,13 @@ def hub(site: Site) -> Part:
             VISA_DEMO_TOKEN=site.secret("demo_service"),
             VISA_COOKIE_SECRET=site.secret("hub_cookies"),
         ),
-        ready=answers(f"{site.url}/hub/health", wanted=200),
+        ready=answers(f"{site.url}/hub/health", wanted=range(200, 201)),
         grace=20,
     )
 
 
 def portal(site: Site) -> Part:
-    """The pages people see."""
+    """The pages people see; says that it is unwell until the hub is there, which is no reason to wait."""
     return Part(
         name="portal",
         command=[str(VENV_BIN / "visa-portal")],
@@ -133,7 +133,7 @@ def portal(site: Site) -> Part:
             JUPYTERHUB_PUBLIC_HUB_URL=f"{site.url}/hub/",
             JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED="1",
         ),
-        ready=answers(f"http://127.0.0.1:{site.portal_port}/services/visa/health"),
+        ready=answers(f"http://127.0.0.1:{site.portal_port}/services/visa/health", wanted=range(600)),
     )
 
 
@@ -146,8 +146,8 @@ def names(site: Site) -> dict[str, str]:
         "VISA_PORTAL_ADDRESS": f"http://127.0.0.1:{site.portal_port}",
         "VISA_ISSUER": site.issuer,
         "VISA_HUB_ID": site.hub_id,
-        "VISA_STATE": str(site.run),
         "VISA_DEMO_PORT": str(site.port),
+        "VISA_DEMO_RUN": str(site.run),
         "VISA_DEMO_DATA": str(site.data),
         "VISA_DEMO_HOMES": str(site.homes),
     }

@@ -32,7 +32,14 @@ _REQUIRED = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "j
 
 
 class ProviderDown(Exception):
-    """The provider did not answer, or not as a provider does; says nothing about any account."""
+    """The provider did not answer, or not as a provider does; says nothing about any account.
+
+    `silent`: it did not answer at all, so that asking again soon would only make somebody wait.
+    """
+
+    def __init__(self, words: str, *, silent: bool = False):
+        super().__init__(words)
+        self.silent = silent
 
 
 class ProviderRefused(Exception):
@@ -107,7 +114,7 @@ class Provider:
                 except (ProviderDown, ProviderRefused) as error:
                     self._failed_at, self._failure = time.monotonic(), str(error)
             if not self._metadata:
-                raise ProviderDown(self._failure)
+                raise ProviderDown(self._failure, silent=True)
             return self._metadata
 
     async def _discover(self) -> dict[str, Any]:
@@ -200,7 +207,7 @@ class Provider:
         try:
             response = await self._http.fetch(HTTPRequest(address, **options), raise_error=False)
         except (HTTPClientError, OSError) as error:
-            raise ProviderDown(f"{_place(address)} does not answer: {error}") from error
+            raise ProviderDown(f"{_place(address)} does not answer: {error}", silent=True) from error
         try:
             found = json.loads(response.body or b"{}")
         except ValueError:

@@ -92,7 +92,8 @@ class Refresher:
                 raise LoginEnded("its tokens answer for somebody else")
             outcome = self._authenticator.refreshed(user, claims, state, previous)
         except ProviderDown as error:
-            self._silent_until = time.monotonic() + self._authenticator.provider_pause
+            if error.silent:
+                self._silent_until = time.monotonic() + self._authenticator.provider_pause
             self._say(f"The provider does not answer, everybody stays logged in as they are: {error}")
             return True
         except ProviderRefused as error:

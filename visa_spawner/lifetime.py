@@ -47,7 +47,7 @@ async def keep_watch(site: VisaSite) -> None:
     swept = None
     while True:
         await _attempt("ending sessions whose time is over", end_overdue(app))
-        await _attempt("sweeping staged directories", _sweep_staging(app, site))
+        await _attempt("sweeping staged directories", _sweep_staging(site))
         if swept is None or time.monotonic() - swept >= SWEEP_INTERVAL:
             for name, backend in site.used_backends().items():
                 await _attempt(f"sweeping backend {name}", backend.sweep(lambda: live_keys(app), app.config))
@@ -91,11 +91,8 @@ async def _end(app: JupyterHub, user: User, spawner: Admission, said: str) -> No
         spawner._stop_pending = False
 
 
-async def _sweep_staging(app: JupyterHub, site: VisaSite) -> None:
-    def starting() -> set[str]:
-        return {spawner.key for _, spawner in _spawners(app) if spawner.is_starting}
-
-    for key in site.staging.sweep(starting):
+async def _sweep_staging(site: VisaSite) -> None:
+    for key in site.staging.sweep():
         log.warning("removed directories staged for %s, whose start was interrupted", key)
 
 

@@ -97,11 +97,6 @@ class VisaSpawner(Admission, WrapSpawner):
         """The steps of the start that is under way, or of the last one."""
         return self._steps
 
-    @property
-    def is_starting(self) -> bool:
-        """Whether directories may be staged for it."""
-        return self._starting
-
     # What is kept ------------------------------------------------------------------------------------
     def load_state(self, state: dict) -> None:
         """Know the session again after a restart; a child that cannot be made leaves it unknown."""

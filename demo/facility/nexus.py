@@ -112,7 +112,8 @@ def plot(
 ) -> h5py.Group:
     """An NXdata of links to what is measured; an axis without values is ".".
 
-    `shown_as` is NeXus' interpretation of the signal's last dimensions: "image" or "spectrum". The first one of an entry is what viewers show at once. `others` join it under their names.
+    `shown_as` is NeXus' interpretation of the signal's last dimensions: "image" or "spectrum". The first
+    one of an entry is what viewers show at once. `others` join it under their names.
     """
     data = group(entry, name, "NXdata", title=title)
     own_names = []

@@ -24,6 +24,9 @@ c.VisaAuthenticator.uid_register = str(site.run / "uids.sqlite")
 
 # ---- Login
 c.VisaAuthenticator.client_id = "visa"
+c.VisaAuthenticator.scope = ["openid", "profile", "email", "facility"]
+c.VisaAuthenticator.home_roots = [str(site.homes)]
+c.VisaAuthenticator.logout_of_provider = True  # several people of the demo share one browser
 c.VisaAuthenticator.login_service = os.environ["VISA_FACILITY"]
 
 # ---- One node: this machine, with two made-up GPUs. Its cores are promised several times over, since a

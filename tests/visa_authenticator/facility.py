@@ -165,6 +165,10 @@ class Provider(Program):
         del self.accounts[name]
         self.save()
 
+    def spoil_accounts(self) -> None:
+        """Let the provider answer every question about an account with status 500, until `save`."""
+        self._accounts_file.write_text("{")
+
     def save(self) -> None:
         new = self._accounts_file.with_suffix(".new")
         new.write_text(json.dumps(self.accounts))

@@ -21,6 +21,12 @@ def without(*names, **others):
     return change
 
 
+@pytest.fixture(scope="module")
+def ada(facility):
+    """A browser in which ada is logged in, so that her uid is hers."""
+    return facility.log_in("ada")
+
+
 def test_hub_starts_without_provider_and_says_so(facility, words):
     answer = facility.without_provider
     assert answer.status_code == 503
@@ -95,8 +101,7 @@ def test_wrong_password_is_said_and_slowed_down(facility):
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_absurd_claim_refuses_the_login(facility, claims, said):
-    facility.log_in("ada")
+def test_absurd_claim_refuses_the_login(facility, ada, claims, said):
     facility.provider.add("odd", 20100)
     facility.provider.change("odd", **claims)
     before = len(facility.hub.log)

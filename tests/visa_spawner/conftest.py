@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ def a_facility():
     try:
         yield root
     finally:
+        # First what a killed hub has pinned there: removing below a mount would remove through it.
+        for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+            if str(root) in line:
+                subprocess.run(["umount", line.split()[4]], check=True)
         shutil.rmtree(root)
 
 
@@ -71,7 +76,7 @@ def hub():
     yield from a_hub()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_hub():
-    """A hub for a test that kills it."""
+    """One hub for tests that kill it, and leave it running again."""
     yield from a_hub()

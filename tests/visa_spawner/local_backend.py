@@ -75,7 +75,8 @@ class LocalBackend(Backend, Spawner):
     def make_process(self, plan):
         seen = {bind.target: sorted(os.listdir(bind.source)) for bind in plan.binds}
         (self.marks / f"{self.key}.plan").write_text(json.dumps({"plan": asdict(plan), "seen": seen}))
-        (self.marks / f"{self.key}.exit").unlink(missing_ok=True)
+        for mark in ("exit", "pid"):
+            (self.marks / f"{self.key}.{mark}").unlink(missing_ok=True)
         with open(self.marks / f"{self.key}.log", "wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-S", SESSION, self.marks, self.key, plan.image],

@@ -23,7 +23,7 @@ def leave(code):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        if self.path.endswith("/leave"):
+        if "/leave" in self.path:
             threading.Timer(0.1, leave, [7]).start()
         answer = {
             "environment": dict(os.environ),
