@@ -7,6 +7,7 @@ visa_session and options are unchanged is left as it is.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,18 @@ def step(words: str):
         print("  failed", flush=True)
         raise
     print(f"{time.monotonic() - began:7.1f} s", flush=True)
+
+
+@contextmanager
+def one_at_a_time():
+    """Wait for other builds on this machine: each removes what the last left unused, also under another."""
+    with open("/run/lock/visa-images", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another build of images on this machine", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _revision() -> str:
@@ -115,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
             recipe = Recipe(options.name, options.release, options.official)
             engine = find_engine([options.engine] if options.engine else ["podman", "docker"], log)
             began = time.monotonic()
-            done = build(recipe, engine, options.fresh)
+            with one_at_a_time():
+                done = build(recipe, engine, options.fresh)
         except BuildFailed as error:
             print(f"{error}\nThe whole log: {log_path}", file=sys.stderr)
             return 1

@@ -44,7 +44,7 @@ async def test_from_login_to_files(person, site: RunningSite, picture):
         await new_session(page)
         await page.locator("label.row").first.click()
         await expect(page.locator(".reason").first).to_contain_text("suits")
-        await page.locator("input[name=interface][value=lab] + span").click()
+        await page.locator("input[name=interface][value=lab]").check(force=True)
         await picture(page, "new-session")
         chosen = await page.locator("label.row code").first.inner_text()
         await page.locator("#start").click()
@@ -80,7 +80,7 @@ async def test_desktop_first_and_stop_start_delete(person, site: RunningSite, pi
     async with person("bob") as page:
         await new_session(page)
         await page.locator("label.row").first.click()
-        await page.locator("input[name=interface][value=desktop] + span").click()
+        await page.locator("input[name=interface][value=desktop]").check(force=True)
         await page.locator("#start").click()
         await page.wait_for_url(re.compile(r"bob\.localhost.*/desktop"), timeout=60_000)
         await page.wait_for_function(PAINTED, timeout=30_000)

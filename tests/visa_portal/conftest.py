@@ -41,9 +41,9 @@ def site():
     yield from a_site()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_site():
-    """A site for a test that stops parts of it."""
+    """A site for tests that stop parts of it."""
     yield from a_site()
 
 

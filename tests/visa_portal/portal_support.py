@@ -34,7 +34,7 @@ TITLES = [
     "Strain fields in turbine blades",
     "Porosity of volcanic rocks",
 ]
-SECRET = "Somebody else's secret"
+SECRET = "What bob keeps to himself"
 PLACES = [("id19", "tomography"), ("bm18", "tomography"), ("id11", "diffraction"), ("id21", "fluorescence")]
 
 
@@ -307,7 +307,9 @@ class TestSite:
             home.chmod(0o700)
         (self.folder / "profiles").mkdir()
         for profile in PROFILES:
-            (self.folder / "profiles" / f"{profile['name']}.yaml").write_text(yaml.safe_dump(profile))
+            (self.folder / "profiles" / f"{profile['name']}.yaml").write_text(
+                yaml.safe_dump(profile, sort_keys=False)
+            )
         (self.folder / "marks").mkdir()
 
     @contextmanager
@@ -369,6 +371,7 @@ class TestSite:
             timeout=30,
             headers={"Sec-Fetch-Mode": "navigate", "Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"},
         )
+        client.kept = cookies.kept
         if user is not None:
             page = client.get(f"{self.hub}login")
             form = {"username": user, "password": "secret", "_xsrf": hidden(page.text, "_xsrf")}
