@@ -146,8 +146,8 @@ def names(site: Site) -> dict[str, str]:
         "VISA_PORTAL_ADDRESS": f"http://127.0.0.1:{site.portal_port}",
         "VISA_ISSUER": site.issuer,
         "VISA_HUB_ID": site.hub_id,
-        "VISA_STATE": str(site.run),
         "VISA_DEMO_PORT": str(site.port),
+        "VISA_DEMO_RUN": str(site.run),
         "VISA_DEMO_DATA": str(site.data),
         "VISA_DEMO_HOMES": str(site.homes),
     }

@@ -7,6 +7,7 @@ visa_session and options are unchanged is left as it is.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from .recipe import IMAGES, TREE, Recipe
 from .root import OFFICIAL, RECIPE_LABEL, ensure_root, root_name
 
 RELEASE = "bookworm"
+#: Versions of one image to keep, this one included.
+KEPT = 3
 
 
 @contextmanager
@@ -36,6 +39,18 @@ def step(words: str):
     print(f"{time.monotonic() - began:7.1f} s", flush=True)
 
 
+@contextmanager
+def one_at_a_time():
+    """Wait for other builds on this machine: each removes what the last left unused, also under another."""
+    with open("/run/lock/visa-images", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another build of images on this machine", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _revision() -> str:
     """The tree's commit, marked where the tree differs from it; empty outside of a repository."""
     git = ["git", "-C", str(TREE)]
@@ -48,9 +63,9 @@ def _revision() -> str:
     return commit.stdout.strip() + ("-changed" if changes.strip() else "")
 
 
-def _labels(recipe: Recipe) -> dict[str, str]:
+def _labels(recipe: Recipe, mark: str) -> dict[str, str]:
     return {
-        RECIPE_LABEL: recipe.hash,
+        RECIPE_LABEL: mark,
         "org.opencontainers.image.title": f"visa/{recipe.name}",
         "org.opencontainers.image.created": datetime.now(UTC).isoformat(timespec="seconds"),
         "org.opencontainers.image.revision": _revision(),
@@ -63,10 +78,13 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
 
     Raises BuildFailed with the step that failed.
     """
-    labels = _labels(recipe)
-    before = engine.inspect(recipe.image)
-    if before and not fresh and engine.label(recipe.image, RECIPE_LABEL) == recipe.hash:
-        return False
+    mark = recipe.hash
+    exact = f"{recipe.repository}:{mark[:12]}"
+    if not fresh and engine.label(exact, RECIPE_LABEL) == mark:
+        if engine.label(recipe.image, RECIPE_LABEL) == mark:
+            return False
+        engine.tag(exact, recipe.image)
+        return True
     if recipe.official:
         root = OFFICIAL.format(release=recipe.release)
     else:
@@ -83,12 +101,14 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
                 context,
                 recipe.image,
                 arguments={"ROOT": root},
-                labels=labels,
+                labels=_labels(recipe, mark),
                 secrets=host.write_secrets(secrets, recipe.release),
                 fresh=fresh,
             )
-    if before and engine.inspect(recipe.image)["Id"] != before["Id"]:
-        engine.remove_image(before["Id"])
+    engine.tag(recipe.image, exact)
+    # Their layers make going back to another version of the tree, and the next build, quick.
+    for old in [tag for tag in engine.tags(recipe.repository) if tag not in ("latest", "<none>")][KEPT:]:
+        engine.remove_image(f"{recipe.repository}:{old}")
     return True
 
 
@@ -108,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
             recipe = Recipe(options.name, options.release, options.official)
             engine = find_engine([options.engine] if options.engine else ["podman", "docker"], log)
             began = time.monotonic()
-            done = build(recipe, engine, options.fresh)
+            with one_at_a_time():
+                done = build(recipe, engine, options.fresh)
         except BuildFailed as error:
             print(f"{error}\nThe whole log: {log_path}", file=sys.stderr)
             return 1

@@ -94,14 +94,22 @@ class Engine:
             command.append("--no-cache")
         self._run([*command, str(context)], f"building {image}")
 
-    def remove_image(self, identifier: str) -> None:
-        """Remove an image that nothing uses; one in use stays."""
+    def tag(self, image: str, name: str) -> None:
+        """Give an image another name."""
+        self._run(["tag", image, name], f"naming {image}")
+
+    def tags(self, repository: str) -> list[str]:
+        """The tags of a repository's images, newest image first."""
+        command = [self.program, "images", "--format", "{{.CreatedAt}}|{{.Tag}}", repository]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
+        if done.returncode:
+            raise BuildFailed(f"{self.program} does not list its images: {done.stderr.strip()}")
+        return [line.partition("|")[2] for line in sorted(done.stdout.splitlines(), reverse=True)]
+
+    def remove_image(self, name: str) -> None:
+        """Take a name from an image, and the image away with its last one; one in use stays."""
         subprocess.run(
-            [self.program, "rmi", identifier],
-            stdout=self.log,
-            stderr=self.log,
-            env=self.environment,
-            check=False,
+            [self.program, "rmi", name], stdout=self.log, stderr=self.log, env=self.environment, check=False
         )
 
 

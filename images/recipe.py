@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import io
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from visa_session import assets
 
 from .engine import BuildFailed
 
@@ -16,9 +19,12 @@ TREE = Path(__file__).resolve().parent.parent
 IMAGES = TREE / "images"
 
 
+#: Not a source: bytecode, and the desktop page that visa_session.assets makes from the sources beside it.
+MADE = ("__pycache__", "node_modules", "novnc")
+
+
 def _files(directory: Path) -> list[Path]:
-    skipped = ("__pycache__", "node_modules")
-    return sorted(p for p in directory.rglob("*") if p.is_file() and not any(s in p.parts for s in skipped))
+    return sorted(p for p in directory.rglob("*") if p.is_file() and not any(s in p.parts for s in MADE))
 
 
 def session_setup() -> str:
@@ -39,10 +45,9 @@ def session_setup() -> str:
     settings["metadata"].pop("long_description_content_type", None)
     for section in [s for s in settings if s.startswith("tool:")]:
         del settings[section]
-    return "\n".join(
-        line for section in settings if section != "DEFAULT"
-        for line in (f"[{section}]", *(f"{k} = " + v.replace("\n", "\n    ") for k, v in settings[section].items()))
-    ) + "\n"  # fmt: skip
+    text = io.StringIO()
+    settings.write(text)
+    return text.getvalue()
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,13 @@ class Recipe:
         return IMAGES / self.name
 
     @property
+    def repository(self) -> str:
+        return f"localhost/visa/{self.name}"
+
+    @property
     def image(self) -> str:
-        return f"localhost/visa/{self.name}:latest"
+        """The name that sessions start from."""
+        return f"{self.repository}:latest"
 
     @property
     def hash(self) -> str:
@@ -84,7 +94,12 @@ class Recipe:
         shutil.copytree(self.directory, context, dirs_exist_ok=True)
         shutil.copytree(IMAGES / "applications", context / "applications", dirs_exist_ok=True)
         source = context.with_name("source")
-        ignore = shutil.ignore_patterns("__pycache__")
+        ignore = shutil.ignore_patterns("__pycache__", "node_modules")
+        try:
+            if not assets.is_built():
+                assets.build()
+        except assets.BuildFailed as error:
+            raise BuildFailed(f"the desktop's page: {error}") from error
         shutil.copytree(TREE / "visa_session", source / "visa_session", ignore=ignore)
         shutil.copy(TREE / "pyproject.toml", source)
         (source / "setup.cfg").write_text(session_setup())

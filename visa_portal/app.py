@@ -8,7 +8,6 @@ import os
 import signal
 from urllib.parse import urlsplit
 
-from jupyterhub.services.auth import HubOAuth
 from tornado.httpserver import HTTPServer
 from tornado.web import Application as Pages
 from traitlets import Dict, Integer, List, Unicode, default, validate
@@ -18,6 +17,7 @@ from visa_catalogue import Catalogue, CatalogueError, open_catalogue
 
 from . import accesslog, security
 from .assets import AssetHandler, Assets
+from .auth import PortalAuth, make_auth
 from .handlers import misc, new, sessions, starting
 from .hub import HubClient
 from .site import Site
@@ -45,7 +45,7 @@ class Portal(Application):
             "ip": "Portal.ip",
         }
     )
-    classes = List([HubOAuth])
+    classes = List([PortalAuth])
 
     config_file = Unicode(help="A Python file with settings (`c.Portal...`). None is read by default.").tag(
         config=True
@@ -86,6 +86,10 @@ class Portal(Application):
     page_size = Integer(50, help="Experiments in one page of the list. More is slower for everybody.").tag(
         config=True
     )
+
+    @default("log_level")
+    def _log_level(self) -> int:
+        return logging.INFO
 
     @default("ip")
     def _ip(self) -> str:
@@ -143,7 +147,7 @@ class Portal(Application):
             self.update_config(said)
         if not self.catalogue:
             self.exit_with("set VISA_CATALOGUE, or c.Portal.catalogue, to where experiments come from")
-        if not _from("JUPYTERHUB_API_TOKEN") and "api_token" not in self.config.HubOAuth:
+        if not _from("JUPYTERHUB_API_TOKEN") and "api_token" not in self.config.PortalAuth:
             self.exit_with("set JUPYTERHUB_API_TOKEN to the service's api_token")
 
     def exit_with(self, words: str) -> None:
@@ -159,29 +163,7 @@ class Portal(Application):
             self.exit_with(str(error))
             raise
 
-    def authentication(self) -> HubOAuth:
-        """The OAuth client of the hub, told where it and the portal stand."""
-        auth = HubOAuth.instance(parent=self)
-        auth.base_url = self.prefix
-        auth.hub_prefix = urlsplit(self.hub_url).path
-        if urlsplit(self.hub_url).scheme:
-            auth.hub_host = security.origin_of(self.hub_url)
-        if not auth.oauth_client_id:
-            auth.oauth_client_id = f"service-{self.service_name}"
-        if self.public_url:
-            auth.oauth_redirect_uri = f"{self.public_url}oauth_callback"
-        if not auth.access_scopes:
-            auth.access_scopes = {f"access:services!service={self.service_name}"}
-        auth.cache_max_age = self.identity_seconds
-        options = {"samesite": "Lax"} | auth.cookie_options
-        if auth.cookie_host_prefix_enabled:
-            # HubOAuth forgets it on the cookie of a login under way where the site is plain HTTP, as on
-            # localhost, and a browser then drops the cookie.
-            options["secure"] = True
-        auth.cookie_options = options
-        return auth
-
-    def pages(self, site: Site, auth: HubOAuth) -> Pages:
+    def pages(self, site: Site, auth: PortalAuth) -> Pages:
         """The addresses and what serves them."""
         at, parts = site.prefix, {"site": site}
         return Pages(
@@ -211,11 +193,20 @@ class Portal(Application):
 
     def start(self) -> None:
         logging.basicConfig(level=self.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # HubOAuth writes people's hub session ids there, with every new form's secret.
+        logging.getLogger("tornado.application").setLevel(logging.WARNING)
         asyncio.run(self.serve())
 
     async def serve(self) -> None:
         """Serve until told to stop by SIGTERM or SIGINT."""
-        auth = self.authentication()
+        auth = make_auth(
+            self,
+            prefix=self.prefix,
+            public_url=self.public_url,
+            hub_url=self.hub_url,
+            service_name=self.service_name,
+            seconds=self.identity_seconds,
+        )
         hub = HubClient(auth.api_url)
         site = Site(
             facility=self.facility,

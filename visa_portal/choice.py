@@ -84,8 +84,8 @@ class Offer:
     ranked: Ranked
     chosen: bool
     plan: Plan
-    lifetime: int
-    lifetimes: tuple[int, ...]
+    lifetime: float
+    lifetimes: tuple[float, ...]
 
     @property
     def profile(self) -> Profile:
@@ -138,11 +138,11 @@ def choose(
     )
 
 
-def lifetimes(profile: Profile) -> tuple[int, ...]:
+def lifetimes(profile: Profile) -> tuple[float, ...]:
     """The lifetimes to choose from, in hours, shortest first, none longer than the profile allows."""
-    longest = int(profile.lifetime.max_hours)
-    usual = min(int(profile.lifetime.default_hours), longest)
-    return tuple(sorted({hours for hours in LIFETIMES if hours <= longest} | {usual, longest} - {0}))
+    longest = profile.lifetime.max_hours
+    usual = min(profile.lifetime.default_hours, longest)
+    return tuple(sorted({float(hours) for hours in LIFETIMES if hours <= longest} | {usual, longest}))
 
 
 def keyboard_for(languages: str) -> str:
@@ -167,11 +167,19 @@ def _offer(ranked: Ranked, chosen: bool, wanted: Wanted) -> Offer:
     profile = ranked.profile
     plan = None
     choices = lifetimes(profile)
-    lifetime = min(int(profile.lifetime.default_hours), choices[-1])
+    lifetime = min(profile.lifetime.default_hours, choices[-1])
     if chosen:
         plan = next((one for one in profile.plans if one.name == wanted.plan), None)
-        asked = wanted.lifetime_hours
-        if asked.isascii() and asked.isdigit() and 1 <= int(asked[:6]) <= choices[-1]:
-            lifetime = int(asked[:6])
-            choices = tuple(sorted({*choices, lifetime}))
+        asked = _hours(wanted.lifetime_hours)
+        if asked is not None and asked <= choices[-1]:
+            lifetime, choices = asked, tuple(sorted({*choices, asked}))
     return Offer(ranked, chosen, plan or best_plan(profile), lifetime, choices)
+
+
+def _hours(text: str) -> float | None:
+    """A number of hours above zero; None for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value < float("inf") else None

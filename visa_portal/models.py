@@ -147,7 +147,7 @@ class StartForm(BaseModel):
     interface: Literal["desktop", "lab"] = "lab"
     screen: str = Field(default="1920x1080", pattern=r"^[1-9][0-9]{2,3}x[1-9][0-9]{2,3}$")
     keyboard: str = Field(default="us", pattern=r"^[a-z]{2,8}$")
-    lifetime_hours: int | None = Field(default=None, ge=1, le=24 * 366)
+    lifetime_hours: float | None = Field(default=None, gt=0, le=24 * 366, allow_inf_nan=False)
 
     def user_options(self) -> dict:
         """The `user_options` of the hub's start call."""

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from urllib.parse import urlsplit
-
-from tornado.httputil import HTTPServerRequest
 
 #: No inline script or style, nothing from elsewhere, no frame around us.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -47,24 +46,28 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, without the port where it is the usual one."""
+    """Scheme, host and port of a URL, without the port where it is the usual one.
+
+    Raises ValueError for what is none.
+    """
     parts = urlsplit(url)
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     port = f":{parts.port}" if parts.port and parts.port != usual else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}".lower()
 
 
-def check_origin(request: HTTPServerRequest, public_url: str = "") -> bool:
-    """Whether a request that changes something comes from our own pages.
+def check_origin(headers: Mapping[str, str], own: str) -> bool:
+    """Whether a request that changes something comes from our own pages; `own` is our address.
 
-    Measured against the portal's public address, or against the host the browser asked for where none is
-    set. Browsers send `Origin` with every POST; one that does not must say `same-origin` otherwise.
+    Browsers send `Origin` with every POST; one that does not must say `same-origin` otherwise.
     """
-    origin = request.headers.get("Origin")
+    origin = headers.get("Origin")
     if origin is None:
-        return request.headers.get("Sec-Fetch-Site") == "same-origin"
-    own = origin_of(public_url or f"{request.protocol}://{request.host}")
-    return "://" in origin and origin_of(origin) == own
+        return headers.get("Sec-Fetch-Site") == "same-origin"
+    try:
+        return "://" in origin and origin_of(origin) == origin_of(own)
+    except ValueError:
+        return False
 
 
 def cookie_secret(api_token: str) -> bytes:

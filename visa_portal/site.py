@@ -72,6 +72,7 @@ def environment(site: Site) -> Environment:
         bdi=words.foreign,
         moment=words.moment,
         hours=words.hours,
+        plain=words.number,
         hardware=words.hardware,
         room=words.room,
         left=words.left,

@@ -43,7 +43,10 @@ def number(value: float) -> str:
 
 
 def hours(value: float) -> str:
-    """A lifetime in hours: `8 hours`, `2 days`."""
+    """A lifetime in hours: `8 hours`, `2 days`, `30 minutes`."""
+    if value < 1:
+        minutes = max(1, round(value * 60))
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
     if value >= 48 and value % 24 == 0:
         return f"{value / 24:g} days"
     return "1 hour" if value == 1 else f"{value:g} hours"
@@ -91,7 +94,7 @@ def left(session: Session, now: datetime | None = None) -> str:
     if session.ends is None:
         return ""
     seconds = (session.ends - (now or datetime.now(UTC))).total_seconds()
-    return f"{duration(seconds)} left" if seconds > 0 else "at its end"
+    return duration(seconds) if seconds > 0 else "at its end"
 
 
 def dates(start: date, end: date) -> str:

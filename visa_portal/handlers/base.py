@@ -15,6 +15,7 @@ from visa_catalogue import CatalogueError
 from visa_catalogue.account import Account
 
 from .. import security
+from ..auth import PortalAuth
 from ..hub import HubDown, HubError, LoginNeeded
 from ..site import Site
 
@@ -100,6 +101,8 @@ class BaseHandler(RequestHandler):
 class PersonHandler(HubOAuthenticated, BaseHandler):
     """A page for somebody who is logged in at the hub; acts at the hub as that person."""
 
+    hub_auth_class = PortalAuth
+
     async def prepare(self) -> None:
         with self.timed("auth"):
             model = await self._identify()
@@ -128,7 +131,8 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
     def _trusted(self) -> bool:
         # A token in a header is nobody's cookie: no foreign page can send it.
         by_token = getattr(self, "_token_authenticated", False)
-        return by_token or security.check_origin(self.request, self.site.public_url)
+        own = self.site.public_url or f"{self.request.protocol}://{self.request.host}"
+        return by_token or security.check_origin(self.request.headers, own)
 
     def _log_in(self) -> None:
         if self.is_fragment or self.request.method not in ("GET", "HEAD"):

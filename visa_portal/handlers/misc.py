@@ -9,7 +9,8 @@ from jupyterhub.services.auth import HubOAuthCallbackHandler
 from tornado.web import HTTPError
 
 from .. import security
-from .base import BaseHandler, PersonHandler
+from ..auth import PortalAuth
+from .base import BaseHandler
 
 #: What the proxy's own errors mean to a person: words, next step, and whether the page tries again.
 PROXY_ERRORS = {
@@ -26,6 +27,8 @@ PROXY_ERRORS = {
 class CallbackHandler(HubOAuthCallbackHandler, BaseHandler):
     """Where the hub sends a browser back to after its login."""
 
+    hub_auth_class = PortalAuth
+
     async def get(self) -> None:
         await super().get()
 
@@ -34,7 +37,7 @@ class LogoutHandler(BaseHandler):
     """Forget the login here, then at the hub."""
 
     def get(self) -> None:
-        PersonHandler.hub_auth_class.instance().clear_cookie(self)
+        PortalAuth.instance().clear_cookie(self)
         self.redirect(f"{self.site.hub_url}logout")
 
 

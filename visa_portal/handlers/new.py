@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 
@@ -12,18 +11,19 @@ from visa_catalogue.model import Experiment
 
 from ..choice import Choice, Wanted, choose
 from ..forms import LABELS, display_name, read_query, read_start, read_wanted, session_name, write_query
-from ..hub import HubError, NotThere
-from ..models import FormError, Session, StartForm
+from ..models import FormError, StartForm
 from ..starts import Start
 from .base import PersonHandler
 from .starting import find
-
-log = logging.getLogger(__name__)
 
 #: How long a POST waits for a refusal before it shows the steps instead, in seconds.
 REFUSAL_SECONDS = 0.8
 #: At most so many experiments in one session.
 MOST_EXPERIMENTS = 20
+#: The states that count for how many an account may have at a time.
+RUNNING = frozenset({"starting", "running", "unknown", "stopping"})
+#: Other names that the same things have in links made for the hub's own spawn page.
+ALIASES = {"experiments": "experiment", "opt-experiments": "experiment"}
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,13 @@ class _NewHandler(PersonHandler):
     def arguments(self, body: bool = False) -> dict[str, list[str]]:
         """What was sent, as text; raises a 400 for what is not UTF-8."""
         source = self.request.body_arguments if body else self.request.query_arguments
-        return {self.decode_argument(name.encode()): self._values(source[name], name) for name in source}
-
-    def _values(self, values: list[bytes], name: str) -> list[str]:
-        return [self.decode_argument(value, name) for value in values]
+        found: dict[str, list[str]] = {}
+        for sent, values in source.items():
+            name = self.decode_argument(sent.encode())
+            if not body:
+                name = ALIASES.get(name) or name.removeprefix("opt-")
+            found.setdefault(name, []).extend(self.decode_argument(value, name) for value in values)
+        return found
 
     async def chosen(self, arguments: dict[str, list[str]]) -> tuple[list[Experiment], list[str]]:
         """The experiments asked for that this account may see, and the ids of those it may not."""
@@ -113,7 +116,8 @@ class _NewHandler(PersonHandler):
         if experiments or home:
             languages = self.request.headers.get("Accept-Language", "")
             made = choose(experiments, options, wanted, languages)
-        full = options.max_sessions is not None and len(sessions) >= options.max_sessions > 0
+        running = sum(1 for session in sessions if session.state in RUNNING)
+        full = options.max_sessions is not None and running >= options.max_sessions > 0
         first = made.chosen.profile.name if made is not None and made.chosen is not None else "session"
         return {
             "choice": made,
@@ -146,8 +150,9 @@ class NewHandler(_NewHandler):
         known = await find(self, form.name)
         if known is None or not known.ready:
             start = await self._begin(form, experiments)
-            if start.state == "failed" and start.status < 500:
-                await self._clear(form.name, known)
+            if start.state == "failed" and (start.option or start.status < 500):
+                # The hub keeps nothing of a session that it refused as new; neither do we.
+                self.site.starts.forget(self.owner, form.name)
                 await self._refuse(arguments, experiments, start.option, start.words, start.status)
                 return
         self.redirect(f"{self.site.prefix}sessions/{form.name}/starting", status=303)
@@ -162,18 +167,6 @@ class NewHandler(_NewHandler):
             while start.finished is None and not start.steps and (left := until - time.monotonic()) > 0:
                 await start.news(left)
         return start
-
-    async def _clear(self, name: str, known: Session | None) -> None:
-        """Take away what the hub noted of a start that it refused, unless it was there before."""
-        self.site.starts.forget(self.owner, name)
-        if known is not None:
-            return
-        try:
-            await self.site.hub.delete(self.token, self.owner, name)
-        except NotThere:
-            log.debug("the hub noted nothing of %s/%s", self.owner, name)
-        except HubError as error:
-            log.warning("what is left of %s/%s cannot be taken away: %s", self.owner, name, error)
 
     async def _refuse(self, arguments, experiments, field: str, words: str, status: int) -> None:
         self.set_status(status if 400 <= status < 600 else 400)

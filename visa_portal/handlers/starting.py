@@ -25,10 +25,9 @@ class StartingHandler(PersonHandler):
         start = self.site.starts.get(self.owner, name)
         ready = session is not None and session.ready
         if ready:
-            # Not a redirect: a form's own redirects must stay on our host, and sessions have hosts of their own.
-            start = Start(
-                self.owner, name, state="ready", session=session, steps=start.steps if start else []
-            )
+            # Not a redirect: where a form leads must stay on our host, and a session has one of its own.
+            steps = start.steps if start is not None else []
+            start = Start(self.owner, name, state="ready", session=session, steps=steps)
         elif start is None or (start.finished and session is not None and session.state == "starting"):
             if session is None:
                 raise NotThere("There is no such session.")

@@ -44,11 +44,11 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 function left(until) {
   const minutes = Math.floor((until - Date.now()) / 60000);
   if (minutes < 0) return "at its end";
-  if (minutes < 1) return "less than a minute left";
-  if (minutes < 60) return `${minutes} min left`;
+  if (minutes < 1) return "less than a minute";
+  if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min left` : `${hours} h left`;
-  return hours % 24 ? `${Math.floor(hours / 24)} days ${hours % 24} h left` : `${hours / 24} days left`;
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours % 24 ? `${Math.floor(hours / 24)} days ${hours % 24} h` : `${hours / 24} days`;
 }
 
 /** Every time in the browser's own zone, and what is left counted anew. */

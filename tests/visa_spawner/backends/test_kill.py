@@ -99,7 +99,9 @@ def await_moment(hub, podman, name, moment):
 
 
 def hub_database(hub):
-    return b"".join(path.read_bytes() for path in hub.root.glob("jupyterhub.sqlite*")).decode(errors="replace")
+    return b"".join(path.read_bytes() for path in hub.root.glob("jupyterhub.sqlite*")).decode(
+        errors="replace"
+    )
 
 
 def test_a_hub_killed_at_any_moment_of_a_start_loses_and_forgets_nothing(hub, podman):
