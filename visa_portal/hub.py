@@ -189,9 +189,7 @@ class HubClient:
         if found:
             raise Refused(found[2].strip(), found[1], response.status)
         if response.status >= 500:
-            broken = HubError(
-                message or "Something went wrong in the control plane. Its log has the details."
-            )
+            broken = HubError(message or "Something went wrong in the service; its log says what.")
             broken.status = response.status
             raise broken
         raise Refused(message or "This was refused.", "", response.status)
