@@ -31,6 +31,7 @@ from .refusals import refusal_for
 from .settings import ContainerSettings
 from .spec import (
     Limits,
+    address_at,
     check_sources,
     container_name,
     container_spec,
@@ -130,9 +131,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
 
     def clear_state(self) -> None:
         """Forget the container; one that is still there becomes the fleet's to remove."""
-        if self.object_name and self.object_name not in self.fleet.leftovers:
-            self._undoing = self.fleet.dispose_soon(self.node_name, self.object_name, self._making)
-        self.object_name = self.object_id = ""
+        self._undo()
 
     # Start -------------------------------------------------------------------------------------------
     async def start(self) -> tuple[str, int]:
@@ -149,7 +148,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         except BaseException as error:
             refused = refusal_for(error, self.node_name)
             if self._final is None:
-                self._finish(Status(State.FAILED, refused.words if refused else "The start was given up"), 1)
+                self._finish(Status(State.FAILED, refused.words if refused else "The start was given up."), 1)
             self._undo()
             if refused is None:
                 raise
@@ -169,7 +168,14 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         await fleet.ready()
         name = container_name(fleet.hub_id, plan.key, secrets.token_hex(4))
         image = image_name(self.image_template, plan.image)
-        taken = fleet.reserve(name, plan.key, plan.resources, self)
+        try:
+            taken = fleet.reserve(name, plan.key, plan.resources, self)
+        except NoRoom as error:
+            if error.never:
+                raise
+            # The books are as old as the last look, and one look may have been missed.
+            await fleet.look()
+            taken = fleet.reserve(name, plan.key, plan.resources, self)
         # Known before the engine is asked: a hub killed from here on finds it, made or not.
         self.object_name, self.node_name, self.session_key = name, taken.node, plan.key
         self._memory = plan.resources.memory
@@ -185,7 +191,12 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         self.object_id = made["Id"]
         if taken.gpus:
             await self._check_gpus(share)
-        await self._step("put_archive", name, "/", files)
+        try:
+            await self._step("put_archive", name, "/", files)
+        except EngineRefused as error:
+            # Podman unpacks in a process of its own, which a busy machine was seen to break once.
+            self.log.warning("Unpacking into %s is tried again: %s", name, error)
+            await self._step("put_archive", name, "/", files)
         self._say("Starting")
         await self._step("start", name)
         found = await self.docker("inspect_container", name)
@@ -218,20 +229,13 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         found = await self.docker("inspect_container", self.object_name)
         faults = gpus.not_given(share, found["HostConfig"])
         if faults:
-            self.log.error("Node %s did not give %s its GPUs: %s", self.node_name, self.object_name, faults)
-            raise StartRefused(
-                f"Node {self.node_name} did not give the session its GPU, so it was not started."
-                " Tell the facility's staff",
-                field="plan",
-                status=503,
-                reason="gpu",
-            )
+            raise gpus.GpuNotGiven(f"{self.object_name}: {', '.join(faults)}")
 
     def _locate(self, node: Node, found: dict) -> None:
         self._host, self._published = reached_at(node, found)
 
     def _undo(self) -> None:
-        if self.object_name:
+        if self.object_name and self.object_name not in self.fleet.leftovers:
             self._undoing = self.fleet.dispose_soon(self.node_name, self.object_name, self._making)
         self.object_name = self.object_id = ""
 
@@ -278,11 +282,11 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         if watch is None or not watch.answering:
             since = watch.since if watch else self._stopping_since
             late = "; the session will be ended when it does" if self._stop_wanted else ""
-            return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}", since)
+            return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}.", since)
         if self._stop_wanted:
             return Status(State.STOPPING, "Stopping", self._stopping_since)
         if self._running_since is None:
-            self._running_since = Status(State.RUNNING, f"Running on {self.node_name}")
+            self._running_since = Status(State.RUNNING, f"Running on {self.node_name}.")
         return self._running_since
 
     def noticed(self, watch: Watch) -> None:
@@ -369,10 +373,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
             except (EngineSilent, EngineRefused):
                 return None
             self._locate(self.fleet.by_name[self.node_name], found)
-        if not self._host:
-            return None
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._published or self.reported_port}"
+        return address_at(self._host, self._published or self.reported_port)
 
     async def last_lines(self, count: int = 40) -> list[str]:
         """The end of the session's log: the container's, or what was kept of it."""
@@ -402,7 +403,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
             )
         except (EngineSilent, EngineRefused) as error:
             raise StopDelayed(
-                f"Node {self.node_name} does not answer; the session will be ended when it does"
+                f"Node {self.node_name} does not answer; the session will be ended when it does."
             ) from error
         finally:
             self._stopping = False
