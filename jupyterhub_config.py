@@ -46,6 +46,8 @@ c.VisaSite.portal_url = portal_url
 # ---- Where sessions run
 c.JupyterHub.spawner_class = "visa_spawner.spawner.VisaSpawner"
 c.JupyterHub.allow_named_servers = True
+c.JupyterHub.init_spawners_timeout = 1  # a start that a restart interrupted does not hold the hub up
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 2}  # long enough for a refusal, short for a person
 
 # ---- The pages people see
 c.JupyterHub.services = [

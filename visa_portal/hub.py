@@ -42,7 +42,7 @@ class HubDown(HubError):
     status = 503
 
     def __init__(self):
-        super().__init__("The control plane does not answer at the moment. Running sessions go on running.")
+        super().__init__("The service does not answer at the moment. Running sessions go on running.")
 
 
 class LoginNeeded(HubError):
@@ -169,7 +169,7 @@ class HubClient:
             return json.loads(text) if text.strip() else {}
         except ValueError as error:
             log.error("hub: %s %s answered what is not JSON", method, path)
-            raise HubError("The control plane gave an answer that cannot be read.") from error
+            raise HubError("The service gave an answer that cannot be read.") from error
 
     async def _raise(self, response: aiohttp.ClientResponse, token: str) -> None:
         """Turn an answer of 400 or above into one of our errors."""
@@ -189,9 +189,7 @@ class HubClient:
         if found:
             raise Refused(found[2].strip(), found[1], response.status)
         if response.status >= 500:
-            broken = HubError(
-                message or "Something went wrong in the control plane. Its log has the details."
-            )
+            broken = HubError(message or "Something went wrong in the service; its log says what.")
             broken.status = response.status
             raise broken
         raise Refused(message or "This was refused.", "", response.status)
@@ -212,4 +210,4 @@ def _read(model, value):
         return model.model_validate(value)
     except ValidationError as error:
         log.error("hub: an answer does not fit %s: %s", model.__name__, error)
-        raise HubError("The control plane gave an answer that cannot be read.") from error
+        raise HubError("The service gave an answer that cannot be read.") from error

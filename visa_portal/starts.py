@@ -199,12 +199,10 @@ class _Following:
         return None
 
     def _down(self) -> None:
-        self.start.add("The control plane does not answer; trying again")
+        self.start.add("The service does not answer; trying again")
         waited = (datetime.now(UTC) - self.start.began).total_seconds()
         if waited > PATIENCE_SECONDS:
-            self.start.end(
-                "failed", f"The control plane did not answer for {words.duration(waited)}.", "", 503
-            )
+            self.start.end("failed", f"The service did not answer for {words.duration(waited)}.", "", 503)
 
     async def _settle(self, failed: str | None) -> None:
         """The hub has no more progress to tell: find out where the session stands."""

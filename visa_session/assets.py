@@ -86,21 +86,9 @@ def build() -> None:
 
 def bundler_options() -> list[str]:
     """One script and one style, named by their content, for browsers of the last years."""
-    options = [
-        "page/desktop.js",
-        "page/desktop.css",
-        "--bundle",
-        "--format=esm",
-        "--target=es2022",
-        "--minify",
-    ]
-    options += [
-        "--outdir=built",
-        "--entry-names=[name]-[hash]",
-        "--legal-comments=eof",
-        "--metafile=meta.json",
-    ]
-    return [*options, "--log-level=warning"]
+    how = "--bundle --minify --format=esm --target=es2022 --legal-comments=eof --log-level=warning"
+    where = "--outdir=built --entry-names=[name]-[hash] --metafile=meta.json"
+    return ["page/desktop.js", "page/desktop.css", *how.split(), *where.split()]
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ log = logging.getLogger("visa")
 START_LIMIT = 20.0
 #: Seconds that what is told to end has to do so.
 END_LIMIT = 1.0
+#: The wallpaper's colour.
+BACKGROUND = "#15283b"
 SMALLEST, LARGEST = (640, 480), (7680, 4320)
 DEFAULT_SCREEN = (1920, 1080)
 
@@ -72,6 +74,9 @@ class Desktop:
         self._thread: threading.Thread | None = None
         self._processes: list[subprocess.Popen] = []
         self._stopping = False
+        #: Set while the desktop is not starting.
+        self.settled = threading.Event()
+        self.settled.set()
 
     def start(self) -> None:
         """Start the desktop unless it runs or is starting; returns at once."""
@@ -79,6 +84,7 @@ class Desktop:
             if self.state in (STARTING, RUNNING) or self._stopping:
                 return
             self.state, self.words = STARTING, ""
+            self.settled.clear()
             self._thread = threading.Thread(target=self._run, name="desktop", daemon=True)
             self._thread.start()
 
@@ -107,12 +113,13 @@ class Desktop:
     def _run(self) -> None:
         try:
             server = self._start_server()
+            self.state = RUNNING  # there is a screen to look at: Xfce may come up before people's eyes
+            self.settled.set()
             session = self._start_session()
         except (DesktopFailed, OSError) as error:
             log.error("The desktop did not start: %s", error)
             self._ended(f"The desktop could not start: {error}", FAILED)
             return
-        self.state = RUNNING
         while server.poll() is None and session.poll() is None:
             try:
                 server.wait(0.3)
@@ -129,6 +136,7 @@ class Desktop:
             os.environ.pop(name, None)
         with self._lock:
             self.state, self.words = state, words
+            self.settled.set()
 
     def _start_server(self) -> subprocess.Popen:
         program = which("Xtigervnc") or which("Xvnc")
@@ -161,7 +169,15 @@ class Desktop:
         display = self._read_display(reading)
         os.environ["DISPLAY"] = f":{display}"
         os.environ["XAUTHORITY"] = str(self.directory / "xauthority")
+        self._paint_screen()
         return server
+
+    def _paint_screen(self) -> None:
+        """Give the bare screen the desktop's colour, until Xfce paints it: no black first frame."""
+        program = which("xsetroot")
+        if program is not None:
+            command = [program, "-solid", BACKGROUND, "-cursor_name", "left_ptr"]
+            subprocess.run(command, check=False, capture_output=True)
 
     def _read_display(self, reading: int) -> int:
         """The display's number, which the server writes once it is ready; closes the pipe."""
@@ -177,8 +193,8 @@ class Desktop:
         return int(text)
 
     def _start_session(self) -> subprocess.Popen:
-        command = [program for program in map(which, ("dbus-run-session", "xfce4-session")) if program]
-        if len(command) < 2:
+        programs = [which(name) for name in ("dbus-run-session", "xfwm4", "xfce4-panel", "xfdesktop")]
+        if None in programs:
             raise DesktopFailed("this environment has no Xfce desktop.")
         environment = os.environ | xfce.prepare(self.info, self.directory)
         if self.keyboard != "us":
@@ -186,7 +202,8 @@ class Desktop:
                 self._apply_keyboard(self.keyboard)
             except (ValueError, DesktopFailed) as error:
                 log.warning("The keyboard stays English (US): %s", error)
-        return self._launch([command[0], "--", command[1]], env=environment, cwd=os.environ["HOME"])
+        command = [programs[0], "--", "/bin/sh", str(xfce.SHIPPED / "session.sh")]
+        return self._launch(command, env=environment, cwd=os.environ["HOME"])
 
     def _apply_keyboard(self, keyboard: str) -> None:
         layout, variant = layout_and_variant(keyboard)

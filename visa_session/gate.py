@@ -8,14 +8,19 @@ error that ends the server.
 
 from __future__ import annotations
 
+import logging
 from inspect import isawaitable, isclass
 
-from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.base.handlers import APIHandler
 from jupyterhub.singleuser.extension import JupyterHubAuthorizer
 from tornado.routing import RuleRouter
-from tornado.web import Application, HTTPError, RequestHandler
+from tornado.web import Application, RequestHandler
 
 from .roles import Role, may, role_of
+
+log = logging.getLogger("visa")
+
+REFUSAL = "This part of the session is not open to you. Its owner can let you watch or work at the desktop.\n"
 
 
 class Gate:
@@ -37,21 +42,34 @@ class Gate:
         return may(role, method, path.removeprefix(self.prefix))
 
     async def check(self, handler: RequestHandler) -> None:
-        """Let the request pass, send a person to the login page, or raise HTTPError 403."""
+        """Let the request pass, or finish it: with the way to the login page, or with a refusal."""
         user = self.identity_provider.get_user(handler)
         user = await user if isawaitable(user) else user
+        # As Jupyter's own `prepare` does it: pages that report an error ask who reads them.
+        handler.current_user = handler._jupyter_current_user = user
         role = handler.visa_role = self.role(user)
         request = handler.request
         if self.allows(role, request.method, request.path):
             return
-        page = isinstance(handler, JupyterHandler) and not isinstance(handler, APIHandler)
-        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-        if user is None and page and not upgrade and request.method in ("GET", "HEAD"):
+        if user is None and self._is_page(handler):
             handler.redirect(handler.get_login_url())
             return
         who = user.username if user else "somebody not logged in"
-        words = f"{who} ({role or 'no role'}) may not {request.method} {request.path} in this session"
-        raise HTTPError(403, words, reason="Not allowed")
+        log.warning("%s (%s) may not %s %s", who, role or "no role", request.method, request.path)
+        # By Tornado's own methods: a handler's may count on what its `prepare` did not get to do.
+        handler.clear()
+        RequestHandler.set_status(handler, 403)
+        RequestHandler.set_header(handler, "Content-Type", "text/plain; charset=utf-8")
+        RequestHandler.finish(handler, REFUSAL)
+
+    @staticmethod
+    def _is_page(handler: RequestHandler) -> bool:
+        """Whether a person's browser is about to show the answer, so that a login page makes sense."""
+        headers = handler.request.headers
+        if isinstance(handler, APIHandler) or handler.request.method not in ("GET", "HEAD"):
+            return False
+        # Browsers name the mode on secure addresses; scripts, pictures and sockets have others.
+        return headers.get("Sec-Fetch-Mode", "navigate") == "navigate" and "Upgrade" not in headers
 
     def enclose(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
         """A subclass of `handler_class` that asks this gate before anything else; the same each time."""

@@ -16,7 +16,7 @@ from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError
 
 from . import rfb
-from .desktop import RUNNING, STARTING, Desktop
+from .desktop import RUNNING, Desktop
 from .roles import CONTROLS_DESKTOP
 
 #: Bytes read from the VNC server ahead of what the browser has taken: beyond it the server waits.
@@ -92,11 +92,9 @@ class DesktopSocket(RawSocketHandler):
 
     async def _reach_desktop(self) -> None:
         self.desktop.start()
-        async with asyncio.timeout(DESKTOP_LIMIT):
-            while self.desktop.state == STARTING:
-                await asyncio.sleep(0.02)
+        await asyncio.to_thread(self.desktop.settled.wait, DESKTOP_LIMIT)
         if self.desktop.state != RUNNING:
-            raise EOFError(self.desktop.words)
+            raise EOFError(self.desktop.words or "The desktop is not up yet.")
         self.reader, self.writer = await asyncio.open_unix_connection(
             str(self.desktop.socket), limit=READ_AHEAD
         )

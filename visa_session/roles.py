@@ -56,7 +56,6 @@ TABLE: tuple[Allowed, ...] = (
     Allowed(r"/static/.+", READ, NOBODY, "JupyterLab's own scripts, styles and fonts", anyone=True),
     Allowed(r"/lab/extensions/.+", READ, NOBODY, "scripts of JupyterLab's extensions", anyone=True),
     Allowed(r"/lab/api/themes/.+", READ, NOBODY, "styles of JupyterLab's themes", anyone=True),
-    Allowed(r"/favicon\.ico", READ, NOBODY, "the icon in the browser's tab", anyone=True),
     Allowed(r"/api/?", READ, NOBODY, "the server's version: how the hub sees that it is up", anyone=True),
     Allowed(r"/oauth_callback", READ, NOBODY, "coming back from the hub's login", anyone=True),
     Allowed(r"/logout", READ, NOBODY, "logging out", anyone=True),

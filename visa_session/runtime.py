@@ -36,12 +36,15 @@ def remove_runtime(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def prepare_environment(environment: MutableMapping[str, str], runtime: Path) -> None:
-    """Point the session's processes at its own directory, and fill in what a bare container lacks."""
+def prepare_environment(environment: MutableMapping[str, str], runtime: Path, name: str) -> None:
+    """Point the processes of the session `name` at its own directory; fill in what a container lacks."""
     environment["XDG_RUNTIME_DIR"] = str(runtime)
     environment["JUPYTER_RUNTIME_DIR"] = str(runtime / "jupyter")
     # The hub's single-user server as an extension of Jupyter Server, which VISA's gate stands in front of.
     environment["JUPYTERHUB_SINGLEUSER_EXTENSION"] = "1"
+    # JupyterLab's open tabs are the session's own: those of another would lead to another's address.
+    workspaces = Path(environment["HOME"], ".jupyter/lab/workspaces/visa", name or "default")
+    environment["JUPYTERLAB_WORKSPACES_DIR"] = str(workspaces)
     environment.setdefault("LANG", "C.UTF-8")
     if not environment.get("SHELL") and os.path.exists("/bin/bash"):
         environment["SHELL"] = "/bin/bash"

@@ -137,6 +137,9 @@ class SessionApp(JupyterHubSingleUser):
     def initialize(self, args=None):
         """Add our pages, then put the gate before them and all others."""
         super().initialize()
+        # JupyterLab asks each newcomer whether to fetch its news, even where that is turned off.
+        page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+        page.setdefault("disabledExtensions", {})["@jupyterlab/apputils-extension:announcements"] = True
         extension.load(self.serverapp, self.info, self.desktop)
 
     async def _start_jupyter_server_extension(self, serverapp):

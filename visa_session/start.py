@@ -36,7 +36,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(_say(NotFit(EXIT_BAD_INFO, f"No private directory could be made: {error}.")))
     try:
-        prepare_environment(os.environ, runtime)
+        prepare_environment(os.environ, runtime, info.name)
         os.chdir(os.environ["HOME"])
 
         def serve() -> int:

@@ -31,7 +31,6 @@ def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
     shutil.copytree(SHIPPED / "xdg", settings)
     channels = settings / "xfce4/xfconf/xfce-perchannel-xml"
     _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(SHIPPED / "wallpaper.svg"))
-    _fill(channels / "xfce4-session.xml", CONFIG_HOME=f"XDG_CONFIG_HOME={own}")
     icons.mkdir(mode=0o700)
     place_applications(info.applications, icons)
     place_experiments(info, icons)
@@ -40,6 +39,7 @@ def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
     (own / "user-dirs.dirs").write_text(f'XDG_DESKTOP_DIR="{icons}"\n')
     return {
         "XDG_CONFIG_DIRS": f"{settings}:{os.environ.get('XDG_CONFIG_DIRS') or '/etc/xdg'}",
+        "VISA_DESKTOP_CONFIG": str(own),
         "XDG_CURRENT_DESKTOP": "XFCE",
         "DESKTOP_SESSION": "xfce",
         "XDG_SESSION_TYPE": "x11",

@@ -106,7 +106,8 @@ class Admission:
 
     def _forget(self, _future) -> None:
         db, row = self.user.db, self.orm_spawner
-        if self.active or self.server is not None or row not in db:
+        # The unnamed one is the hub's own and always there.
+        if not self.name or self.active or self.server is not None or row not in db:
             return
         self.user.spawners.pop(self.name, None)
         db.delete(row)

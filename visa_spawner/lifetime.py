@@ -42,7 +42,7 @@ def why_over(kept: Kept, last_activity: datetime | None, now: datetime) -> str |
 async def keep_watch(site: VisaSite) -> None:
     """For as long as the hub runs, from when it has loaded its sessions."""
     app = JupyterHub.instance()
-    while app.http_server is None:
+    while app.http_server is None:  # noqa: ASYNC110
         await asyncio.sleep(0.2)
     swept = None
     while True:
@@ -98,7 +98,7 @@ async def _sweep_staging(site: VisaSite) -> None:
 
 def live_keys(app: JupyterHub) -> set[str]:
     """`OWNER/NAME` of every session that runs, starts, or may run."""
-    rows = app.db.query(orm.Spawner).filter(orm.Spawner.server != None)
+    rows = app.db.query(orm.Spawner).filter(orm.Spawner.server_id.isnot(None))
     keys = {f"{row.user.name}/{row.name}" for row in rows}
     return keys | {spawner.key for _, spawner in _spawners(app) if spawner.active or spawner.kept.phase}
 

@@ -47,6 +47,17 @@ class Staging:
         self.root, self.home_roots, self.pin = Path(root), tuple(home_roots), pin
         self._in_use: set[Path] = set()
 
+    def prepare(self) -> None:
+        """Make the private place where there is none; raises Unsafe or OSError when this cannot pin."""
+        if not self.pin:
+            return
+        if os.geteuid() != 0:
+            raise Unsafe("only root can pin directories: run the hub as root, or turn VisaSite.pin_binds off")
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = self.root.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o077:
+            raise Unsafe(f"{self.root} must be a directory of root's with mode 0700")
+
     def stage(self, key: str, wanted: Sequence[Wanted], person: Person) -> list[Pinned]:
         """Check, and pin, all directories of a session that is about to start.
 
@@ -118,10 +129,7 @@ class Staging:
             os.close(tree)
 
     def _place(self, key: str) -> Path:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = self.root.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise Unsafe(f"{self.root} must be a directory of uid {os.geteuid()} with mode 0700")
+        self.prepare()
         # The key is kept in the name, so that a sweep after a kill knows whose it was.
         place = self.root / f"{quote(key, safe='')}+{secrets.token_hex(4)}"
         self._in_use.add(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import httpx
 
+from demo.facility.tree import MARKER
+
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 18600
+HOMES = Path("/data/home-e2e")
 
 
 @dataclass
@@ -155,13 +159,19 @@ def podman(*arguments: str) -> str:
 
 def start_site(run: Path) -> RunningSite:
     """Start the demo and wait for its site.json; its words go to demo.log in the run folder."""
+    remove_homes()
     run.mkdir(parents=True, exist_ok=True)
     (run / "site.json").unlink(missing_ok=True)
     log = open(run / "demo.log", "wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "demo"],
         cwd=ROOT,
-        env={**os.environ, "VISA_DEMO_PORT": str(PORT), "VISA_DEMO_RUN": str(run)},
+        env={
+            **os.environ,
+            "VISA_DEMO_PORT": str(PORT),
+            "VISA_DEMO_RUN": str(run),
+            "VISA_DEMO_HOMES": str(HOMES),
+        },
         stdout=log,
         stderr=log,
     )
@@ -182,3 +192,10 @@ def stop_site(site: RunningSite) -> None:
     assert site.containers() == []
     with open("/proc/self/mounts") as mounts:
         assert f"/run/visa/{site.hub_id}/" not in mounts.read()
+    remove_homes()
+
+
+def remove_homes() -> None:
+    """People's settings outlive a session; no test may depend on what another left there."""
+    if (HOMES / MARKER).is_file():
+        shutil.rmtree(HOMES)

@@ -160,7 +160,7 @@ def test_nothing_of_another_experiment_is_there(working, site: RunningSite):
     chloe, name, experiment = working
     others = [entry["raw"] for entry in catalogue(site)[:40] if entry["id"] != experiment["id"]]
     assert chloe.run(name, "ls -d " + " ".join(others)).stdout == ""
-    assert chloe.run(name, "ls /data/home").stdout.split() == ["chloe"]
+    assert chloe.run(name, "ls $HOME/..").stdout.split() == ["chloe"]
 
 
 async def test_h5web_opens_the_experiment_s_file(working, person, site: RunningSite, picture):

@@ -55,9 +55,12 @@ def fresh(site):
     return site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A browser; where there is none the test is skipped, but never in the pipeline."""
+    """A browser; where there is none the test is skipped, but never in the pipeline.
+
+    For a module and no longer: its driver keeps a loop running, in which no asynchronous test can run.
+    """
     from playwright.sync_api import sync_playwright
 
     if not Path(CHROMIUM).exists():

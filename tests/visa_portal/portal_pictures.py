@@ -1,14 +1,18 @@
-"""Pictures of every page, light and dark, wide and on a phone, for people to look at.
+"""Pictures of every page for people to look at: wide in light, on a phone in dark colours.
+
+With VISA_PICTURES=all in the environment, both sizes in both colours.
 
 Also collects what a browser complains of: breaches of the content-security policy, script errors.
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 
 from portal_support import RESULTS
 
+COLOURS = {"wide": ("light",), "phone": ("dark",)}
 SIZES = {"wide": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
 
 
@@ -41,11 +45,12 @@ class Visitor:
         return self.page
 
     def picture(self, name: str, full: bool = True) -> None:
-        """The page as it stands, four times."""
+        """The page as it stands."""
         RESULTS.mkdir(parents=True, exist_ok=True)
+        every = os.environ.get("VISA_PICTURES") == "all"
         for size, viewport in SIZES.items():
             self.page.set_viewport_size(viewport)
-            for scheme in ("light", "dark"):
+            for scheme in ("light", "dark") if every else COLOURS[size]:
                 self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 path = RESULTS / f"portal-{name}-{size}-{scheme}.png"
                 self.page.screenshot(path=path, full_page=full, animations="disabled")

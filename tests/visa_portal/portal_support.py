@@ -383,4 +383,4 @@ def hidden(html: str, name: str) -> str:
     """The value of a form's hidden field."""
     from bs4 import BeautifulSoup
 
-    return BeautifulSoup(html, "lxml").select_one(f'input[name="{name}"]')["value"]
+    return BeautifulSoup(html, "html.parser").select_one(f'input[name="{name}"]')["value"]

@@ -50,7 +50,7 @@ def test_search_as_one_types(fresh, chromium):
         assert page.locator(".row").count() == 100
         page.reload()
         page.get_by_text("500 experiments").wait_for()
-        page.get_by_label("To").fill("2015-01-10")
+        page.get_by_label("To", exact=True).fill("2015-01-10")
         page.get_by_text("2 experiments").wait_for()
 
 

@@ -1,8 +1,10 @@
 """What people see when a part is down, and that nothing is lost by it."""
 
+import asyncio
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import httpx
@@ -10,6 +12,9 @@ import pytest
 from portal_pictures import visiting
 from portal_support import hidden, wait_for
 from test_portal_http import fill, post, soup, wait_ready
+
+from visa_portal.hub import HubClient
+from visa_portal.starts import Starts
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,7 @@ def test_a_start_outlives_the_portal(parts):
     parts.clear("alice")
 
 
-def test_a_start_that_the_hub_does_not_hear_is_asked_for_again(parts):
+def test_a_click_while_the_hub_is_down_is_answered_in_words(parts):
     with closing(parts.client("alice")) as alice:
         form = fill(soup(alice.get(f"{parts.url}new?experiment=ma-2")), "#go")
         # As when the hub goes away between the page and the click: its record of us is still fresh.
@@ -83,6 +88,32 @@ def test_a_start_that_the_hub_does_not_hear_is_asked_for_again(parts):
         assert post(alice, parts, form).status_code == 200
         wait_ready(alice, parts, "alice")
     parts.clear("alice")
+
+
+def test_a_start_that_the_hub_did_not_hear_is_asked_for_again(parts):
+    with ThreadPoolExecutor(1) as apart:  # the browser's driver keeps this thread's loop busy
+        apart.submit(asyncio.run, unheard(parts)).result()
+    assert list(parts.sessions("alice")) == ["unheard"]
+    parts.clear("alice")
+
+
+async def unheard(parts):
+    token = parts.rest("POST", "users/alice/tokens", json={}).json()["token"]
+    hub = HubClient(f"http://127.0.0.1:{parts.hub_port}/hub/api")
+    options = {"experiments": ["ma-1"], "profile": "general", "plan": "small"}
+    parts.stop("hub")
+    starts = Starts(hub)
+    start = starts.begin(token, "alice", "unheard", {"display_name": "Unheard", "user_options": options})
+    assert starts.begin(token, "alice", "unheard") is start
+    await start.news(5)
+    assert start.steps[0].words == "The service does not answer; trying again"
+    parts.start_hub()
+    async with asyncio.timeout(60):
+        async for _ in start.watch():
+            pass
+    assert (start.state, start.words) == ("ready", "")
+    await starts.close()
+    await hub.close()
 
 
 def test_a_broken_catalogue_keeps_its_last_good_state(parts):

@@ -57,11 +57,12 @@ def site_files(tree):
     return tree.root
 
 
-def a_hub(**site):
+def a_hub(**spawner):
     with a_facility() as root:
         furnish(root)
         write_site(root)
-        hub = Hub(root, **site)
+        hub = Hub(root)
+        hub.spawner |= spawner
         try:
             yield hub.start()
         finally:
@@ -73,7 +74,7 @@ def a_hub(**site):
 @pytest.fixture(scope="module")
 def hub():
     """One hub for all tests of a module that leave it as it was."""
-    yield from a_hub()
+    yield from a_hub(start_timeout=25, http_timeout=3)
 
 
 @pytest.fixture(scope="module")

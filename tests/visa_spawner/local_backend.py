@@ -66,7 +66,7 @@ class LocalBackend(Backend, Spawner):
             raise StartRefused("there is no room for this plan now", field="plan", status=503, reason="room")
         await self.held("hold-create")
         self.make_process(plan)
-        while not (self.marks / f"{self.key}.pid").exists():
+        while not (self.marks / f"{self.key}.pid").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         self.started_once = True
         await self.held("hold-start")
@@ -91,7 +91,7 @@ class LocalBackend(Backend, Spawner):
             )
 
     async def held(self, name):
-        while (self.marks / name).exists():
+        while (self.marks / name).exists():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     async def events(self):

@@ -55,7 +55,8 @@ c.LocalBackend.marks_dir = SETTINGS["marks"]
 c.VisaSite.backends = {{"container": "local_backend.LocalBackend"}}
 for name, value in SETTINGS["site"].items():
     setattr(c.VisaSite, name, value)
-c.VisaSpawner.poll_interval = 1
+for name, value in SETTINGS["spawner"].items():
+    setattr(c.VisaSpawner, name, value)
 c.VisaSpawner.environment = {{"SITE_SAYS": lambda spawner: "hello " + spawner.name}}
 prepare(c)
 """
@@ -83,6 +84,7 @@ class Hub:
             "portal_url": "/services/visa",
             "facility": "Test facility",
         } | site
+        self.spawner = {"poll_interval": 1}
         self.hub = self.proxy = None
         self.http = httpx.Client(timeout=30)
         self.tokens = {}
@@ -101,7 +103,7 @@ class Hub:
             name: {"username": name, "home": str(self.root / "home" / name)} | values
             for name, values in ACCOUNTS.items()
         }
-        names = ("url", "hub_url", "proxy_api", "admin_token", "site")
+        names = ("url", "hub_url", "proxy_api", "admin_token", "site", "spawner")
         settings = {name: getattr(self, name) for name in names} | {
             "accounts": accounts, "marks": str(self.marks)
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Everything that must be refused, by each way in, at a real hub: a 4xx that names the field, nothing started."""
+"""All that must be refused, by each way in, at a real hub: a 4xx that names the field, nothing started."""
 
 import re
 from urllib.parse import parse_qs, urlencode, urlsplit

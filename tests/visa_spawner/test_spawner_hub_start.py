@@ -115,6 +115,23 @@ def test_a_session_that_dies_later_says_so(hub):
     assert hub.session("work", "heidi", owner="alice")["log"]
 
 
+def test_a_session_that_never_says_that_it_listens(hub):
+    assert hub.start_session("slow", GOOD_OPTIONS | {"profile": "never"}).status_code == 202
+    assert hub.processes() == {"alice+slow"}
+    session = hub.until(lambda: (s := hub.session("slow"))["pending"] is None and s, 30, "it is given up")
+    assert session["state"] == "failed"
+    assert session["words"].startswith("The session was not ready within 1 minute.")
+    assert hub.processes() == set()
+
+
+def test_a_session_that_is_not_where_it_said(hub):
+    hub.start_session("lost", GOOD_OPTIONS | {"profile": "lies"})
+    session = hub.until(lambda: (s := hub.session("lost"))["pending"] is None and s, 15, "it is given up")
+    assert session["state"] == "failed"
+    assert "could not be reached" in session["words"]
+    assert hub.processes() == set()
+
+
 def test_stopping_while_it_starts(hub):
     assert hub.start_session("slow", GOOD_OPTIONS | {"profile": "never"}).status_code == 202
     assert hub.session("slow")["state"] == "starting"
@@ -206,8 +223,9 @@ class TestReady:
 
     def test_anything_but_one_port_is_refused(self, hub, token):
         for body in (
-            {}, {"port": 0}, {"port": 65536}, {"port": -1}, {"port": "8888"}, {"port": 8888.0}, {"port": True},
-            {"port": None}, {"port": [8888]}, {"port": 8888, "cmd": ["id"]}, {"port": 8888, "ip": "127.0.0.1"},
+            {}, {"port": 0}, {"port": 65536}, {"port": -1}, {"port": "8888"}, {"port": 8888.0},
+            {"port": True}, {"port": None}, {"port": [8888]}, {"port": 8888, "cmd": ["id"]},
+            {"port": 8888, "ip": "127.0.0.1"},
             {"exec_prefix": "id"}, [8888], 8888, "null", "", "not json", "{" * 5000, '{"port": 1e400}',
         ):  # fmt: skip
             answer = self.say(hub, body, token)

@@ -53,6 +53,9 @@ def test_raw_is_read_only_for_root_and_processed_is_not(tree, staging):
 
 
 def test_mounts_below_raw_are_read_only_too_also_those_made_later(tree, staging):
+    # A file system of its own that tells its mounts to others, as a machine under systemd has them all.
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tree.root / "visitor/a1/RAW_DATA"], check=True)
+    subprocess.run(["mount", "--make-shared", tree.root / "visitor/a1/RAW_DATA"], check=True)
     nested, later = tree("visitor/a1/RAW_DATA/nested"), tree("visitor/a1/RAW_DATA/later")
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", nested], check=True)
     try:
@@ -67,6 +70,7 @@ def test_mounts_below_raw_are_read_only_too_also_those_made_later(tree, staging)
             subprocess.run(["umount", later], check=True)
     finally:
         subprocess.run(["umount", nested], check=True)
+        subprocess.run(["umount", tree.root / "visitor/a1/RAW_DATA"], check=True)
 
 
 @pytest.mark.parametrize("which", [0, 1])

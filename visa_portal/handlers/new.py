@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 
@@ -12,13 +11,10 @@ from visa_catalogue.model import Experiment
 
 from ..choice import Choice, Wanted, choose
 from ..forms import LABELS, display_name, read_query, read_start, read_wanted, session_name, write_query
-from ..hub import HubError, NotThere
-from ..models import FormError, Session, StartForm
+from ..models import FormError, StartForm
 from ..starts import Start
 from .base import PersonHandler
 from .starting import find
-
-log = logging.getLogger(__name__)
 
 #: How long a POST waits for a refusal before it shows the steps instead, in seconds.
 REFUSAL_SECONDS = 0.8
@@ -155,7 +151,8 @@ class NewHandler(_NewHandler):
         if known is None or not known.ready:
             start = await self._begin(form, experiments)
             if start.state == "failed" and (start.option or start.status < 500):
-                await self._clear(form.name, known)
+                # The hub keeps nothing of a session that it refused as new; neither do we.
+                self.site.starts.forget(self.owner, form.name)
                 await self._refuse(arguments, experiments, start.option, start.words, start.status)
                 return
         self.redirect(f"{self.site.prefix}sessions/{form.name}/starting", status=303)
@@ -170,18 +167,6 @@ class NewHandler(_NewHandler):
             while start.finished is None and not start.steps and (left := until - time.monotonic()) > 0:
                 await start.news(left)
         return start
-
-    async def _clear(self, name: str, known: Session | None) -> None:
-        """Take away what the hub noted of a start that it refused, unless it was there before."""
-        self.site.starts.forget(self.owner, name)
-        if known is not None:
-            return
-        try:
-            await self.site.hub.delete(self.token, self.owner, name)
-        except NotThere:
-            log.debug("the hub noted nothing of %s/%s", self.owner, name)
-        except HubError as error:
-            log.warning("what is left of %s/%s cannot be taken away: %s", self.owner, name, error)
 
     async def _refuse(self, arguments, experiments, field: str, words: str, status: int) -> None:
         self.set_status(status if 400 <= status < 600 else 400)

@@ -44,6 +44,7 @@ export function connect(prepare) {
     attempts = 0;
     wasConnected = true;
     notice.clear();
+    performance.mark("desktop-connected");
     for (const listener of listeners) listener(made);
   });
   made.addEventListener("disconnect", () => {

@@ -28,5 +28,6 @@ rm -rf /tmp/apt /tmp/build /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debc
 # D-Bus wants a machine id, and nobody in a session could write one: this says what the machine is.
 printf 'a VISA session' | md5sum | cut -c1-32 > /etc/machine-id
 ln -sf /etc/machine-id /var/lib/dbus/machine-id
-# X's and ICE's socket directories, which only root may make.
-mkdir -p -m 1777 /tmp/.X11-unix /tmp/.ICE-unix
+# A session's /tmp is a file system of its own, where the X server makes its socket directory by itself; an
+# engine that copies one made here gives it a mode that lets no account in.
+rm -rf /tmp/.X11-unix /tmp/.ICE-unix

@@ -1,0 +1,69 @@
+"""A real Chromium for the session's pages."""
+
+from __future__ import annotations
+
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import BrowserContext, Frame, Page, async_playwright
+
+from .hubside import Session
+
+RESULTS = Path(__file__).parents[1] / "results"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+#: Whether the desktop's canvas shows more than one colour, looked at in 60 points.
+PAINTED = """() => {
+  const canvas = document.querySelector('#screen canvas');
+  if (!canvas || !canvas.width) return false;
+  const seen = new Set();
+  for (let i = 0; i < 60; i++) {
+    const x = (canvas.width * ((i * 7) % 60 + 0.5)) / 60, y = (canvas.height * (i + 0.5)) / 60;
+    seen.add(canvas.getContext('2d').getImageData(x, y, 1, 1).data.join());
+  }
+  return seen.size > 1;
+}"""
+
+
+@asynccontextmanager
+async def browser():
+    """One Chromium; new contexts from it are new people."""
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        try:
+            yield chromium
+        finally:
+            await chromium.close()
+
+
+async def log_in(context: BrowserContext, session: Session, name: str | None = None) -> Page:
+    """A page of a person who is logged in at the hub."""
+    page = await context.new_page()
+    await page.goto(f"{session.site.url}/hub/login?next=%2Fhub%2Fhome")
+    await page.fill("#username_input", name or session.owner)
+    await page.fill("#password_input", "pw")
+    await page.click("#login_submit")
+    await page.wait_for_url("**/hub/home")
+    return page
+
+
+async def painted(frame: Page | Frame, seconds: float = 20) -> float:
+    """Wait for the first frame of the desktop; seconds it took."""
+    begun = time.monotonic()
+    await frame.wait_for_function(PAINTED, timeout=1000 * seconds, polling=50)
+    return time.monotonic() - begun
+
+
+async def picture(page: Page, name: str) -> None:
+    """Keep a picture for people to look at."""
+    RESULTS.mkdir(exist_ok=True)
+    await page.screenshot(path=RESULTS / f"session-{name}.png")

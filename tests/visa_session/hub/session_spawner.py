@@ -1,0 +1,89 @@
+"""A spawner that runs `visa-session` on this machine, as the hub's own room does it in a container."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from jupyterhub.apihandlers import default_handlers
+from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.spawner import Spawner
+from tornado.web import authenticated
+
+from visa_session.contract import INFO_VARIABLE, SessionInfo
+
+TREE = Path(__file__).resolve().parents[3]
+#: nobody: D-Bus wants an account with a name, as the hub puts it into a container.
+UID = pwd.getpwnam("nobody").pw_uid
+
+
+class Ready(APIHandler):
+    """`POST visa/ready` by a session's own token."""
+
+    @authenticated
+    def post(self):
+        spawners = self.current_user.spawners.values()
+        mine = next(spawner for spawner in spawners if spawner.api_token == self.get_auth_token())
+        mine.reported.set_result(self.get_json_body()["port"])
+        self.set_status(204)
+
+
+def take_ready() -> None:
+    """Add the call to the hub's REST API."""
+    default_handlers.append((r"/api/visa/ready", Ready))
+
+
+class SessionSpawner(Spawner):
+    """Runs a session as an ordinary account."""
+
+    process: subprocess.Popen | None = None
+
+    def home(self) -> Path:
+        home = Path("homes", self.user.name).resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        os.chown(home, UID, UID)
+        return home
+
+    def get_env(self):
+        env = super().get_env()
+        about = {"owner": self.user.name, "name": self.name} | self.user_options.get("info", {})
+        env[INFO_VARIABLE] = SessionInfo.from_json(json.dumps(about)).to_json()
+        env["JUPYTERHUB_SERVICE_URL"] = "http://127.0.0.1:0" + self.server.base_url
+        return env | {"HOME": str(self.home()), "PYTHONPATH": str(TREE), "LANG": "C.UTF-8"}
+
+    async def start(self):
+        self.reported = asyncio.get_running_loop().create_future()
+        with open(f"session-{self.user.name}-{self.name}.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "visa_session.start"],
+                env=self.get_env(),
+                cwd="/",
+                user=UID,
+                group=UID,
+                extra_groups=[],
+                start_new_session=True,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.watch = asyncio.create_task(self.ended())
+        return "127.0.0.1", await self.reported
+
+    async def ended(self) -> None:
+        """Fail the start at once when the session's process ends before it says that it is ready."""
+        while not self.reported.done():
+            if self.process.poll() is not None:
+                self.reported.set_exception(RuntimeError(f"the session ended with {self.process.returncode}"))
+            await asyncio.sleep(0.1)
+
+    async def poll(self):
+        return self.process.poll() if self.process else 0
+
+    async def stop(self, now=False):
+        self.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(self.process.wait, 15)

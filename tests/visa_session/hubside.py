@@ -1,0 +1,184 @@
+"""A real hub and proxy for these tests, and the sessions they start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from demo import node
+from visa_session.contract import CONTROL_SCOPE, VIEW_SCOPE
+
+HERE = Path(__file__).parent
+TREE = HERE.parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def wait_until(true, seconds: float = 10.0, message: str = "") -> None:
+    """Wait for `true()`; fails with the message when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, message or f"{true} did not come true"
+        time.sleep(0.02)
+
+
+@dataclass
+class Site:
+    """The hub and its proxy, in a directory of their own."""
+
+    directory: Path
+    port: int = field(default_factory=free_port)
+    hub_port: int = field(default_factory=free_port)
+    proxy_port: int = field(default_factory=free_port)
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
+    proxy_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def run(self, name: str, command: list[str], **env: str) -> None:
+        with open(self.directory / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                env=os.environ | {"CONFIGPROXY_AUTH_TOKEN": self.proxy_token} | env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def start_proxy(self) -> None:
+        node.install()
+        command = [*node.proxy(), "--ip=127.0.0.1", f"--port={self.port}", "--api-ip=127.0.0.1"]
+        command += [f"--api-port={self.proxy_port}", f"--default-target=http://127.0.0.1:{self.hub_port}"]
+        self.run("proxy", [*command, "--error-target", f"http://127.0.0.1:{self.hub_port}/hub/error"])
+
+    def start_hub(self) -> None:
+        settings = {
+            "port": self.port,
+            "hub_port": self.hub_port,
+            "proxy_port": self.proxy_port,
+            "token": self.token,
+        }
+        command = [sys.executable, "-m", "jupyterhub", "-f", str(HERE / "hub" / "jupyterhub_config.py")]
+        self.run("hub", command, TEST_HUB=json.dumps(settings), PYTHONPATH=str(TREE))
+        wait_until(self.answers, 60, "the hub did not come up")
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/hub/api/").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait(20)
+
+    def api(
+        self, method: str, path: str, json: dict | None = None, token: str | None = None
+    ) -> httpx.Response:
+        headers = {"Authorization": f"token {token or self.token}"}
+        return httpx.request(method, f"{self.url}/hub/api/{path}", json=json, headers=headers, timeout=90)
+
+    def person(self, name: str) -> str:
+        """A token of an account, with all that the account may do; the account is made when new."""
+        self.api("POST", f"users/{name}")
+        answer = self.api("POST", f"users/{name}/tokens", {})
+        answer.raise_for_status()
+        return answer.json()["token"]
+
+    def share(self, owner: str, server: str, name: str, control: bool = False) -> None:
+        """Let somebody into a session, as the portal will: a share with the custom scope."""
+        scope = CONTROL_SCOPE if control else VIEW_SCOPE
+        exactly = f"!server={owner}/{server}"
+        wanted = {"user": name, "scopes": ["access:servers" + exactly, scope + exactly]}
+        self.api("POST", f"shares/{owner}/{server}", wanted).raise_for_status()
+
+
+@dataclass
+class Session:
+    """A running session of `owner`."""
+
+    site: Site
+    owner: str
+    name: str
+    token: str
+
+    @property
+    def path(self) -> str:
+        return f"/user/{self.owner}/{self.name}/"
+
+    @property
+    def url(self) -> str:
+        return self.site.url + self.path
+
+    @property
+    def direct(self) -> str:
+        """Its address without the proxy."""
+        return f"http://127.0.0.1:{re.findall(r'Ready on port ([0-9]+)', self.log)[-1]}{self.path}"
+
+    def get(self, path: str, token: str | None = None, method: str = "GET", **others) -> httpx.Response:
+        headers = {"Authorization": f"token {token or self.token}"} if token != "" else {}
+        headers |= others.pop("headers", {})
+        return httpx.request(method, self.url + path, headers=headers, timeout=30, **others)
+
+    @property
+    def log(self) -> str:
+        return (self.site.directory / f"session-{self.owner}-{self.name}.log").read_text()
+
+    def processes(self) -> list[psutil.Process]:
+        """Its supervisor and all that descends from it."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                env = process.environ()
+            except psutil.Error:
+                continue
+            if env.get("JUPYTERHUB_SERVER_NAME") == self.name and env.get("JUPYTERHUB_USER") == self.owner:
+                found.append(process)
+        return found
+
+
+def start_session(site: Site, owner: str, name: str, **info) -> Session:
+    """Start a session and wait until it is ready."""
+    token = site.person(owner)
+    answer = site.api("POST", f"users/{owner}/servers/{name}", {"info": info}, token)
+    assert answer.status_code in (201, 202), answer.text
+    ready = lambda: site.api("GET", f"users/{owner}").json()["servers"].get(name, {}).get("ready")  # noqa: E731
+    wait_until(ready, 60, "the session did not become ready")
+    return Session(site, owner, name, token)
+
+
+def stop_session(session: Session) -> None:
+    """Stop it through the hub."""
+    session.site.api("DELETE", f"users/{session.owner}/servers/{session.name}")
+    wait_until(lambda: not session.processes(), 20, "the session left processes behind")
+
+
+def kill(process: psutil.Process) -> None:
+    process.send_signal(signal.SIGKILL)
+
+
+async def later(function, *args):
+    """Run something that blocks beside the test's event loop."""
+    return await asyncio.to_thread(function, *args)

@@ -1,0 +1,147 @@
+"""The desktop's stream, with a VNC client written by hand: who sees what, and whose hands move what."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psutil
+import pytest
+from tornado.httpclient import HTTPClientError
+
+from . import display
+from .hubside import later
+from .viewer import DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, Viewer
+
+
+@pytest.fixture
+def desk(shared_session, site):
+    """A session with a viewer `vera` and a collaborator `carl`."""
+    people = {name: site.person(name) for name in ("vera", "carl", "stranger", "boss")}
+    site.share("alice", shared_session.name, "vera")
+    site.share("alice", shared_session.name, "carl", control=True)
+    shared_session.people = people
+    return shared_session
+
+
+async def becomes(value, wanted, seconds=5.0):
+    """Whether `value()` becomes what is wanted in time."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while (found := await later(value)) != wanted:
+        assert asyncio.get_running_loop().time() < deadline, f"{found!r} did not become {wanted!r}"
+        await asyncio.sleep(0.05)
+
+
+async def test_the_owner_sees_and_controls(desk):
+    owner = await Viewer.open(desk)
+    assert (owner.width, owner.height) == (1920, 1080)
+    assert await owner.sees()
+    owner.point(432, 210)
+    await becomes(lambda: display.pointer(desk), (432, 210))
+    keys = await later(display.Keys, desk)
+    try:
+        for letter in "visa":
+            owner.key(letter)
+        await becomes(keys.letters, "visa")
+    finally:
+        keys.close()
+    owner.close()
+
+
+async def test_a_viewer_sees_and_moves_nothing(desk):
+    """Not by the page's good will: these are a full client's messages."""
+    owner = await Viewer.open(desk)
+    owner.point(700, 500)
+    await becomes(lambda: display.pointer(desk), (700, 500))
+    viewer = await Viewer.open(desk, desk.people["vera"], shared=0)
+    assert await viewer.sees(EXTENDED_DESKTOP_SIZE, DESKTOP_SIZE)
+    before = await later(display.size, desk)
+    keys = await later(display.Keys, desk)
+    try:
+        viewer.point(111, 222, 1)
+        viewer.point(111, 222)
+        viewer.key("x")
+        viewer.resize(800, 600)
+        await asyncio.sleep(1)
+        assert await later(display.pointer, desk) == (700, 500)
+        assert keys.letters() == ""
+        assert await later(display.size, desk) == before
+        # And it pushed nobody out by asking for the screen to itself.
+        owner.key("o")
+        await becomes(keys.letters, "o")
+    finally:
+        keys.close()
+    owner.close()
+    viewer.close()
+
+
+async def test_a_collaborator_controls(desk):
+    carl = await Viewer.open(desk, desk.people["carl"])
+    carl.point(321, 123)
+    await becomes(lambda: display.pointer(desk), (321, 123))
+    carl.close()
+
+
+@pytest.mark.parametrize("who", ["stranger", "boss"])
+async def test_nobody_else_gets_in(desk, who):
+    """Not even an administrator whom the hub lets into every server."""
+    with pytest.raises(HTTPClientError) as refused:
+        await Viewer.connect(desk, desk.people[who])
+    assert refused.value.code == 403
+
+
+async def test_a_foreign_page_gets_no_stream(desk):
+    with pytest.raises(HTTPClientError) as refused:
+        # With a token the check would be waived, since no page can send one: so by cookie, as a page would.
+        await Viewer.connect(desk, token="none", Origin="http://evil.example")
+    assert refused.value.code == 403
+
+
+async def test_asking_for_a_size_too_early_is_dropped(desk):
+    """TigerVNC 1.12 crashes over it: the server must live, and take the request when it is in order."""
+    server = await later(display.vnc_server, desk)
+    owner = await Viewer.open(desk)
+    owner.resize(1024, 768)
+    assert await owner.sees(EXTENDED_DESKTOP_SIZE, DESKTOP_SIZE)
+    assert psutil.pid_exists(server.pid)
+    owner.resize(1200, 700)
+    await becomes(lambda: display.size(desk), "1200x700")
+    owner.resize(1920, 1080)
+    await becomes(lambda: display.size(desk), "1920x1080")
+    owner.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"\x63garbage", b"\xff\x01" + bytes(10), b"\x06\0\0\0\x7f\xff\xff\xff"],
+    ids=["type", "qemu", "huge"],
+)
+async def test_what_is_not_understood_closes_the_stream(desk, message):
+    owner = await Viewer.open(desk)
+    owner.write(message)
+    how = await owner.closed()
+    assert how.code == 4400
+    assert "not understood" in how.reason
+
+
+async def test_the_screen_can_only_be_reached_through_the_relay(desk):
+    """No TCP port, no abstract socket, no way round the cookie."""
+    server = await later(display.vnc_server, desk)
+    listening = [c for c in server.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert listening == []
+    sockets = [c.laddr for c in server.net_connections("unix") if c.laddr]
+    assert all(not path.startswith("@") for path in sockets), sockets
+    env = await later(display.x_environment, desk)
+    assert "SecurityTypes" in " ".join(server.cmdline())
+    assert env["XAUTHORITY"]
+    with pytest.raises(AssertionError, match="No protocol|Authorization|unable to open"):
+        await later(run_without_cookie, desk, env)
+
+
+def run_without_cookie(session, env):
+    import subprocess
+
+    from .hub.session_spawner import UID
+
+    env = {"DISPLAY": env["DISPLAY"], "XAUTHORITY": "/nonexistent", "PATH": "/usr/bin"}
+    done = subprocess.run(["xdpyinfo"], env=env, user=UID, group=UID, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
