@@ -27,7 +27,7 @@ from .files import archive
 from .fleet import Fleet
 from .nodes import Node
 from .placement import NoRoom, Taken
-from .refusals import refusal_for
+from .refusals import StopDelayed, refusal_for
 from .settings import ContainerSettings
 from .spec import (
     Limits,
@@ -40,10 +40,6 @@ from .spec import (
     reached_at,
 )
 from .watch import Watch
-
-
-class StopDelayed(Exception):
-    """A node does not answer, so a session there could not be ended yet; the text is for its owner."""
 
 
 class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
@@ -148,7 +144,10 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         except BaseException as error:
             refused = refusal_for(error, self.node_name)
             if self._final is None:
-                self._finish(Status(State.FAILED, refused.words if refused else "The start was given up."), 1)
+                self._final, self._code = (
+                    Status(State.FAILED, refused.words if refused else "The start was given up."),
+                    1,
+                )
             self._undo()
             if refused is None:
                 raise
@@ -200,7 +199,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         self._say("Starting")
         await self._step("start", name)
         found = await self.docker("inspect_container", name)
-        self._locate(node, found)
+        self._host, self._published = reached_at(node, found)
         self._known_since = time.monotonic()
         fleet.watches[node.name].look_soon()
         if not found["State"]["Running"]:
@@ -230,9 +229,6 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         faults = gpus.not_given(share, found["HostConfig"])
         if faults:
             raise gpus.GpuNotGiven(f"{self.object_name}: {', '.join(faults)}")
-
-    def _locate(self, node: Node, found: dict) -> None:
-        self._host, self._published = reached_at(node, found)
 
     def _undo(self) -> None:
         if self.object_name and self.object_name not in self.fleet.leftovers:
@@ -344,24 +340,17 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
             status, code = words.how_it_ended(
                 found["State"], memory=self._memory, started=bool(self.reported_port)
             )
-        except EngineRefused as error:
-            if error.status != 404:
+        except (EngineRefused, EngineSilent) as error:
+            if getattr(error, "status", None) != 404:
                 self.log.warning("How %s ended is not known yet: %s", name, error)
                 self._settling = None
                 return
             status, code = (words.STOPPED, 0) if self._stop_wanted else (words.REMOVED, 1)
-        except EngineSilent as error:
-            self.log.warning("How %s ended is not known yet: %s", name, error)
-            self._settling = None
-            return
-        self._finish(status, code)
+        self._final, self._code = status, code
         self.log.info("Session %s ended on node %s: %s", self.session_key, self.node_name, status.words)
         self._undo()
         if self._undoing is not None:
             await asyncio.shield(self._undoing)
-
-    def _finish(self, status: Status, code: int) -> None:
-        self._final, self._code = status, code
 
     async def address(self) -> str | None:
         """Where the session's server is reached now; None while that cannot be told."""
@@ -372,7 +361,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
                 found = await self.docker("inspect_container", self.object_name)
             except (EngineSilent, EngineRefused):
                 return None
-            self._locate(self.fleet.by_name[self.node_name], found)
+            self._host, self._published = reached_at(self.fleet.by_name[self.node_name], found)
         return address_at(self._host, self._published or self.reported_port)
 
     async def last_lines(self, count: int = 40) -> list[str]:
@@ -407,5 +396,5 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
             ) from error
         finally:
             self._stopping = False
-        self._finish(words.STOPPED, 0)
+        self._final, self._code = words.STOPPED, 0
         self.object_name = self.object_id = ""

@@ -8,6 +8,10 @@ from .gpus import GpuNotGiven, GpuUnknown
 from .placement import NoRoom
 
 
+class StopDelayed(Exception):
+    """A node does not answer, so a session there could not be ended yet; the text is for its owner."""
+
+
 def refusal_for(error: BaseException, node: str) -> StartRefused | None:
     """The refusal that stands for an error; None for a cancelled start or a defect."""
     if isinstance(error, StartRefused):
@@ -36,7 +40,8 @@ def refusal_for(error: BaseException, node: str) -> StartRefused | None:
         )
     if isinstance(error, GpuNotGiven):
         return StartRefused(
-            f"Node {node} did not give the session its GPU, so it was not started. Tell the facility's staff.",
+            f"Node {node} did not give the session its GPU, so it was not started."
+            " Tell the facility's staff.",
             field="plan",
             status=503,
             reason="gpu",

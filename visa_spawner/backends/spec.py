@@ -207,4 +207,5 @@ def _tmpfs(resources: Resources, limits: Limits) -> dict[str, str]:
     if not size:
         return {}
     options = f"rw,exec,nosuid,nodev,size={size},mode=1777"
-    return {"/tmp": options, "/var/tmp": options}
+    # /run/lock is the third directory of a Debian image that anyone may write.
+    return {"/tmp": options, "/var/tmp": options, "/run/lock": "rw,noexec,nosuid,nodev,size=1m,mode=1777"}

@@ -9,9 +9,10 @@ import pytest
 from container_support import WAIT_FOR_GO, go, node, plan, settings, until
 from engines import HUB
 
-from visa_spawner.backends.container import ContainerBackend, StopDelayed
+from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.backends.engine import EngineSilent
 from visa_spawner.backends.fleet import Fleet
+from visa_spawner.backends.refusals import StopDelayed
 from visa_spawner.session import Resources, StartRefused, State
 
 
