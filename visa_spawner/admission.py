@@ -21,7 +21,10 @@ from .session import StartRefused, State
 def as_spawn_exception(error: StartRefused) -> SpawnException:
     """The refusal as JupyterHub tells it to whoever asked: `FIELD: words`."""
     message = f"{error.field}: {error.words}" if error.field else error.words
-    return SpawnException(message, reason=error.reason, status_code=error.status)
+    refusal = SpawnException(message, reason=error.reason, status_code=error.status)
+    # Pages and progress events take the words from here; they would show status and class otherwise.
+    refusal.jupyterhub_message = message
+    return refusal
 
 
 def granted_account(auth_state: dict | None, username: str) -> Account:
@@ -103,7 +106,8 @@ class Admission:
 
     def _forget(self, _future) -> None:
         db, row = self.user.db, self.orm_spawner
-        if self.active or self.server is not None or row not in db:
+        # The unnamed one is the hub's own and always there.
+        if not self.name or self.active or self.server is not None or row not in db:
             return
         self.user.spawners.pop(self.name, None)
         db.delete(row)

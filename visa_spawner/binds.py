@@ -24,7 +24,7 @@ from .session import Person, StartRefused
 log = logging.getLogger(__name__)
 
 _RESOLVE = kernel.RESOLVE_NO_SYMLINKS | kernel.RESOLVE_NO_MAGICLINKS
-_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -173,6 +173,6 @@ def _why(error: OSError) -> str:
         case errno.ENOENT:
             return "does not exist"
         case errno.ENOTDIR:
-            return "is no directory (or a symbolic link)"
+            return "is no directory"
         case _:
             return error.strerror or str(error)

@@ -42,12 +42,12 @@ def why_over(kept: Kept, last_activity: datetime | None, now: datetime) -> str |
 async def keep_watch(site: VisaSite) -> None:
     """For as long as the hub runs, from when it has loaded its sessions."""
     app = JupyterHub.instance()
-    while app.http_server is None:
+    while app.http_server is None:  # noqa: ASYNC110
         await asyncio.sleep(0.2)
     swept = None
     while True:
         await _attempt("ending sessions whose time is over", end_overdue(app))
-        await _attempt("sweeping staged directories", _sweep_staging(app, site))
+        await _attempt("sweeping staged directories", _sweep_staging(site))
         if swept is None or time.monotonic() - swept >= SWEEP_INTERVAL:
             for name, backend in site.used_backends().items():
                 await _attempt(f"sweeping backend {name}", backend.sweep(lambda: live_keys(app), app.config))
@@ -91,17 +91,14 @@ async def _end(app: JupyterHub, user: User, spawner: Admission, said: str) -> No
         spawner._stop_pending = False
 
 
-async def _sweep_staging(app: JupyterHub, site: VisaSite) -> None:
-    def starting() -> set[str]:
-        return {spawner.key for _, spawner in _spawners(app) if spawner.is_starting}
-
-    for key in site.staging.sweep(starting):
+async def _sweep_staging(site: VisaSite) -> None:
+    for key in site.staging.sweep():
         log.warning("removed directories staged for %s, whose start was interrupted", key)
 
 
 def live_keys(app: JupyterHub) -> set[str]:
     """`OWNER/NAME` of every session that runs, starts, or may run."""
-    rows = app.db.query(orm.Spawner).filter(orm.Spawner.server != None)
+    rows = app.db.query(orm.Spawner).filter(orm.Spawner.server_id.isnot(None))
     keys = {f"{row.user.name}/{row.name}" for row in rows}
     return keys | {spawner.key for _, spawner in _spawners(app) if spawner.active or spawner.kept.phase}
 

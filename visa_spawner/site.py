@@ -37,7 +37,8 @@ class VisaSite(SingletonConfigurable):
     ).tag(config=True)
     profiles_dir = Unicode(
         "profiles",
-        help="Directory of the profiles, one YAML file each. Read when the hub starts: restart it after a change.",
+        help="""Directory of the profiles, one YAML file each. Read when the hub starts: restart it after a
+        change.""",
     ).tag(config=True)
     catalogue_address = Unicode(
         help="Where experiments come from, such as `file:///etc/visa/experiments.jsonl`."
@@ -148,7 +149,7 @@ def prepare(config: Config) -> VisaSite:
     """Read the site's settings now, and have the hub look after running sessions once it is up.
 
     To be called in jupyterhub_config.py, after all of `c.VisaSite` is set. Raises what is wrong with the
-    settings, the profiles, the catalogue's address or a backend's class, which stops the hub.
+    settings, the profiles, the catalogue, a backend's class or the staging directory, which stops the hub.
     """
     from .lifetime import keep_watch
 
@@ -161,6 +162,7 @@ def prepare(config: Config) -> VisaSite:
     except (LookupError, ImportError) as error:
         raise ImportError(f"a profile's plan needs a backend that cannot be loaded: {error}") from error
     _ = site.catalogue
+    site.staging.prepare()
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

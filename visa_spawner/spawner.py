@@ -31,6 +31,9 @@ api.join_hub()
 #: Seconds of `start_timeout` left for cleaning up after a start that took too long.
 CLEANING = 10
 
+#: How much of a session's log is kept when it ends: lines, and characters a line.
+MAX_LINES, MAX_LINE = 40, 500
+
 
 class VisaSpawner(Admission, WrapSpawner):
     """One session."""
@@ -96,11 +99,6 @@ class VisaSpawner(Admission, WrapSpawner):
     def steps(self) -> Steps:
         """The steps of the start that is under way, or of the last one."""
         return self._steps
-
-    @property
-    def is_starting(self) -> bool:
-        """Whether directories may be staged for it."""
-        return self._starting
 
     # What is kept ------------------------------------------------------------------------------------
     def load_state(self, state: dict) -> None:
@@ -176,7 +174,7 @@ class VisaSpawner(Admission, WrapSpawner):
             raise
         except TimeoutError:
             limit = words.hours(self.start_timeout / 3600)
-            said = f"The session was not ready within {limit}. Start it again; if it happens twice, tell the staff."
+            said = f"The session was not ready within {limit}. {words.AGAIN}"
             error = StartRefused(said, status=504, reason="timeout")
             raise await self._given_up(error) from None
         except StartRefused as error:
@@ -253,7 +251,7 @@ class VisaSpawner(Admission, WrapSpawner):
                 task.cancel()
 
     async def _running(self, child) -> str:
-        while (address := await child.address()) is None:
+        while (address := await child.address()) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
         self._kept = self._kept.but(phase="running", url=address)
         self.remember()
@@ -349,15 +347,18 @@ class VisaSpawner(Admission, WrapSpawner):
 
     def _token_is_valid(self) -> bool:
         token = self._kept.token and self.user.db.get(orm.APIToken, self._kept.token)
-        return bool(token) and (
-            token.expires_at is None or token.expires_at > datetime.now(UTC).replace(tzinfo=None)
-        )
+        now = datetime.now(UTC).replace(tzinfo=None)
+        return bool(token) and (token.expires_at is None or token.expires_at > now)
 
     # Stop --------------------------------------------------------------------------------------------
     async def stop(self, now: bool = False) -> None:
         """End the session and remove what is left of it. Does not raise: the hub then revokes its token."""
         self._interrupted = False
-        await self._close(State.STOPPED, self._ending or words.STOPPED)
+        if self._waiting_for_response:
+            # The hub gives up on it: it said that it listens, and was not reached there.
+            await self._close(State.FAILED, words.NOT_REACHED)
+        else:
+            await self._close(State.STOPPED, self._ending or words.STOPPED)
 
     def end_with(self, said: str) -> None:
         """Say beforehand why the next `stop` happens."""
@@ -385,10 +386,13 @@ class VisaSpawner(Admission, WrapSpawner):
             token = self._kept.token and self.user.db.get(orm.APIToken, self._kept.token)
             if token:
                 self.user.db.delete(token)
-            if self.api_token:
-                lines = [line.replace(self.api_token, "…") for line in lines]
-            self._kept = self._kept.ended(Outcome(state=state, words=said, log=lines))
+            self._kept = self._kept.ended(Outcome(state=state, words=said, log=self._harmless(lines)))
             self.remember()
+
+    def _harmless(self, lines: list[str]) -> list[str]:
+        """The end of a log as it may be kept: short, and without the session's token."""
+        short = [line[:MAX_LINE] for line in lines[-MAX_LINES:]]
+        return [line.replace(self.api_token, "…") for line in short] if self.api_token else short
 
     async def progress(self):
         """The steps of the start, as they are taken."""

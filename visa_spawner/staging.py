@@ -12,7 +12,8 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -44,6 +45,18 @@ class Staging:
 
     def __init__(self, root: str | Path, home_roots: Sequence[str], pin: bool = True):
         self.root, self.home_roots, self.pin = Path(root), tuple(home_roots), pin
+        self._in_use: set[Path] = set()
+
+    def prepare(self) -> None:
+        """Make the private place where there is none; raises Unsafe or OSError when this cannot pin."""
+        if not self.pin:
+            return
+        if os.geteuid() != 0:
+            raise Unsafe("only root can pin directories: run the hub as root, or turn VisaSite.pin_binds off")
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = self.root.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o077:
+            raise Unsafe(f"{self.root} must be a directory of root's with mode 0700")
 
     def stage(self, key: str, wanted: Sequence[Wanted], person: Person) -> list[Pinned]:
         """Check, and pin, all directories of a session that is about to start.
@@ -53,14 +66,17 @@ class Staging:
         """
         place = self._place(key) if self.pin else None
         try:
-            return [
+            pinned = [
                 self._stage_one(place / str(n) if place else None, one, person)
                 for n, one in enumerate(wanted)
             ]
+            if place and place not in self._in_use:
+                raise RuntimeError(f"the start of {key} was given up while its directories were staged")
         except BaseException:
             if place:
                 self._remove(place)
             raise
+        return pinned
 
     def confirm(self, pinned: Sequence[Pinned], person: Person) -> None:
         """Look every path up again, right before the start.
@@ -83,14 +99,9 @@ class Staging:
             if self._key(place) == key:
                 self._remove(place)
 
-    def sweep(self, starting: Callable[[], Collection[str]]) -> list[str]:
-        """Remove what belongs to no session that is starting; gives the keys of what was removed.
-
-        `starting` is asked after the list is made, so that a start that begins meanwhile is left alone.
-        """
-        places = self._places()
-        live = starting()
-        leftovers = [place for place in places if self._key(place) not in live]
+    def sweep(self) -> list[str]:
+        """Remove what an earlier process left behind; gives the keys of the sessions it was for."""
+        leftovers = [place for place in self._places() if place not in self._in_use]
         for place in leftovers:
             self._remove(place)
         return [self._key(place) for place in leftovers]
@@ -118,12 +129,10 @@ class Staging:
             os.close(tree)
 
     def _place(self, key: str) -> Path:
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = self.root.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise Unsafe(f"{self.root} must be a directory of uid {os.geteuid()} with mode 0700")
+        self.prepare()
         # The key is kept in the name, so that a sweep after a kill knows whose it was.
         place = self.root / f"{quote(key, safe='')}+{secrets.token_hex(4)}"
+        self._in_use.add(place)
         place.mkdir(mode=0o700)
         return place
 
@@ -137,16 +146,21 @@ class Staging:
     def _key(place: Path) -> str:
         return unquote(place.name.rpartition("+")[0])
 
-    @staticmethod
-    def _remove(place: Path) -> None:
+    def _remove(self, place: Path) -> None:
         """Unmount and remove; never deletes a file, so that a mount that stays costs nobody data."""
-        for one in sorted(place.iterdir()):
-            while True:
-                try:
-                    kernel.detach(str(one))
-                except OSError as error:
-                    if error.errno == errno.EINVAL:
-                        break  # not a mount (any more)
-                    raise
-            one.rmdir()
-        place.rmdir()
+        self._in_use.discard(place)
+        with suppress(FileNotFoundError):
+            for one in sorted(place.iterdir()):
+                self._unmount(one)
+                one.rmdir()
+            place.rmdir()
+
+    @staticmethod
+    def _unmount(path: Path) -> None:
+        while True:
+            try:
+                kernel.detach(str(path))
+            except OSError as error:
+                if error.errno == errno.EINVAL:
+                    return  # not a mount, or not any more
+                raise

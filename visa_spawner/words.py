@@ -10,6 +10,8 @@ STOPPED = "Stopped."
 INTERRUPTED = "The start was stopped."
 NEVER_STARTED = "The service was restarted while this session was starting. Start it again."
 LOOKING = "The service has just been restarted and is looking for this session."
+AGAIN = "Start it again; if it happens twice, tell the staff."
+NOT_REACHED = f"The session started and could not be reached. {AGAIN}"
 BROKEN = "The session could not be started, for a reason that the facility's staff can find in the log."
 NOT_REMOVED = "Stopped. What is left of it is removed as soon as its machine answers."
 
@@ -34,7 +36,7 @@ def of_end(code: int, status: Status | None, listened: bool) -> str:
     if code == 0 and listened:
         return "The session ended."
     when = "" if listened else " before it was ready"
-    return f"The session ended by itself{when} (code {code}). Start it again; if it happens twice, tell the staff."
+    return f"The session ended by itself{when} (code {code}). {AGAIN}"
 
 
 def hours(count: float) -> str:

@@ -145,6 +145,12 @@ def test_what_is_not_a_list_is_refused(data):
         parse(data, ".yaml")
 
 
+def test_only_a_newline_ends_a_line():
+    titles = ["before\u2028after", "before\x85after"]
+    found = parse(lines(GOOD | {"title": titles[0]}, OTHER | {"title": titles[1]}), ".jsonl")
+    assert [e.experiment.title for e in found] == ["before after"] * 2
+
+
 @given(
     title=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60),
     suffix=st.sampled_from([".yaml", ".jsonl"]),

@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ def a_facility():
     try:
         yield root
     finally:
+        # First what a killed hub has pinned there: removing below a mount would remove through it.
+        for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+            if str(root) in line:
+                subprocess.run(["umount", line.split()[4]], check=True)
         shutil.rmtree(root)
 
 
@@ -52,11 +57,12 @@ def site_files(tree):
     return tree.root
 
 
-def a_hub(**site):
+def a_hub(**spawner):
     with a_facility() as root:
         furnish(root)
         write_site(root)
-        hub = Hub(root, **site)
+        hub = Hub(root)
+        hub.spawner |= spawner
         try:
             yield hub.start()
         finally:
@@ -68,10 +74,10 @@ def a_hub(**site):
 @pytest.fixture(scope="module")
 def hub():
     """One hub for all tests of a module that leave it as it was."""
-    yield from a_hub()
+    yield from a_hub(start_timeout=25, http_timeout=3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_hub():
-    """A hub for a test that kills it."""
+    """One hub for tests that kill it, and leave it running again."""
     yield from a_hub()

@@ -66,7 +66,7 @@ class LocalBackend(Backend, Spawner):
             raise StartRefused("there is no room for this plan now", field="plan", status=503, reason="room")
         await self.held("hold-create")
         self.make_process(plan)
-        while not (self.marks / f"{self.key}.pid").exists():
+        while not (self.marks / f"{self.key}.pid").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         self.started_once = True
         await self.held("hold-start")
@@ -75,7 +75,8 @@ class LocalBackend(Backend, Spawner):
     def make_process(self, plan):
         seen = {bind.target: sorted(os.listdir(bind.source)) for bind in plan.binds}
         (self.marks / f"{self.key}.plan").write_text(json.dumps({"plan": asdict(plan), "seen": seen}))
-        (self.marks / f"{self.key}.exit").unlink(missing_ok=True)
+        for mark in ("exit", "pid"):
+            (self.marks / f"{self.key}.{mark}").unlink(missing_ok=True)
         with open(self.marks / f"{self.key}.log", "wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-S", SESSION, self.marks, self.key, plan.image],
@@ -90,7 +91,7 @@ class LocalBackend(Backend, Spawner):
             )
 
     async def held(self, name):
-        while (self.marks / name).exists():
+        while (self.marks / name).exists():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     async def events(self):

@@ -44,7 +44,7 @@ c.JupyterHub.spawner_class = "visa_spawner.spawner.VisaSpawner"
 c.JupyterHub.allow_named_servers = True
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.init_spawners_timeout = 1
-c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 3}}
+c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 1.5}}
 c.JupyterHub.bind_url = SETTINGS["url"]
 c.JupyterHub.hub_bind_url = SETTINGS["hub_url"]
 c.ConfigurableHTTPProxy.should_start = False
@@ -55,6 +55,8 @@ c.LocalBackend.marks_dir = SETTINGS["marks"]
 c.VisaSite.backends = {{"container": "local_backend.LocalBackend"}}
 for name, value in SETTINGS["site"].items():
     setattr(c.VisaSite, name, value)
+for name, value in SETTINGS["spawner"].items():
+    setattr(c.VisaSpawner, name, value)
 c.VisaSpawner.environment = {{"SITE_SAYS": lambda spawner: "hello " + spawner.name}}
 prepare(c)
 """
@@ -82,6 +84,7 @@ class Hub:
             "portal_url": "/services/visa",
             "facility": "Test facility",
         } | site
+        self.spawner = {"poll_interval": 1}
         self.hub = self.proxy = None
         self.http = httpx.Client(timeout=30)
         self.tokens = {}
@@ -100,7 +103,7 @@ class Hub:
             name: {"username": name, "home": str(self.root / "home" / name)} | values
             for name, values in ACCOUNTS.items()
         }
-        names = ("url", "hub_url", "proxy_api", "admin_token", "site")
+        names = ("url", "hub_url", "proxy_api", "admin_token", "site", "spawner")
         settings = {name: getattr(self, name) for name in names} | {
             "accounts": accounts, "marks": str(self.marks)
         }  # fmt: skip
@@ -180,6 +183,12 @@ class Hub:
             who,
             json={"display_name": name.title(), "user_options": options},
         )
+
+    def run_session(self, name, options, who="alice"):
+        """Start one and wait until it runs, however busy this machine is."""
+        answer = self.start_session(name, options, who)
+        assert answer.status_code in (201, 202), answer.text
+        return self.until(lambda: (s := self.session(name, who))["ready"] and s, 30, f"{name} runs")
 
     def stop_session(self, name, who="alice", remove=True):
         self.until(lambda: self.session(name, who)["pending"] is None, 20, f"{name} is settled")

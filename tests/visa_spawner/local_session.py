@@ -23,7 +23,7 @@ def leave(code):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        if self.path.endswith("/leave"):
+        if "/leave" in self.path:
             threading.Timer(0.1, leave, [7]).start()
         answer = {
             "environment": dict(os.environ),
@@ -69,6 +69,6 @@ threading.Thread(target=server.serve_forever, daemon=True).start()
 while (marks / "hold-ready").exists():
     time.sleep(0.05)
 if image != "never":
-    report(server.server_port)
+    report(1 if image == "lies" else server.server_port)
 while True:
     time.sleep(1)

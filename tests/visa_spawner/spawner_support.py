@@ -104,7 +104,9 @@ def write_site(root: Path) -> None:
     (root / "profiles").mkdir(exist_ok=True)
     gpu = {"title": "1 GPU", "backend": "container", "cpus": 1, "memory": "1G", "gpus": 1}
     profiles = [profile("general"), profile("staffonly", roles=["helpdesk"])]
-    profiles += [profile(name, roles=["scientist"]) for name in ("dies71", "dies72", "dies9", "never")]
+    profiles += [
+        profile(name, roles=["scientist"]) for name in ("dies71", "dies72", "dies9", "never", "lies")
+    ]
     profiles[0]["plans"]["gpu"] = gpu
     brief = {"default_hours": 0.0005, "max_hours": 1}
     profiles.append(profile("brief", image="general", lifetime=brief))

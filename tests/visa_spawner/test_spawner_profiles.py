@@ -14,7 +14,7 @@ lifetime: {default_hours: 8, max_hours: 336, idle_hours: 4}
 plans:
   small: {title: "4 cores, 16 GB", backend: container, cpus: 4, memory: 16G}
   gpu:   {title: "1 GPU", backend: container, cpus: 8, memory: 64G, gpus: 1}
-  cluster: {title: "Cluster", backend: slurm, cpus: 32, memory: 256G, gpus: 2, gpu_type: a100, partition: gpu, hours: 12}
+  cluster: {title: C, backend: slurm, cpus: 32, memory: 256G, gpus: 2, gpu_type: a100, partition: g, hours: 9}
   machine: {title: "Virtual machine", backend: vm, cpus: 4, memory: 16G, disk: 40G}
 """
 

@@ -1,0 +1,32 @@
+# Targets a person uses; each installs what it needs (Debian packages, PyPI, npm) and says so.
+PYTHON := .venv/bin/python
+SETUP  := /usr/bin/python3 demo/machine.py
+
+.PHONY: demo test image lint clean bench
+
+demo: ## A small facility on this machine, until Ctrl-C
+	@$(SETUP) demo
+	@exec $(PYTHON) -m demo
+
+test: ## Every test, against the real parts
+	@$(SETUP) test
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) -m images.build base
+	@exec $(PYTHON) -m pytest
+
+image: ## The base image
+	@$(SETUP) demo
+	@$(PYTHON) -m images.build base
+
+bench: ## This project beside stock parts, in one run; writes bench/RESULTS.md
+	@$(SETUP) test
+	@exec $(PYTHON) -m bench
+
+lint:
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+
+clean: ## What the demo and the tests made, the data tree included
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m demo.clean; fi
+	@rm -rf .venv build dist *.egg-info node_modules demo/node_modules visa_session/node_modules \
+		visa_session/static/novnc tests/results .pytest_cache .ruff_cache .hypothesis

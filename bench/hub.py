@@ -1,0 +1,106 @@
+"""A hub as the figures see it, ours or stock: start a session, stop it, find its container."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+
+import httpx
+
+
+class BenchFailed(Exception):
+    """A figure could not be taken; the message says what did not work."""
+
+
+@dataclass
+class Session:
+    """A running session: `url` is absolute and ends with a slash."""
+
+    name: str
+    url: str
+
+
+@dataclass
+class Hub:
+    """One hub's REST API, acting as `user` by `token`.
+
+    `options` are the user_options of every start; `label` finds a session's container, with `{name}`
+    for its name.
+    """
+
+    kind: str
+    url: str
+    user: str
+    password: str
+    token: str
+    container_filter: str
+    engine_socket: str
+    options: dict = field(default_factory=dict)
+
+    def client(self) -> httpx.AsyncClient:
+        headers = {"Authorization": f"token {self.token}"}
+        return httpx.AsyncClient(headers=headers, timeout=120, trust_env=False, follow_redirects=True)
+
+    def _server(self, name: str) -> str:
+        return f"{self.url}/hub/api/users/{self.user}/servers/{name}"
+
+    async def start(self, name: str) -> tuple[float, Session]:
+        """Seconds from the POST to the hub's word that the session is ready, and the session.
+
+        Raises BenchFailed when it does not start or its JupyterLab page does not answer right away.
+        """
+        async with self.client() as client:
+            began = time.perf_counter()
+            answer = await client.post(self._server(name), json={"user_options": self.options})
+            if answer.status_code == 202:
+                await self._until_ready(client, name)
+            elif answer.status_code != 201:
+                raise BenchFailed(f"{self.kind}: start refused: {answer.status_code} {answer.text[:300]}")
+            seconds = time.perf_counter() - began
+            session = Session(name, await self._address(client, name))
+            page = await client.get(f"{session.url}lab")
+            if page.status_code != 200 or "jupyter-config-data" not in page.text:
+                raise BenchFailed(f"{self.kind}: ready, but {page.url} answers {page.status_code}")
+        return seconds, session
+
+    async def _until_ready(self, client: httpx.AsyncClient, name: str) -> None:
+        async with client.stream("GET", self._server(name) + "/progress") as events:
+            async for line in events.aiter_lines():
+                if not line.startswith("data:"):
+                    continue
+                event = json.loads(line.removeprefix("data:"))
+                if event.get("failed"):
+                    raise BenchFailed(f"{self.kind}: {event.get('message')}")
+                if event.get("ready"):
+                    return
+        raise BenchFailed(f"{self.kind}: the progress of {name} ended before it was ready")
+
+    async def _address(self, client: httpx.AsyncClient, name: str) -> str:
+        model = (await client.get(f"{self.url}/hub/api/users/{self.user}")).raise_for_status().json()
+        server = model["servers"][name]
+        address = server.get("full_url") or server["url"]
+        return address if address.startswith("http") else self.url + address
+
+    async def stop(self, name: str) -> None:
+        """Stop and forget a session; returns when the hub lists it no more."""
+        async with self.client() as client:
+            for _ in range(300):
+                answer = await client.request("DELETE", self._server(name), json={"remove": True})
+                if answer.status_code in (204, 404):
+                    return
+                await asyncio.sleep(0.2)
+        raise BenchFailed(f"{self.kind}: session {name} does not stop")
+
+    async def container_pid(self, name: str) -> int:
+        """The first process of a session's container, as this machine numbers it."""
+        transport = httpx.AsyncHTTPTransport(uds=self.engine_socket)
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
+            listed = (await client.get("/containers/json")).raise_for_status().json()
+            wanted = self.container_filter.format(user=self.user, name=name)
+            found = [one for one in listed if wanted in json.dumps([one["Names"], one["Labels"]])]
+            if len(found) != 1:
+                raise BenchFailed(f"{self.kind}: {len(found)} containers answer to {wanted}")
+            details = (await client.get(f"/containers/{found[0]['Id']}/json")).raise_for_status().json()
+        return details["State"]["Pid"]

@@ -1,0 +1,90 @@
+"""`python -m demo`: prepare the facility, start its parts, print how to get in, stay until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+
+from . import gpus, shutdown, tokens
+from .login import LoginFailed
+from .machine import say
+from .parts import parts
+from .processes import Supervisor
+from .site import ROOT, Site
+
+
+def prepare(site: Site) -> None:
+    """Image and facility, each only where it is not there already."""
+    site.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    site.run.chmod(0o700)
+    for command in (
+        ["images.build", "base"],
+        ["demo.facility", "--data", str(site.data), "--homes", str(site.homes), "--out", str(site.run)],
+    ):
+        if subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode:
+            raise SystemExit(f"python -m {' '.join(command)} failed: see above")
+    gpus.make(site.gpus)
+
+
+def alone(site: Site):
+    """Hold the run folder for this process; a second demo on it would take its sessions for leftovers."""
+    lock = open(os.open(site.run / "lock", os.O_RDWR | os.O_CREAT, 0o600), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(
+            f"Another demo runs on {site.run}: stop that one first, or set VISA_DEMO_RUN"
+        ) from None
+    return lock
+
+
+def announce(site: Site, content: dict) -> None:
+    width = max(map(len, content["accounts"]))
+    print(f"\n  {site.url}\n\n  {'account'.ljust(width)}  password      roles")
+    for name, account in content["accounts"].items():
+        print(f"  {name.ljust(width)}  {account['password'].ljust(12)}  {', '.join(account['roles'])}")
+    print("\n  Ctrl-C stops everything.\n", flush=True)
+
+
+async def serve(site: Site) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    shutdown.remove_leftovers(site)
+    supervisor = Supervisor(site.run, parts(site))
+    try:
+        say("Starting engine, identity provider, proxy, hub and portal")
+        await supervisor.start()
+        content = await asyncio.to_thread(tokens.write_site, site)
+        announce(site, content)
+        await stop.wait()
+        say("Stopping the sessions")
+        await shutdown.stop_sessions(site)
+    finally:
+        say("Stopping everything")
+        await supervisor.stop()
+        shutdown.remove_leftovers(site)
+        (site.run / "site.json").unlink(missing_ok=True)
+
+
+def main() -> None:
+    if os.geteuid():
+        raise SystemExit("The demo needs root: it runs containers as other accounts and owns their data.")
+    site = Site.from_environment()
+    site.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with alone(site):
+        prepare(site)
+        try:
+            asyncio.run(serve(site))
+        except (RuntimeError, LoginFailed, httpx.HTTPError) as error:
+            raise SystemExit(f"The demo did not start: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The demo's own settings: what a facility would write into its jupyterhub_config.d/."""
+
+import os
+
+import psutil
+
+from demo import gpus
+from demo.site import Site
+
+c = get_config()  # noqa: F821
+site = Site.from_environment()
+
+# ---- Addresses, all on this machine. The hub listens beyond the loopback for its sessions' sake: each has
+# a network namespace of its own and reaches the hub at the address of podman's bridge.
+c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{site.hub_port}"
+c.JupyterHub.hub_connect_url = f"http://127.0.0.1:{site.hub_port}"
+c.Spawner.hub_connect_url = f"http://{site.bridge}:{site.hub_port}"
+c.WatchedProxy.api_url = f"http://127.0.0.1:{site.proxy_api_port}"
+
+# ---- What must outlive a restart
+c.JupyterHub.db_url = f"sqlite:///{site.run}/hub.sqlite"
+c.JupyterHub.cookie_secret = bytes.fromhex(os.environ["VISA_COOKIE_SECRET"])
+c.VisaAuthenticator.uid_register = str(site.run / "uids.sqlite")
+
+# ---- Login
+c.VisaAuthenticator.client_id = "visa"
+c.VisaAuthenticator.scope = ["openid", "profile", "email", "facility"]
+c.VisaAuthenticator.home_roots = [str(site.homes)]
+c.VisaAuthenticator.logout_of_provider = True  # several people of the demo share one browser
+c.VisaAuthenticator.login_service = os.environ["VISA_FACILITY"]
+
+# ---- One node: this machine, with two made-up GPUs. Its cores are promised several times over, since a
+# demo's sessions mostly wait for their person.
+c.ContainerBackend.hub_id = site.hub_id
+c.ContainerBackend.nodes = [
+    {
+        "name": "here",
+        "engine": f"unix://{site.engine_socket}",
+        "cpus": 4 * psutil.cpu_count(),
+        "memory": int(psutil.virtual_memory().total * 0.8),
+        "gpus": {
+            str(number): {"type": "demo", "devices": [str(path)]}
+            for number, path in enumerate(gpus.paths(site.gpus))
+        },
+        "network": "podman",
+    }
+]
+
+# ---- Data
+c.VisaSite.home_roots = [str(site.homes)]
+c.VisaSite.staging_dir = str(site.staging)
+
+# ---- The demo itself: knows the accounts' tokens, stops the sessions at Ctrl-C
+c.JupyterHub.services.append({"name": "demo", "api_token": os.environ["VISA_DEMO_TOKEN"], "admin": True})

@@ -1,0 +1,1 @@
+"""The software of a session: one recipe a directory, built by `python -m images.build NAME`."""

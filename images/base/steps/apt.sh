@@ -1,0 +1,32 @@
+#!/bin/sh
+# Install apt.txt; leaves no package list, archive or log behind.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+mkdir -p /tmp/apt/lists/partial
+cat > /tmp/apt/apt.conf <<CONF
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "/tmp/apt/sources";
+Dir::State::Lists "/tmp/apt/lists";
+Acquire::https::CaInfo "/run/secrets/ca.pem";
+APT::Install-Recommends "false";
+CONF
+mkdir /tmp/apt/sources
+cp /run/secrets/apt.list /tmp/apt/sources/host.list
+export APT_CONFIG=/tmp/apt/apt.conf
+# Manual pages and foreign documentation are not read in a session; licences stay.
+cat > /etc/dpkg/dpkg.cfg.d/visa <<CONF
+path-exclude=/usr/share/doc/*
+path-include=/usr/share/doc/*/copyright
+path-exclude=/usr/share/man/*
+path-exclude=/usr/share/info/*
+CONF
+apt-get update -q
+apt-get upgrade -qy
+sed '/^#/d' /tmp/build/apt.txt | xargs apt-get install -qy -o Dpkg::Use-Pty=0
+apt-get clean
+rm -rf /tmp/apt /tmp/build /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*.log /var/log/apt
+# D-Bus wants a machine id, and nobody in a session could write one: this says what the machine is.
+printf 'a VISA session' | md5sum | cut -c1-32 > /etc/machine-id
+ln -sf /etc/machine-id /var/lib/dbus/machine-id
+# X's and ICE's socket directories, which only root may make.
+mkdir -p -m 1777 /tmp/.X11-unix /tmp/.ICE-unix

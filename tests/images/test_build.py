@@ -1,0 +1,196 @@
+"""Building: what is said, what is built again, what the building machine hands over."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+from images import host, recipe
+from images.build import build, main
+from images.engine import BuildFailed, Engine, find_engine
+from images.recipe import Recipe, session_setup
+
+
+def test_an_unchanged_recipe_is_left_alone_in_no_time(image, capsys):
+    began = time.monotonic()
+    assert main(["base"]) == 0
+    assert time.monotonic() - began < 2
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_an_unknown_recipe_is_refused_with_those_there_are(capsys):
+    assert main(["nothing"]) == 1
+    assert "no recipe 'nothing'" in capsys.readouterr().err
+    with pytest.raises(BuildFailed, match="there are base"):
+        Recipe("../../etc", "bookworm")
+
+
+def test_a_missing_engine_is_said_in_words():
+    with pytest.raises(BuildFailed, match="install podman"):
+        find_engine(["no-such-engine"], io.BytesIO())
+
+
+def test_a_failing_step_says_so_and_leaves_no_image(engine, tmp_path, image):
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Containerfile").write_text(f"FROM {image}\nRUN echo about to fail; exit 3\n")
+    with (
+        (tmp_path / "log").open("wb") as log,
+        pytest.raises(BuildFailed, match="visa-test-images:failing failed"),
+    ):
+        Engine(engine.program, log).build(
+            context, "localhost/visa-test-images:failing", arguments={}, labels={}, secrets={}
+        )
+    assert "about to fail" in (tmp_path / "log").read_text()
+    assert engine.inspect("localhost/visa-test-images:failing") is None
+
+
+def copy_of_tree(tmp_path, monkeypatch):
+    """A small tree with a recipe, for changes that the real one must not see."""
+    for path in ("setup.cfg", "pyproject.toml", "images/root.py"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes((recipe.TREE / path).read_bytes())
+    for path in (
+        "images/base/Containerfile",
+        "images/applications/a.desktop",
+        "visa_session/start.py",
+        "visa_portal/app.py",
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("as it was")
+    monkeypatch.setattr(recipe, "TREE", tmp_path)
+    monkeypatch.setattr(recipe, "IMAGES", tmp_path / "images")
+    return Recipe("base", "bookworm")
+
+
+@pytest.mark.parametrize(
+    ("path", "matters"),
+    [
+        ("images/base/Containerfile", True),
+        ("images/applications/a.desktop", True),
+        ("visa_session/start.py", True),
+        ("pyproject.toml", True),
+        ("visa_portal/app.py", False),
+        ("visa_session/__pycache__/start.pyc", False),
+    ],
+)
+def test_the_hash_follows_what_the_image_is_made_from(tmp_path, monkeypatch, path, matters):
+    made_from = copy_of_tree(tmp_path, monkeypatch)
+    before = made_from.hash
+    assert made_from.hash == before
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text("changed")
+    assert (made_from.hash != before) == matters
+
+
+def test_the_hash_follows_the_release():
+    assert Recipe("base", "bookworm").hash != Recipe("base", "trixie").hash
+
+
+def test_only_the_sessions_part_of_setup_goes_into_an_image():
+    setup = session_setup()
+    assert "visa-session = visa_session" in setup
+    for other in ("visa_portal", "visa_spawner", "oauthenticator", "playwright"):
+        assert other not in setup
+
+
+DEB822 = """
+Types: deb
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+
+Types: deb
+URIs: https://mirror.example/debian-security/
+Suites: bookworm-security
+Components: main
+
+Enabled: no
+Types: deb
+URIs: http://off.example/debian
+Suites: bookworm
+"""
+
+ONE_LINE = """
+# deb http://comment.example/debian bookworm main
+deb [signed-by=/x.gpg] http://mirror.example/debian bookworm main
+deb https://mirror.example/debian-security bookworm-security main
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sources.list.d/debian.sources", DEB822),
+        ("sources.list", ONE_LINE),
+    ],
+)
+def test_this_machines_mirrors_are_found_in_both_formats(tmp_path, name, text):
+    (tmp_path / "os-release").write_text("NAME=Debian\nID=debian\n")
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / name).write_text(text)
+    (tmp_path / "sources.list.d/other.list").write_text("deb https://other.example/apt cloud-sdk main\n")
+    found = host.mirrors(tmp_path, tmp_path / "os-release")
+    assert found == host.Mirrors("http://mirror.example/debian", "https://mirror.example/debian-security")
+    assert "deb https://mirror.example/debian-security trixie-security main" in found.sources("trixie")
+
+
+def test_another_distributions_mirrors_are_not_debians(tmp_path):
+    (tmp_path / "os-release").write_text("ID=ubuntu\nID_LIKE=debian\n")
+    (tmp_path / "sources.list").write_text("deb http://archive.example/debian noble main\n")
+    assert host.mirrors(tmp_path, tmp_path / "os-release") == host.Mirrors()
+
+
+def test_pip_settings_that_name_this_machines_files_stay_here(tmp_path, monkeypatch):
+    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://index.example/simple\nfind-links = /opt/wheels\ncert = /etc/ca.pem\n"
+        "extra-index-url =\n    file:///opt/pypi\n    https://more.example/simple\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    found = host.pip_settings()
+    assert found["index-url"] == "https://index.example/simple"
+    assert found["extra-index-url"] == "https://more.example/simple"
+    assert "find-links" not in found
+    assert "cert" not in found
+
+
+def test_secrets_are_what_a_build_needs_and_no_more(tmp_path):
+    files = host.write_secrets(tmp_path, "bookworm")
+    assert sorted(files) == ["apt.list", "ca.pem", "pip.conf"]
+    assert "bookworm-security main" in files["apt.list"].read_text()
+    assert "file:" not in files["pip.conf"].read_text()
+
+
+@pytest.fixture
+def small_recipe(engine, tmp_path, monkeypatch):
+    """A recipe of one file on the real root; its images are removed afterwards."""
+    copy_of_tree(tmp_path, monkeypatch)
+    (tmp_path / "visa_session/start.py").write_text("")
+    directory = tmp_path / "images/visa-test-images"
+    directory.mkdir()
+    (directory / "Containerfile").write_text("ARG ROOT\nFROM ${ROOT}\nCOPY version /\n")
+    (directory / "version").write_text("1")
+    yield Recipe("visa-test-images", "bookworm")
+    for tag in engine.tags("localhost/visa/visa-test-images"):
+        engine.remove_image(f"localhost/visa/visa-test-images:{tag}")
+
+
+def test_going_back_to_a_version_builds_nothing(image, engine, small_recipe, monkeypatch):
+    monkeypatch.setattr("images.build.KEPT", 2)
+
+    def version(text: str) -> str:
+        (small_recipe.directory / "version").write_text(text)
+        assert build(small_recipe, engine)
+        assert not build(small_recipe, engine), "nothing has changed since"
+        return engine.inspect(small_recipe.image)["Id"]
+
+    first = version("1")
+    assert version("2") != first
+    assert version("1") == first
+    version("3")
+    assert len(engine.tags(small_recipe.repository)) == 3, "two versions, and latest"
+    assert version("1") != first, "the first is gone and made again"

@@ -1,0 +1,178 @@
+"""What is in the image, and what must not be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from pip._vendor.certifi import where as pip_where
+
+from images import host
+
+TREE = Path(__file__).resolve().parents[2]
+SITE = "opt/visa/venv/lib"
+
+
+def walk(tree: Path):
+    for directory, names, files in os.walk(tree):
+        for name in names + files:
+            path = Path(directory, name)
+            yield path, path.lstat()
+
+
+def test_any_uid_without_passwd_entry_runs_the_software(run):
+    done = run(
+        "python", "-c", "import os, h5py, hdf5plugin, silx, fabio, scipy, visa_session; print(os.getuid())"
+    )
+    assert done.stdout.split() == ["23456"]
+
+
+def test_nothing_runs_as_root_by_default(engine, image):
+    config = engine.inspect(image)["Config"]
+    assert config["User"] == "65534:65534"
+    assert config["Cmd"] == ["visa-session"]
+
+
+def test_no_file_lends_its_owners_rights_and_none_is_writable_by_all(tree):
+    set_id, writable = [], []
+    for path, status in walk(tree):
+        if stat.S_ISREG(status.st_mode):
+            set_id += [path] * bool(status.st_mode & 0o6000)
+            writable += [path] * bool(status.st_mode & 0o002)
+        elif stat.S_ISDIR(status.st_mode):
+            writable += [path] * (status.st_mode & 0o1002 == 0o002)
+    assert set_id == []
+    assert writable == []
+
+
+def test_everything_belongs_to_root_so_that_no_account_may_change_it(tree):
+    """Debian's own groups (mail, utmp) aside, no uid but root's owns anything."""
+    assert {s.st_uid for _, s in walk(tree)} - {0} == set()
+
+
+def test_bytecode_is_there_and_never_checked_against_its_source(tree):
+    sources = [p for p in (tree / SITE).rglob("*.py") if "/lib2to3/" not in str(p)]
+    assert len(sources) > 5000
+    missing = []
+    for source in sources:
+        cached = list((source.parent / "__pycache__").glob(f"{source.stem}.cpython-*.pyc"))
+        # Flags of PEP 552: 1 is "hash, not checked".
+        if not cached or cached[0].read_bytes()[4] != 1:
+            missing.append(source)
+    # Templates of test data and files for other Python versions do not compile anywhere.
+    assert len(missing) < 0.01 * len(sources), missing[:10]
+
+
+def secrets_in(tree: Path, needles: list[str]) -> list[str]:
+    """Files below `tree` that contain one of the texts."""
+    patterns = "\n".join(needles)
+    done = subprocess.run(
+        ["grep", "-rlFaIs", "-f", "-", str(tree)], input=patterns, capture_output=True, text=True, check=False
+    )
+    return done.stdout.split()
+
+
+def building_machine_marks(tree: Path) -> list[str]:
+    """Texts that only this machine would have put into an image: its own authorities, index, mirrors."""
+
+    def certificates(path: Path) -> set[str]:
+        blocks = re.findall(r"-----BEGIN CERTIFICATE-----\s*(.+?)\s*-----END", path.read_text(), re.DOTALL)
+        return {block.split()[1] for block in blocks}
+
+    # Mozilla's authorities, as pip brings them, are everybody's.
+    public = certificates(tree / "etc/ssl/certs/ca-certificates.crt") | certificates(Path(pip_where()))
+    marks = certificates(host.ca_file()) - public
+    settings = host.pip_settings()
+    marks |= {settings[name] for name in ("index-url", "extra-index-url", "proxy") if name in settings}
+    marks |= {m for m in (host.mirrors().main, host.mirrors().security) if "deb.debian.org" not in m}
+    return sorted(marks)
+
+
+def test_nothing_of_the_building_machine_stays(engine, image, tree, tmp_path):
+    marks = building_machine_marks(tree)
+    (tmp_path / "planted").write_text("\n".join(["x", *marks, "planted mark"]))
+    assert secrets_in(tmp_path, [*marks, "planted mark"]) == [str(tmp_path / "planted")], (
+        "the search itself works"
+    )
+    if marks:
+        assert secrets_in(tree, marks) == []
+    history = subprocess.run(
+        [engine.program, "history", "--no-trunc", image],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=engine.environment,
+    ).stdout
+    assert not any(mark in history for mark in marks)
+    assert str(TREE) not in history
+    assert list((tree / "run/secrets").glob("*")) == []
+    for left in ("root/.cache", "etc/pip.conf", "root/.config", "tmp/build", "var/lib/apt/lists/lock"):
+        assert not (tree / left).exists(), left
+    environment = engine.inspect(image)["Config"]["Env"]
+    assert {e.partition("=")[0] for e in environment} <= {"PATH", "LANG", "container"}
+
+
+def test_labels_say_what_it_is(engine, image, tree):
+    labels = engine.inspect(image)["Config"]["Labels"]
+    assert re.fullmatch(r"[0-9a-f]{64}", labels["org.visa.recipe"])
+    assert re.match(r"20\d\d-\d\d-\d\dT", labels["org.opencontainers.image.created"])
+    listed = (tree / labels["org.visa.packages"].lstrip("/")).read_text().splitlines()
+    assert "jupyterlab==4.6.6" in listed
+    assert any(line.startswith("tigervnc-standalone-server ") for line in listed)
+    assert any(line.startswith("visa-jupyterhub==") for line in listed)
+
+
+def test_every_locked_package_is_installed_in_that_version(tree):
+    listed = {
+        line.lower().replace("_", "-") for line in (tree / "opt/visa/packages.txt").read_text().splitlines()
+    }
+    lock = (TREE / "images/base/requirements.lock").read_text()
+    plain = re.findall(r"^([a-z0-9-]+==\S+) \\$", lock, re.MULTILINE)
+    assert len(plain) > 100
+    assert [p for p in plain if p not in listed] == []
+
+
+def test_jupyterlab_has_h5web(run):
+    done = run("jupyter", "labextension", "list")
+    assert re.search(r"jupyterlab-h5web v\S+ .*enabled.*OK", done.stdout + done.stderr)
+    done = run("jupyter", "server", "extension", "list")
+    assert re.search(r"jupyterlab_h5web.*OK", done.stdout + done.stderr)
+
+
+def test_a_kernel_reads_compressed_hdf5_and_plots_it(run):
+    done = run("python", "/inside/plot.py")
+    assert "image/png" in done.stdout
+    assert "uid 23456" in done.stdout
+
+
+def test_letters_of_many_scripts_have_a_font(run):
+    for language in ("fr", "ar", "he", "el", "ru", "zh-cn", "ja", "ko", "hi"):
+        assert run("fc-list", f":lang={language}").stdout.strip(), language
+
+
+@pytest.mark.parametrize("profile", sorted((TREE / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_profiles_applications_are_in_its_image(profile, tree):
+    described = yaml.safe_load(profile.read_text())
+    assert described["image"] == "base"
+    for name in described["applications"]:
+        entry = tree / f"usr/share/applications/{name}.desktop"
+        settings = dict(re.findall(r"^(\w+)=(.*)$", entry.read_text(), re.MULTILINE))
+        assert (tree / "opt/visa/venv/bin" / settings["TryExec"]).exists()
+        assert list((tree / "usr/share/pixmaps").glob(f"{settings['Icon']}.*"))
+
+
+def test_desktop_entries_are_valid(run):
+    names = [f"/usr/share/applications/{p.name}" for p in (TREE / "images/applications").glob("*.desktop")]
+    assert names
+    done = run("desktop-file-validate", *names)
+    assert done.stdout == ""
+
+
+def test_size_stays_fair(engine, image):
+    assert engine.inspect(image)["Size"] < 2.2e9, json.dumps(engine.inspect(image)["Size"])

@@ -1,0 +1,110 @@
+"""The backend of the portal's tests: sessions are processes of this machine.
+
+While the file `hold` exists in its folder a start waits; while `down` exists it cannot tell how anything
+stands. A plan of 32 cores has no room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from jupyterhub.spawner import Spawner
+from traitlets import Unicode
+
+from visa_spawner.backends.base import Backend
+from visa_spawner.session import Availability, StartRefused, State, Status
+
+SESSION = Path(__file__).with_name("portal_session.py")
+
+
+class PortalBackend(Backend, Spawner):
+    folder = Unicode().tag(config=True)
+    process = None
+
+    def at(self, suffix: str) -> Path:
+        return Path(self.folder) / f"{self.user.name}+{self.name}.{suffix}"
+
+    @property
+    def is_down(self) -> bool:
+        return (Path(self.folder) / "down").exists()
+
+    @classmethod
+    async def availability(cls, resources, config):
+        if resources.cpus >= 32:
+            return Availability(0, "No room now; the next session ends at about 18:00")
+        return Availability(3 if not resources.gpus else 1, "")
+
+    @classmethod
+    async def sweep(cls, live, config):
+        keys = {key.replace("/", "+") for key in live()}
+        for file in Path(config.PortalBackend.folder).glob("*.pid"):
+            if file.stem not in keys:
+                end(file)
+
+    @property
+    def status(self):
+        if self.is_down:
+            return Status(State.UNKNOWN, "The machine it runs on does not answer")
+        if alive(self.at("pid")):
+            return Status(State.RUNNING, "Running on this machine")
+        return Status(State.FAILED if self.at("pid").exists() else State.STARTING)
+
+    async def start(self):
+        if self.session.resources.cpus >= 32:
+            raise StartRefused("there is no room for it now", field="plan", status=503, reason="room")
+        person, hold = self.session.person, Path(self.folder) / "hold"
+        self.run([sys.executable, "-S", str(SESSION), str(hold), self.session.image], person)
+        self.at("pid").write_text(str(self.process.pid))
+        self.remember()
+
+    def run(self, command, person):
+        with self.at("log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                env=self.session.placed(ip="127.0.0.1", port=0).environment,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+                user=person.uid,
+                group=person.gid,
+                extra_groups=person.gids,
+                start_new_session=True,
+            )
+
+    async def events(self):
+        yield Status(State.STARTING, "Making room on this machine")
+        await asyncio.sleep(0.3)
+        yield Status(State.STARTING, "Starting the session's server")
+
+    async def poll(self):
+        if self.is_down or alive(self.at("pid")):
+            return None
+        return self.process.poll() if self.process else 1
+
+    async def stop(self, now=False):
+        end(self.at("pid"))
+
+    async def address(self):
+        return f"http://127.0.0.1:{self.reported_port}" if self.reported_port and not self.is_down else None
+
+    async def last_lines(self, count=40):
+        return self.at("log").read_text().splitlines()[-count:] if self.at("log").exists() else []
+
+
+def alive(file: Path) -> bool:
+    try:
+        stat = Path(f"/proc/{int(file.read_text())}/stat").read_text()
+    except (OSError, ValueError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def end(file: Path) -> None:
+    if alive(file):
+        os.killpg(int(file.read_text()), signal.SIGKILL)
+    file.unlink(missing_ok=True)

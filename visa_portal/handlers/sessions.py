@@ -1,0 +1,135 @@
+""" "My sessions": the tiles, and what can be done with one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from visa_catalogue import UnknownExperiment
+from visa_catalogue.account import Role
+from visa_catalogue.model import Experiment
+
+from ..hub import NotThere
+from ..models import Session
+from .base import PersonHandler
+
+#: What is asked before it is done: the verb, what it means, and the word on the button.
+CONFIRM = {
+    "stop": (
+        "Stop this session?",
+        "Programs that run in it end, and what they have not saved is lost. Files stay. "
+        "You can start it again.",
+        "Stop",
+    ),
+    "delete": (
+        "Delete this session?",
+        "It stops and disappears from this page. Files that it wrote, in your home directory and with "
+        "the experiment's processed data, stay.",
+        "Delete",
+    ),
+}
+
+#: States in which a page should look again soon.
+MOVING = frozenset({"starting", "stopping", "unknown"})
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A session with what its experiments are called."""
+
+    session: Session
+    experiments: tuple[tuple[str, Experiment | None], ...]
+
+    @property
+    def instruments(self) -> list[str]:
+        return list(dict.fromkeys(known.instrument for _, known in self.experiments if known is not None))
+
+    @property
+    def title(self) -> str:
+        return self.session.title or self.session.name
+
+
+class SessionsHandler(PersonHandler):
+    """The landing page."""
+
+    async def get(self) -> None:
+        tiles = await self.tiles()
+        staff = bool(self.account.roles & {Role.ADMINISTRATOR, Role.HELPDESK})
+        moving = any(tile.session.state in MOVING for tile in tiles)
+        self.set_header("X-Visa-Moving", "1" if moving else "0")
+        self.finish(self.page(self.template, tiles=tiles, staff=staff, confirm=CONFIRM))
+
+    template = "sessions.html"
+
+    async def tiles(self) -> list[Tile]:
+        """The account's sessions, those that run or move first, then by title."""
+        with self.timed("hub"):
+            sessions = await self.site.hub.sessions(self.token)
+        with self.timed("catalogue"):
+            tiles = [await self._tile(session) for session in sessions]
+        idle = {"stopped": 1, "failed": 1}
+        return sorted(tiles, key=lambda t: (idle.get(t.session.state, 0), t.title.casefold(), t.session.name))
+
+    async def _tile(self, session: Session) -> Tile:
+        found = []
+        for experiment_id in session.experiments:
+            try:
+                found.append((experiment_id, await self.site.catalogue.visible(self.account, experiment_id)))
+            except UnknownExperiment:
+                found.append((experiment_id, None))
+        return Tile(session, tuple(found))
+
+
+class TilesHandler(SessionsHandler):
+    """The tiles alone, for the page's script; 304 while nothing has changed."""
+
+    is_fragment = True
+    template = "tiles.html"
+
+    def compute_etag(self) -> str:
+        digest = hashlib.sha256(b"".join(self._write_buffer))
+        return f'"{digest.hexdigest()[:32]}"'
+
+
+class ActionHandler(PersonHandler):
+    """Stop, delete or start again: asked on a page of its own where no script runs, done by a POST."""
+
+    async def get(self, name: str, action: str) -> None:
+        if action not in CONFIRM:
+            self.redirect(self.site.prefix)
+            return
+        session = await self._session(name)
+        question, meaning, button = CONFIRM[action]
+        self.finish(
+            self.page(
+                "confirm.html",
+                session=session,
+                action=action,
+                question=question,
+                meaning=meaning,
+                button=button,
+            )
+        )
+
+    async def post(self, name: str, action: str) -> None:
+        hub, starts = self.site.hub, self.site.starts
+        if action == "start":
+            starts.begin(self.token, self.owner, name)
+            self.redirect(f"{self.site.prefix}sessions/{name}/starting", status=303)
+            return
+        starts.forget(self.owner, name)
+        with self.timed("hub"):
+            try:
+                await getattr(hub, action)(self.token, self.owner, name)
+            except NotThere:
+                # Gone already, as was wanted: another tab, or a second click.
+                pass
+        self.redirect(f"{self.site.prefix}#sessions", status=303)
+
+    async def _session(self, name: str) -> Session:
+        with self.timed("hub"):
+            sessions = await self.site.hub.sessions(self.token)
+        for session in sessions:
+            if session.name == name:
+                return session
+        raise NotThere("There is no such session.")

@@ -1,0 +1,104 @@
+""" "Starting": each step as it happens, then the session itself."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from urllib.parse import urlencode
+
+from tornado.iostream import StreamClosedError
+
+from ..hub import NotThere
+from ..models import Session
+from ..starts import Start, Step
+from .base import PersonHandler
+
+
+class StartingHandler(PersonHandler):
+    """The page of one start. Closing it changes nothing; coming back shows the same steps.
+
+    For a session that is ready it goes there at once.
+    """
+
+    async def get(self, name: str) -> None:
+        session = await find(self, name)
+        start = self.site.starts.get(self.owner, name)
+        ready = session is not None and session.ready
+        if ready:
+            # Not a redirect: where a form leads must stay on our host, and a session has one of its own.
+            steps = start.steps if start is not None else []
+            start = Start(self.owner, name, state="ready", session=session, steps=steps)
+        elif start is None or (start.finished and session is not None and session.state == "starting"):
+            if session is None:
+                raise NotThere("There is no such session.")
+            start = self.site.starts.follow(self.token, self.owner, name)
+            await start.news(0.3)
+        self.finish(
+            self.page(
+                "starting.html",
+                name=name,
+                start=start,
+                session=session,
+                steps=[(step, since(start, step.at)) for step in start.steps],
+                again=again(session),
+                ready_url=self.site.open_url(session) if ready else "",
+            )
+        )
+
+
+class ProgressHandler(PersonHandler):
+    """The same as a stream of server-sent events: `step`, then one `ready` or `failed`."""
+
+    is_fragment = True
+
+    async def get(self, name: str) -> None:
+        start = self.site.starts.get(self.owner, name)
+        if start is None:
+            if await find(self, name) is None:
+                raise NotThere("There is no such session.")
+            start = self.site.starts.follow(self.token, self.owner, name)
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("X-Accel-Buffering", "no")
+        try:
+            async for step in start.watch():
+                await self._send("step" if step else "", step and _step(start, step))
+            if start.state == "ready":
+                await self._send("ready", {"url": self.site.open_url(start.session)})
+            else:
+                await self._send("failed", {"words": start.words})
+        except StreamClosedError:
+            # The page was closed; the start goes on.
+            return
+
+    async def _send(self, kind: str, data: dict | None) -> None:
+        self.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n" if kind else ": still there\n\n")
+        await self.flush()
+
+
+async def find(handler: PersonHandler, name: str) -> Session | None:
+    """One of the person's sessions, or None."""
+    with handler.timed("hub"):
+        sessions = await handler.site.hub.sessions(handler.token)
+    return next((session for session in sessions if session.name == name), None)
+
+
+def since(start: Start, when: datetime) -> str:
+    """How long after its beginning something happened: `4.2 s`."""
+    seconds = max(0.0, (when - start.began).total_seconds())
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def again(session: Session | None) -> str:
+    """The query of "New session" that asks for the same once more, to be changed there."""
+    if session is None:
+        return ""
+    choice = [("experiment", one) for one in session.experiments]
+    choice += [("profile", session.profile), ("plan", session.plan), ("interface", session.interface)]
+    choice += [("screen", session.screen), ("keyboard", session.keyboard)]
+    if not session.experiments:
+        choice.append(("home", "1"))
+    return urlencode([(key, value) for key, value in choice if value])
+
+
+def _step(start: Start, step: Step) -> dict:
+    return {"words": step.words, "after": since(start, step.at), "at": step.at.isoformat()}

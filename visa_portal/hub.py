@@ -1,0 +1,215 @@
+"""The hub's REST API, called as the person whose token is given: the portal has no power of its own.
+
+Every failure is one of the errors below, with words a person can read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from urllib.parse import quote
+
+import aiohttp
+from pydantic import ValidationError
+
+from .models import Options, Session
+
+log = logging.getLogger(__name__)
+
+#: The options a refusal may name at its beginning, as in `lifetime_hours: at most 8`.
+_FIELD = re.compile(
+    r"^(experiments|datasets|profile|plan|interface|screen|keyboard|lifetime_hours|title|name|account|home|user_options)"
+    r"(?:[.\[][^:\s]*)?\s*:\s*(.*)$",
+    re.DOTALL,
+)
+
+
+class HubError(Exception):
+    """The hub did not do what was asked; `words` are for the person."""
+
+    status = 502
+
+    def __init__(self, words: str):
+        super().__init__(words)
+        self.words = words
+
+
+class HubDown(HubError):
+    """Nothing answers at the hub's address, or not in time."""
+
+    status = 503
+
+    def __init__(self):
+        super().__init__("The service does not answer at the moment. Running sessions go on running.")
+
+
+class LoginNeeded(HubError):
+    """The token is no longer good: the person has to log in again."""
+
+    status = 401
+
+    def __init__(self):
+        super().__init__("You have been logged out. Log in again to go on.")
+
+
+class NotThere(HubError):
+    """There is no such session, or it is not starting."""
+
+    status = 404
+
+
+class Refused(HubError):
+    """The hub said no; `field` names the option at fault, or is empty."""
+
+    def __init__(self, words: str, field: str = "", status: int = 400):
+        super().__init__(words)
+        self.field, self.status = field, status
+
+
+class HubClient:
+    """Calls at the hub's API, each as the owner of the token given with it.
+
+    `api_url` ends in `/hub/api`; `timeout` is in seconds and holds for everything but progress and start,
+    which the hub answers only when there is something to say.
+    """
+
+    def __init__(self, api_url: str, timeout: float = 10):
+        self.api_url = api_url.rstrip("/")
+        self.timeout = timeout
+        self._http: aiohttp.ClientSession | None = None
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """One pool of connections; made on first use, since it needs the running loop."""
+        if self._http is None or self._http.closed:
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=200), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._http
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+    async def alive(self) -> bool:
+        """Whether the hub answers at all."""
+        limit = aiohttp.ClientTimeout(total=min(self.timeout, 3))
+        try:
+            async with self.http.get(f"{self.api_url}/health", timeout=limit) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    async def user(self, token: str) -> dict:
+        """The hub's model of the token's owner; raises LoginNeeded when the token is not good."""
+        return await self._json("GET", "user", token)
+
+    async def options(self, token: str) -> Options:
+        """The profiles and plans this account may use, with what is free now."""
+        return _read(Options, await self._json("GET", "visa/options", token))
+
+    async def sessions(self, token: str) -> list[Session]:
+        """The account's own sessions, running or not."""
+        answer = await self._json("GET", "visa/sessions", token)
+        return [_read(Session, one) for one in answer.get("sessions", ())]
+
+    async def start(self, token: str, owner: str, name: str, body: dict | None = None) -> None:
+        """Start a session; without a body, as it was started last.
+
+        Returns when it runs or when the hub is satisfied that it is on its way, after up to the hub's
+        `slow_spawn_timeout`.
+        """
+        await self._json("POST", self._server(owner, name), token, body, timeout=90)
+
+    async def stop(self, token: str, owner: str, name: str) -> None:
+        """Stop a session; its name and options stay."""
+        await self._json("DELETE", self._server(owner, name), token, timeout=60)
+
+    async def delete(self, token: str, owner: str, name: str) -> None:
+        """Stop a session and forget it. Files are not touched."""
+        await self._json("DELETE", self._server(owner, name), token, {"remove": True}, timeout=60)
+
+    async def progress(self, token: str, owner: str, name: str) -> AsyncIterator[dict]:
+        """The hub's progress events of a start, each a dict with at least `message` or `ready`/`failed`.
+
+        Raises NotThere when the session is not starting, HubDown when the stream breaks.
+        """
+        url = f"{self.api_url}/{self._server(owner, name)}/progress"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeout, sock_read=60)
+        try:
+            async with self.http.get(url, headers=_headers(token), timeout=timeout) as response:
+                if response.status != 200:
+                    await self._raise(response, token)
+                async for line in response.content:
+                    if line.startswith(b"data:"):
+                        yield json.loads(line[5:])
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("progress of %s/%s broke off: %s", owner, name, error)
+            raise HubDown from error
+
+    @staticmethod
+    def _server(owner: str, name: str) -> str:
+        return f"users/{quote(owner, safe='')}/servers/{quote(name, safe='')}"
+
+    async def _json(self, method: str, path: str, token: str, body: dict | None = None, timeout: float = 0):
+        limit = aiohttp.ClientTimeout(total=timeout or self.timeout)
+        try:
+            async with self.http.request(
+                method, f"{self.api_url}/{path}", headers=_headers(token), json=body, timeout=limit
+            ) as response:
+                if response.status >= 400:
+                    await self._raise(response, token)
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("hub: %s %s: %s", method, path, error or type(error).__name__)
+            raise HubDown from error
+        try:
+            return json.loads(text) if text.strip() else {}
+        except ValueError as error:
+            log.error("hub: %s %s answered what is not JSON", method, path)
+            raise HubError("The service gave an answer that cannot be read.") from error
+
+    async def _raise(self, response: aiohttp.ClientResponse, token: str) -> None:
+        """Turn an answer of 400 or above into one of our errors."""
+        try:
+            message = str(json.loads(await response.text()).get("message") or "")
+        except (ValueError, AttributeError):
+            message = ""
+        path = response.url.path
+        log.info("hub: %s %s: %d %s", response.method, path, response.status, message)
+        if response.status in (401, 403) and not await self._good(token):
+            raise LoginNeeded
+        if response.status == 404 or (response.status == 400 and path.endswith("/progress")):
+            raise NotThere(message or "There is no such session.")
+        if response.status in (502, 503, 504) and not message:
+            raise HubDown
+        found = _FIELD.match(message)
+        if found:
+            raise Refused(found[2].strip(), found[1], response.status)
+        if response.status >= 500:
+            broken = HubError(
+                message or "Something went wrong in the control plane. Its log has the details."
+            )
+            broken.status = response.status
+            raise broken
+        raise Refused(message or "This was refused.", "", response.status)
+
+    async def _good(self, token: str) -> bool:
+        limit = aiohttp.ClientTimeout(total=self.timeout)
+        url = f"{self.api_url}/user"
+        async with self.http.get(url, headers=_headers(token), timeout=limit) as response:
+            return response.status != 403
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"token {token}", "Accept": "application/json, text/event-stream"}
+
+
+def _read(model, value):
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        log.error("hub: an answer does not fit %s: %s", model.__name__, error)
+        raise HubError("The service gave an answer that cannot be read.") from error

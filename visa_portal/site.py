@@ -1,0 +1,85 @@
+"""What one running portal consists of: its settings and the parts that the pages use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from visa_catalogue import Catalogue
+
+from . import words
+from .assets import Assets
+from .hub import HubClient
+from .models import Session
+from .starts import Starts
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass
+class Site:
+    """The portal, as the pages see it.
+
+    `prefix` is the portal's path, `public_url` its full address or empty; `hub_url` the hub's address as
+    browsers see it, full or a path; both end in a slash. `support` says whom to ask, in words.
+    """
+
+    facility: str
+    logo: str
+    support: str
+    prefix: str
+    public_url: str
+    hub_url: str
+    hub: HubClient
+    catalogue: Catalogue
+    assets: Assets
+    starts: Starts
+    page_size: int = 50
+
+    def __post_init__(self) -> None:
+        self.templates = environment(self)
+
+    def asset(self, name: str) -> str:
+        """Where a style, script or icon is served."""
+        return self.prefix + self.assets.path(name)
+
+    def open_url(self, session: Session, interface: str = "") -> str:
+        """Where a session's desktop or JupyterLab stands; its own choice where none is named.
+
+        Raises ValueError for an address that is not one of the web.
+        """
+        base = urljoin(self.hub_url, session.url)
+        if urlsplit(base).scheme not in ("", "http", "https"):
+            raise ValueError(f"not an address of a session: {session.url!r}")
+        base = base if base.endswith("/") else base + "/"
+        return base + ("desktop/" if (interface or session.interface) == "desktop" else "lab")
+
+
+def environment(site: Site) -> Environment:
+    """The templates: everything escaped, an unknown name an error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(
+        bdi=words.foreign,
+        moment=words.moment,
+        hours=words.hours,
+        plain=words.number,
+        hardware=words.hardware,
+        room=words.room,
+        left=words.left,
+        some=words.some,
+    )
+    made.globals.update(asset=site.asset, open_url=site.open_url, dates=words.dates, states=words.STATES)
+    # Compiled now, so that the first visitor does not wait and a broken template stops the portal at once.
+    for name in made.list_templates():
+        made.get_template(name)
+    return made

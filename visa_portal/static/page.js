@@ -1,0 +1,63 @@
+// What the pages' modules share: asking for a fragment, telling a screen reader, showing times.
+
+export const prefix = document.body.dataset.prefix;
+const xsrf = document.body.dataset.xsrf;
+
+/** Ask the portal. A login that has ended reloads the page, which leads to a new one. */
+export async function ask(path, { headers = {}, ...options } = {}) {
+  const response = await fetch(prefix + path, {
+    credentials: "same-origin",
+    cache: "no-store",
+    headers: { "X-XSRFToken": xsrf, ...headers },
+    ...options,
+  });
+  if (response.status === 401) logInAgain();
+  return response;
+}
+
+function logInAgain() {
+  const last = Number(sessionStorage.getItem("visa-login") || 0);
+  if (Date.now() - last < 60000) return; // once a minute, so that a fault is no endless reload
+  sessionStorage.setItem("visa-login", String(Date.now()));
+  location.reload();
+}
+
+/** HTML that our own server escaped, as nodes. */
+export function nodes(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+export function announce(words) {
+  document.getElementById("announce").textContent = words;
+}
+
+export const sleep = (ms, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function left(until) {
+  const minutes = Math.floor((until - Date.now()) / 60000);
+  if (minutes < 0) return "at its end";
+  if (minutes < 1) return "less than a minute";
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return hours % 24 ? `${Math.floor(hours / 24)} days ${hours % 24} h` : `${hours / 24} days`;
+}
+
+/** Every time in the browser's own zone, and what is left counted anew. */
+export function showTimes(root = document) {
+  for (const time of root.querySelectorAll("time[data-moment]")) {
+    time.textContent = moment.format(new Date(time.dateTime));
+  }
+  for (const time of root.querySelectorAll("time[data-left]")) {
+    time.textContent = left(new Date(time.dateTime));
+    time.title = `Until ${moment.format(new Date(time.dateTime))}`;
+  }
+}

@@ -1,0 +1,146 @@
+"""Sizes, times and states as people say them; used by the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+from markupsafe import Markup, escape
+
+from .models import Plan, Session
+
+_UNITS = (("TB", 1024**4), ("GB", 1024**3), ("MB", 1024**2))
+
+#: What a session's state is called where the hub says nothing more.
+STATES = {
+    "starting": "Starting",
+    "running": "Running",
+    "unknown": "State unknown",
+    "stopping": "Stopping",
+    "stopped": "Stopped",
+    "failed": "Could not start",
+}
+
+#: Stock progress messages of JupyterHub, in our words; an empty one is left out.
+_STOCK_STEPS = {
+    "Server requested": "",
+    "Spawning server...": "Starting the session",
+    "Spawn cancelled": "Cancelled",
+}
+
+
+def size(count: int) -> str:
+    """Bytes as `16 GB`; powers of two, as memory is sold."""
+    for unit, worth in _UNITS:
+        if count >= worth:
+            return f"{count / worth:g} {unit}" if count % worth == 0 else f"{count / worth:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def number(value: float) -> str:
+    """A count of things: `4`, `0.5`."""
+    return f"{value:g}"
+
+
+def hours(value: float) -> str:
+    """A lifetime in hours: `8 hours`, `2 days`, `30 minutes`."""
+    if value < 1:
+        minutes = max(1, round(value * 60))
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    if value >= 48 and value % 24 == 0:
+        return f"{value / 24:g} days"
+    return "1 hour" if value == 1 else f"{value:g} hours"
+
+
+def hardware(plan: Plan) -> str:
+    """`8 cores, 64 GB, 1 GPU`."""
+    parts = []
+    if plan.cpus:
+        parts.append("1 core" if plan.cpus == 1 else f"{number(plan.cpus)} cores")
+    if plan.memory:
+        parts.append(size(plan.memory))
+    if plan.gpus:
+        kind = f" {plan.gpu_type.upper()}" if plan.gpu_type else ""
+        parts.append(f"{plan.gpus}{kind} GPU{'s' if plan.gpus > 1 else ''}")
+    return ", ".join(parts)
+
+
+def room(plan: Plan) -> str:
+    """What is free for a plan now, in words; empty where nobody counts."""
+    if plan.free is None:
+        return ""
+    if plan.free.words:
+        return plan.free.words
+    if plan.free.sessions <= 0:
+        return "No room now"
+    return "Room for 1 now" if plan.free.sessions == 1 else f"Room for {plan.free.sessions} now"
+
+
+def duration(seconds: float) -> str:
+    """A stretch of time, as exact as it matters: `2 days 3 h`, `3 h 12 min`, `less than a minute`."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+    days, rest = divmod(minutes // 60, 24)
+    return f"{days} days {rest} h" if rest else f"{days} days"
+
+
+def left(session: Session, now: datetime | None = None) -> str:
+    """The time a session has left, or nothing where it has no end."""
+    if session.ends is None:
+        return ""
+    seconds = (session.ends - (now or datetime.now(UTC))).total_seconds()
+    return duration(seconds) if seconds > 0 else "at its end"
+
+
+def dates(start: date, end: date) -> str:
+    """A beamtime's days: `3-7 Mar 2025`, with an en dash."""
+    if start == end:
+        return f"{start.day} {start:%b %Y}"
+    if (start.year, start.month) == (end.year, end.month):
+        return f"{start.day}–{end.day} {end:%b %Y}"
+    if start.year == end.year:
+        return f"{start.day} {start:%b} – {end.day} {end:%b %Y}"
+    return f"{start.day} {start:%b %Y} – {end.day} {end:%b %Y}"
+
+
+def moment(when: datetime | None) -> Markup:
+    """A `<time>`: in UTC as sent, in the browser's own zone as soon as its script runs."""
+    if when is None:
+        return Markup("")
+    when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    return Markup('<time datetime="{}" data-moment>{}</time>').format(
+        when.isoformat(timespec="seconds").replace("+00:00", "Z"), f"{when.day} {when:%b %Y, %H:%M} UTC"
+    )
+
+
+def foreign(text: str) -> Markup:
+    """Text that others wrote: set apart, so that its direction does not spill into ours."""
+    return Markup("<bdi>") + escape(text) + Markup("</bdi>")
+
+
+def step(event: dict) -> str:
+    """The words of a progress event; empty when it says nothing a person needs."""
+    message = str(event.get("message") or "").strip()
+    return _STOCK_STEPS.get(message, message)
+
+
+def failure(event: dict) -> str:
+    """Why a start failed, from the hub's last event, without the hub's own preamble."""
+    message = str(event.get("message") or "").strip()
+    for preamble in ("Spawn failed:", "Spawn failed"):
+        message = message.removeprefix(preamble).strip()
+    if message == "Spawn cancelled":
+        return "The start was cancelled."
+    return message or "The session did not start."
+
+
+def some(values: Sequence[str], most: int = 3) -> str:
+    """A list cut short: `a, b, c and 2 more`."""
+    if len(values) <= most:
+        return ", ".join(values)
+    return f"{', '.join(values[:most])} and {len(values) - most} more"

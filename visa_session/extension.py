@@ -1,0 +1,50 @@
+"""VISA's part of the session's server: its pages, its launcher tile, and the gate before all handlers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import url_path_join
+
+from .contract import SessionInfo
+from .desktop import Desktop
+from .gate import Gate, guard
+from .pages import DesktopPage, KeyboardCall, PageFiles, SessionCall, WithSlash
+from .relay import DesktopSocket
+
+ICON = Path(__file__).parent / "icons" / "desktop.svg"
+
+
+def launcher_entries() -> dict[str, dict]:
+    """What jupyter-server-proxy shows in JupyterLab's launcher: a tile that opens our page as a tab.
+
+    No command and no port: the tile is all it is asked for, so it adds no way into anything.
+    """
+    tile = {
+        "title": "Desktop",
+        "path_info": "desktop/",
+        "icon_path": str(ICON),
+        "category": "Notebook",
+        "enabled": True,
+    }
+    return {"visa-desktop": {"launcher_entry": tile, "new_browser_tab": False}}
+
+
+def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop) -> None:
+    """Add the handlers and put the gate before every handler of the server."""
+    base = serverapp.web_app.settings["base_url"]
+    told = {"info": info, "desktop": desktop}
+    serverapp.web_app.add_handlers(
+        ".*",
+        [
+            (url_path_join(base, "desktop"), WithSlash),
+            (url_path_join(base, "desktop/"), DesktopPage, told),
+            (url_path_join(base, r"desktop/static/([A-Za-z0-9._-]+)"), PageFiles),
+            (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
+            (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
+            (url_path_join(base, "visa/session"), SessionCall, told),
+        ],
+    )
+    gate = Gate(serverapp.identity_provider, base, info.owner, info.name)
+    guard(serverapp.web_app, gate, serverapp.authorizer)

@@ -1,0 +1,118 @@
+"""Ask `roles.py` before every handler of the server, whatever class it is and whoever registered it.
+
+Jupyter's own authorisation is opt-in: about half of the handlers of a JupyterLab server never ask the
+Authorizer. So each request is served by a subclass of its handler whose `prepare`, which Tornado runs before
+anything else, asks first. That holds for handlers registered later too; a rule that leads past it is an
+error that ends the server.
+"""
+
+from __future__ import annotations
+
+from inspect import isawaitable, isclass
+
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyterhub.singleuser.extension import JupyterHubAuthorizer
+from tornado.routing import RuleRouter
+from tornado.web import Application, HTTPError, RequestHandler
+
+from .roles import Role, may, role_of
+
+
+class Gate:
+    """Decides for one session; `prefix` is the path it is served under, `owner`/`server` its name."""
+
+    def __init__(self, identity_provider, prefix: str, owner: str, server: str):
+        self.identity_provider = identity_provider
+        self.prefix, self.owner, self.server = prefix.rstrip("/"), owner, server
+        self._enclosed: dict[type[RequestHandler], type[RequestHandler]] = {}
+
+    def role(self, user) -> Role | None:
+        """The role of a Jupyter user as JupyterHub's identity provider makes them; None for none."""
+        return role_of(getattr(user, "hub_user", None), self.owner, self.server)
+
+    def allows(self, role: Role | None, method: str, path: str) -> bool:
+        """Whether `role` may send `method` to the full path of a request."""
+        if not path.startswith(self.prefix + "/") and path != self.prefix:
+            return False
+        return may(role, method, path.removeprefix(self.prefix))
+
+    async def check(self, handler: RequestHandler) -> None:
+        """Let the request pass, send a person to the login page, or raise HTTPError 403."""
+        user = self.identity_provider.get_user(handler)
+        user = await user if isawaitable(user) else user
+        role = handler.visa_role = self.role(user)
+        request = handler.request
+        if self.allows(role, request.method, request.path):
+            return
+        page = isinstance(handler, JupyterHandler) and not isinstance(handler, APIHandler)
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        if user is None and page and not upgrade and request.method in ("GET", "HEAD"):
+            handler.redirect(handler.get_login_url())
+            return
+        who = user.username if user else "somebody not logged in"
+        words = f"{who} ({role or 'no role'}) may not {request.method} {request.path} in this session"
+        raise HTTPError(403, words, reason="Not allowed")
+
+    def enclose(self, handler_class: type[RequestHandler]) -> type[RequestHandler]:
+        """A subclass of `handler_class` that asks this gate before anything else; the same each time."""
+        if handler_class not in self._enclosed:
+            gate = self
+
+            class Enclosed(handler_class):
+                async def prepare(self, *args, **kwargs):
+                    await gate.check(self)
+                    if not self._finished:
+                        prepared = super().prepare(*args, **kwargs)
+                        if isawaitable(prepared):
+                            await prepared
+
+            Enclosed.__name__, Enclosed.__qualname__ = handler_class.__name__, handler_class.__qualname__
+            Enclosed.__module__, Enclosed.__doc__ = handler_class.__module__, handler_class.__doc__
+            self._enclosed[handler_class] = Enclosed
+        return self._enclosed[handler_class]
+
+
+class SessionAuthorizer(JupyterHubAuthorizer):
+    """The same table once more, for the handlers that do ask Jupyter's Authorizer."""
+
+    gate: Gate | None = None
+
+    def is_authorized(self, handler, user, action, resource):
+        """False unless the hub lets the person in and the table allows this request to their role."""
+        if self.gate is None or not super().is_authorized(handler, user, action, resource):
+            return False
+        return self.gate.allows(self.gate.role(user), handler.request.method, handler.request.path)
+
+
+def targets(router: RuleRouter):
+    """What every rule of a router leads to, those of nested routers and applications too."""
+    for rule in router.rules:
+        if isinstance(rule.target, RuleRouter):
+            yield from targets(rule.target)
+        elif isinstance(rule.target, Application):
+            yield from targets(rule.target.default_router)
+        else:
+            yield rule.target
+
+
+def check_targets(application: Application) -> None:
+    """Raise TypeError when a rule leads to something else than a handler class: no gate stands there."""
+    for target in targets(application.default_router):
+        if not (isclass(target) and issubclass(target, RequestHandler)):
+            raise TypeError(f"no gate can stand before {target!r}")
+
+
+def guard(application: Application, gate: Gate, authorizer: SessionAuthorizer) -> None:
+    """Put `gate` before every handler of `application`, those added later included.
+
+    Tornado asks the application for each request's delegate, whether a rule matched or none did: that is
+    the one place all of them pass. Raises TypeError where a rule goes round it.
+    """
+    authorizer.gate = gate
+    delegate_for = application.get_handler_delegate
+
+    def guarded(request, target_class, *args, **kwargs):
+        return delegate_for(request, gate.enclose(target_class), *args, **kwargs)
+
+    application.get_handler_delegate = guarded
+    check_targets(application)

@@ -1,0 +1,51 @@
+// What the session's server says about the session, and the time it has left.
+
+const { base, xsrf, secondsLeft } = document.body.dataset;
+const time = document.getElementById("time");
+const timeWords = document.getElementById("time-words");
+const SHORT = 15 * 60;
+
+let ends = secondsLeft === "" ? null : Date.now() + 1000 * Number(secondsLeft);
+
+/** Ask the session's server; `{status, body}`, status 0 when it cannot be reached. */
+export async function call(path, options = {}) {
+  try {
+    const answer = await fetch(base + path, {
+      ...options,
+      headers: { "X-XSRFToken": xsrf, "Content-Type": "application/json" },
+      redirect: "manual",
+      signal: AbortSignal.timeout(10000),
+    });
+    const isJson = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
+    return { status: answer.status, body: isJson ? await answer.json() : null };
+  } catch {
+    return { status: 0, body: null };
+  }
+}
+
+/** The session as it is now; keeps the time left up to date. */
+export async function refresh() {
+  const { status, body } = await call("visa/session");
+  if (status === 200 && body) {
+    ends = body.seconds_left === null ? null : Date.now() + 1000 * body.seconds_left;
+    showTime();
+  }
+  return { status, body };
+}
+
+function inWords(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (seconds <= 0) return "Time is up";
+  if (minutes < 1) return "Less than a minute left";
+  if (minutes < 60) return `${minutes} min left`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min left` : `${Math.floor(hours / 24)} days left`;
+}
+
+export function showTime() {
+  time.hidden = ends === null;
+  if (ends === null) return;
+  const seconds = Math.round((ends - Date.now()) / 1000);
+  timeWords.textContent = inWords(seconds);
+  time.classList.toggle("short", seconds < SHORT);
+}

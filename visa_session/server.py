@@ -1,0 +1,21 @@
+"""From a checked session to a running server: the desktop early, the imports quickly, then the server."""
+
+from __future__ import annotations
+
+import socket as sockets
+from pathlib import Path
+
+from .contract import SessionInfo
+from .desktop import Desktop
+from .lean import import_server
+
+
+def serve(info: SessionInfo, socket: sockets.socket, runtime: Path) -> int:
+    """Run the server on a bound socket until it is told to stop; its exit code."""
+    desktop = Desktop(info, runtime)
+    if info.interface == "desktop":
+        desktop.start()  # it comes up beside the imports below
+    import_server()
+    from .singleuser import run
+
+    return run(info, socket, desktop)

@@ -1,0 +1,190 @@
+"""JupyterHub's single-user server, set up for a session.
+
+`SessionApp` is JupyterHub's extension with our configuration above everything else, `SessionServer` the
+Jupyter server under it, listening on the socket that was bound at the very start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import os
+import socket as sockets
+import warnings
+from shutil import which
+
+import jupyter_server_proxy
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import JupyterServerAuthWarning
+from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
+from traitlets.config import Config
+
+from . import extension
+from .contract import SessionInfo
+from .desktop import Desktop
+from .files import SessionFiles, top_directories
+from .gate import SessionAuthorizer, check_targets
+from .ready import Refused, post_ready
+
+#: Server extensions that a session does not load, and why.
+LEFT_OUT = {
+    "jupyter_remote_desktop_proxy": "its page, and its VNC server that asks nobody, are replaced by ours",
+    "notebook_shim": "settings of the classic notebook, which is not there",
+    "nbclassic": "the classic notebook",
+}
+#: Extensions that need a program to be of use: left out where none of these commands is installed.
+ONLY_WITH = {"jupyter_lsp": ("pylsp", "jedi-language-server", "basedpyright", "pyright")}
+#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file.
+LATER = ("jupyterlab_h5web",)
+#: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
+PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
+
+
+def extensions_off() -> dict[str, bool]:
+    """What to tell Jupyter of the extensions that are not to be loaded with the others."""
+    off = [*LEFT_OUT, *LATER]
+    off += [name for name, commands in ONLY_WITH.items() if not any(map(which, commands))]
+    return dict.fromkeys(off, False)
+
+
+def leave_out_proxies() -> None:
+    """Drop the entries of jupyter-server-proxy that lead round the desktop's gate and passwords."""
+    entries = jupyter_server_proxy.get_entrypoint_server_processes
+
+    def without_ours():
+        return [process for process in entries() if process.name not in PROXIES_LEFT_OUT]
+
+    jupyter_server_proxy.get_entrypoint_server_processes = without_ours
+    # Not news: our tile has no command, since our own handlers serve its page; and handlers that protect
+    # themselves are not relied upon, since the gate stands before all of them.
+    warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
+    warnings.filterwarnings("ignore", message="Server proxy visa-desktop does not have")
+
+
+class SessionServer(ServerApp):
+    """A Jupyter server that listens on a socket it is given."""
+
+    bound: sockets.socket
+    no_browser_open_file = True
+
+    def _find_http_port(self) -> None:
+        self.port = self.bound.getsockname()[1]
+
+    def _bind_http_server_tcp(self) -> bool:
+        self.bound.listen(128)
+        self.http_server.add_socket(self.bound)
+        return True
+
+    def write_server_info_file(self) -> None:
+        """Not written: it holds the session's token, and nothing here reads it."""
+
+    def remove_server_info_file(self) -> None:
+        """Nothing to remove."""
+
+
+class SessionApp(JupyterHubSingleUser):
+    """JupyterHub's single-user extension, as a session needs it."""
+
+    serverapp_class = SessionServer
+    info: SessionInfo
+    desktop: Desktop
+
+    async def check_hub_version(self):
+        """Done with the answer to `visa/ready`, so that a hub that restarts delays or ends nothing."""
+
+    def get_default_url(self):
+        """The page a session opens with."""
+        return "/desktop/" if self.info.interface == "desktop" else "/lab"
+
+    @classmethod
+    def get_extension_package(cls):
+        """Where Jupyter's extension manager finds `_jupyter_server_extension_points`: this module."""
+        return __name__
+
+    @classmethod
+    def make_serverapp(cls, jpserver_extensions, **kwargs):
+        """Leave the extensions out that a session has no use for."""
+        # Read by JupyterLab before our `load_config_file`; a site's own configuration may say otherwise.
+        # JupyterLab asks nobody outside of the facility for news, updates or extensions.
+        quiet = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
+        config = Config({"LabApp": quiet | {"extension_manager": "readonly"}})
+        extensions = jpserver_extensions | extensions_off()
+        return super().make_serverapp(jpserver_extensions=extensions, config=config, **kwargs)
+
+    @_fatal_errors
+    def load_config_file(self):
+        """Put our settings above those of files, since the session's safety and speed rest on them."""
+        super().load_config_file()
+        home = os.environ["HOME"]
+        config = self.serverapp.config
+        config.ServerApp.authorizer_class = SessionAuthorizer
+        config.ServerApp.allow_unauthenticated_access = False
+        config.ServerApp.contents_manager_class = SessionFiles
+        config.ServerApp.root_dir = "/"
+        if os.environ.get("JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED") == "1":
+            # HubOAuth forgets it on the cookie of a login under way where the site is plain HTTP, as on
+            # localhost, and a browser then drops the cookie.
+            config.HubOAuth.cookie_options = {"secure": True, "samesite": "Lax"}
+        config.SessionFiles.shown = top_directories(self.info, home)
+        config.FileContentsManager.preferred_dir = home.strip("/")
+        config.FileContentsManager.allow_hidden = False
+        config.FileContentsManager.delete_to_trash = False
+        config.ServerProxy.servers.update(extension.launcher_entries())
+        self.serverapp.update_config(config)
+
+    @_fatal_errors
+    def initialize(self, args=None):
+        """Add our pages, then put the gate before them and all others."""
+        super().initialize()
+        extension.load(self.serverapp, self.info, self.desktop)
+
+    async def _start_jupyter_server_extension(self, serverapp):
+        """The server listens: say so to the hub, then load what could wait."""
+        self.ready_task = asyncio.create_task(self.say_ready())
+        self.later_task = asyncio.create_task(self.load_later())
+
+    async def say_ready(self):
+        """Tell the hub; end the session where the hub does not know it."""
+        try:
+            await post_ready(self.serverapp.port)
+        except Refused as reason:
+            self.log.critical("%s", reason)
+            self.serverapp.exit_code = 1
+            self.serverapp.stop()
+        else:
+            self.log.info("Ready on port %s", self.serverapp.port)
+
+    async def load_later(self):
+        """Load the extensions in `LATER` that are installed, importing beside the event loop."""
+        manager = self.serverapp.extension_manager
+        for name in LATER:
+            if importlib.util.find_spec(name) is None:
+                continue
+            try:
+                await asyncio.to_thread(importlib.import_module, name)
+                manager.add_extension(name, enabled=True)
+                manager.link_extension(name)
+                manager.load_extension(name)
+                check_targets(self.serverapp.web_app)
+            except Exception:
+                self.log.exception("The extension %s could not be loaded", name)
+
+    async def stop_extension(self):
+        """Stop telling the hub, and end the desktop."""
+        await super().stop_extension()
+        for task in (self.ready_task, self.later_task):
+            task.cancel()
+        await asyncio.to_thread(self.desktop.stop)
+
+
+def _jupyter_server_extension_points():
+    return [{"module": __name__, "app": SessionApp}]
+
+
+def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop) -> int:
+    """Serve until told to stop; the exit code."""
+    SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
+    leave_out_proxies()
+    SessionApp.launch_instance(argv=[])
+    return getattr(ServerApp.instance(), "exit_code", 0)

@@ -1,0 +1,114 @@
+"""What Xfce finds in a session beside the person's own settings, made anew for each one.
+
+Everything is put into the session's private directory and named to Xfce by environment variables, so the
+home directory is left as it is. Defaults come by XDG_CONFIG_DIRS, which a person's own settings override.
+The icons on the desktop need more: which directory they lie in is a setting of the home directory, so the
+program that draws them, and it alone, is given another XDG_CONFIG_HOME.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from .contract import EXPERIMENTS_ROOT, SessionInfo
+
+log = logging.getLogger("visa")
+
+SHIPPED = Path(__file__).parent / "desktop"
+DATA_DIRECTORIES = "/usr/local/share:/usr/share"
+
+
+def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
+    """Write the session's settings below `directory`; the environment that leads Xfce to them."""
+    settings, icons, own = directory / "xdg", directory / "icons", directory / "config"
+    shutil.rmtree(settings, ignore_errors=True)
+    shutil.rmtree(icons, ignore_errors=True)
+    shutil.copytree(SHIPPED / "xdg", settings)
+    channels = settings / "xfce4/xfconf/xfce-perchannel-xml"
+    _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(SHIPPED / "wallpaper.svg"))
+    _fill(channels / "xfce4-session.xml", CONFIG_HOME=f"XDG_CONFIG_HOME={own}")
+    icons.mkdir(mode=0o700)
+    place_applications(info.applications, icons)
+    place_experiments(info, icons)
+    bookmark_experiments(info, Path(os.environ["HOME"]))
+    own.mkdir(mode=0o700, exist_ok=True)
+    (own / "user-dirs.dirs").write_text(f'XDG_DESKTOP_DIR="{icons}"\n')
+    return {
+        "XDG_CONFIG_DIRS": f"{settings}:{os.environ.get('XDG_CONFIG_DIRS') or '/etc/xdg'}",
+        "XDG_CURRENT_DESKTOP": "XFCE",
+        "DESKTOP_SESSION": "xfce",
+        "XDG_SESSION_TYPE": "x11",
+        # The accessibility bus is one more process to wait for; nothing in the image listens to it.
+        "NO_AT_BRIDGE": "1",
+    }
+
+
+def _fill(path: Path, **values: str) -> None:
+    """Put values into a settings file at `@NAME@`, quoted as XML attributes."""
+    text = path.read_text()
+    for name, value in values.items():
+        text = text.replace(f'"@{name}@"', quoteattr(value))
+    path.write_text(text)
+
+
+def find_application(name: str) -> Path | None:
+    """The installed desktop entry of an application; None where there is none, or the name is a path."""
+    if "/" in name or name.startswith("."):
+        return None
+    for directory in (os.environ.get("XDG_DATA_DIRS") or DATA_DIRECTORIES).split(":"):
+        entry = Path(directory, "applications", f"{name}.desktop")
+        if entry.is_file():
+            return entry
+    return None
+
+
+def place_applications(names: tuple[str, ...], icons: Path) -> None:
+    """Put the entries of the profile's applications on the desktop, in the order of the profile.
+
+    They are started without the desktop's own XDG_CONFIG_HOME, so that they keep their settings at home.
+    """
+    for number, name in enumerate(names):
+        entry = find_application(name)
+        if entry is None:
+            continue
+        lines = entry.read_text(errors="replace").splitlines()
+        lines = [
+            "Exec=env -u XDG_CONFIG_HOME " + line.removeprefix("Exec=") if line.startswith("Exec=") else line
+            for line in lines
+        ]
+        placed = icons / f"{number:02}-{name}.desktop"
+        placed.write_text("\n".join(lines) + "\n")
+        placed.chmod(0o700)
+
+
+def place_experiments(info: SessionInfo, icons: Path) -> None:
+    """Put a way to each experiment's data on the desktop."""
+    for experiment in info.experiments:
+        place = Path(EXPERIMENTS_ROOT, experiment.id)
+        if experiment.id not in (".", "..") and "/" not in experiment.id and place.is_dir():
+            (icons / experiment.id).symlink_to(place)
+
+
+def bookmark_experiments(info: SessionInfo, home: Path) -> None:
+    """Add the experiments to the file manager's places, once and for all sessions: one line.
+
+    The one thing written to the home directory, since GTK keeps its places nowhere else.
+    """
+    if not info.experiments:
+        return
+    line = f"file://{quote(EXPERIMENTS_ROOT)} Experiments"
+    places = home / ".config/gtk-3.0/bookmarks"
+    try:
+        known = places.read_text(errors="replace") if places.exists() else ""
+        if any(other.split(" ")[0] == line.split(" ")[0] for other in known.splitlines()):
+            return
+        places.parent.mkdir(parents=True, exist_ok=True)
+        with places.open("a") as file:
+            file.write(f"{line}\n" if not known or known.endswith("\n") else f"\n{line}\n")
+    except OSError as error:
+        log.warning("The experiments could not be added to the file manager's places: %s", error)

@@ -1,0 +1,77 @@
+"""A proxy that runs by itself, and a hub that notices within seconds when it came back empty.
+
+The stock hub looks at an external proxy's routes every five minutes and reads all of them. Here one route
+that must always be there is asked for; only when it is missing are all routes written again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from aiohttp import ClientError, ClientResponseError
+from jupyterhub.proxy import ConfigurableHTTPProxy
+from jupyterhub.utils import fetch, url_path_join
+from traitlets import Any, Float
+
+
+class WatchedProxy(ConfigurableHTTPProxy):
+    """ConfigurableHTTPProxy that restores the routes of a proxy that was restarted."""
+
+    watch_interval = Float(
+        2.0,
+        config=True,
+        help="""Seconds between two looks at the proxy. Shorter brings the routes back sooner after the proxy
+        was restarted; each look is one request of a few hundred bytes, whatever the number of sessions.""",
+    )
+
+    _watch = Any(None)
+    _down_since = Float(0)
+
+    async def check_routes(self, user_dict, service_dict, routes=None):
+        """As in the stock proxy; the first call, at the hub's start, also begins the watch."""
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._watch_forever())
+        return await super().check_routes(user_dict, service_dict, routes)
+
+    async def _watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self.watch_interval)
+            try:
+                if await self._is_empty():
+                    self.log.warning("The proxy has lost its routes; writing them again")
+                    await self.check_routes(self.app.users, self.app._service_map)
+                if self._down_since:
+                    self.log.warning("The proxy is back after %.0f s", time.monotonic() - self._down_since)
+                    self._down_since = 0
+            except (ClientError, TimeoutError, OSError) as error:
+                if not self._down_since:
+                    self._down_since = time.monotonic()
+                    self.log.error("The proxy does not answer: %s", error)
+            except Exception:
+                # Whatever went wrong with one look must not end the watch.
+                self.log.exception("Looking at the proxy failed")
+
+    async def _is_empty(self) -> bool:
+        """Whether the route that must be there is missing.
+
+        Raises aiohttp's ClientError when the proxy does not answer.
+        """
+        path = self._routespec_to_chp_path(self._landmark())
+        try:
+            await fetch(
+                url_path_join(self.api_url, "api/routes", path),
+                headers={"Authorization": f"token {self.auth_token}"},
+            )
+        except ClientResponseError as error:
+            if error.status == 404:
+                return True
+            raise
+        return False
+
+    def _landmark(self) -> str:
+        """A route that is always there and is not the root, which the proxy answers with all routes."""
+        for service in self.app._service_map.values():
+            if service.server is not None:
+                return service.proxy_spec
+        return self.app.hub.routespec
