@@ -18,7 +18,9 @@ def memory_of(pid: int) -> int:
     Works with version 1, version 2 and both at once. Raises OSError when the process is gone.
     """
     lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    places = {controllers: path.lstrip("/") for _, controllers, path in (line.split(":", 2) for line in lines)}
+    places = {
+        controllers: path.lstrip("/") for _, controllers, path in (line.split(":", 2) for line in lines)
+    }
     if "memory" in places:
         group = CGROUPS / "memory" / places["memory"]
         stat = _numbers(group / "memory.stat")
