@@ -37,7 +37,7 @@ def remove_runtime(directory: Path) -> None:
 
 
 def prepare_environment(environment: MutableMapping[str, str], runtime: Path, name: str) -> None:
-    """Point the processes of the session `name` at its own directory; fill in what a container lacks."""
+    """Point the processes of a session at its own directory, and fill in what a bare container lacks."""
     environment["XDG_RUNTIME_DIR"] = str(runtime)
     environment["JUPYTER_RUNTIME_DIR"] = str(runtime / "jupyter")
     # The hub's single-user server as an extension of Jupyter Server, which VISA's gate stands in front of.

@@ -34,7 +34,7 @@ c.VisaAuthenticator.login_service = os.environ["VISA_FACILITY"]
 c.ContainerBackend.hub_id = site.hub_id
 c.ContainerBackend.nodes = [
     {
-        "name": "here",
+        "name": "node1",
         "engine": f"unix://{site.engine_socket}",
         "cpus": 4 * psutil.cpu_count(),
         "memory": int(psutil.virtual_memory().total * 0.8),

@@ -52,8 +52,8 @@ def paths(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     found = {}
     for name, pattern in json.loads(done.stdout.splitlines()[-1]):
-        if name.endswith("PublicStaticFileHandler"):
-            continue  # Jupyter registers it without the directory it needs, so it fails before it is asked
+        if "robots" in pattern or "favicon" in pattern:
+            continue  # Jupyter registers these without the directory they need: they fail before any gate
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NonInteractiveExampleWarning)
             example = st.from_regex(pattern, fullmatch=True, alphabet=ALPHABET).example()

@@ -27,10 +27,11 @@ from .files import archive
 from .fleet import Fleet
 from .nodes import Node
 from .placement import NoRoom, Taken
-from .refusals import refusal_for
+from .refusals import StopDelayed, refusal_for
 from .settings import ContainerSettings
 from .spec import (
     Limits,
+    address_at,
     check_sources,
     container_name,
     container_spec,
@@ -39,10 +40,6 @@ from .spec import (
     reached_at,
 )
 from .watch import Watch
-
-
-class StopDelayed(Exception):
-    """A node does not answer, so a session there could not be ended yet; the text is for its owner."""
 
 
 class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
@@ -130,9 +127,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
 
     def clear_state(self) -> None:
         """Forget the container; one that is still there becomes the fleet's to remove."""
-        if self.object_name and self.object_name not in self.fleet.leftovers:
-            self._undoing = self.fleet.dispose_soon(self.node_name, self.object_name, self._making)
-        self.object_name = self.object_id = ""
+        self._undo()
 
     # Start -------------------------------------------------------------------------------------------
     async def start(self) -> tuple[str, int]:
@@ -149,7 +144,10 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         except BaseException as error:
             refused = refusal_for(error, self.node_name)
             if self._final is None:
-                self._finish(Status(State.FAILED, refused.words if refused else "The start was given up"), 1)
+                self._final, self._code = (
+                    Status(State.FAILED, refused.words if refused else "The start was given up."),
+                    1,
+                )
             self._undo()
             if refused is None:
                 raise
@@ -169,7 +167,14 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         await fleet.ready()
         name = container_name(fleet.hub_id, plan.key, secrets.token_hex(4))
         image = image_name(self.image_template, plan.image)
-        taken = fleet.reserve(name, plan.key, plan.resources, self)
+        try:
+            taken = fleet.reserve(name, plan.key, plan.resources, self)
+        except NoRoom as error:
+            if error.never:
+                raise
+            # The books are as old as the last look, and one look may have been missed.
+            await fleet.look()
+            taken = fleet.reserve(name, plan.key, plan.resources, self)
         # Known before the engine is asked: a hub killed from here on finds it, made or not.
         self.object_name, self.node_name, self.session_key = name, taken.node, plan.key
         self._memory = plan.resources.memory
@@ -185,11 +190,16 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         self.object_id = made["Id"]
         if taken.gpus:
             await self._check_gpus(share)
-        await self._step("put_archive", name, "/", files)
+        try:
+            await self._step("put_archive", name, "/", files)
+        except EngineRefused as error:
+            # Podman unpacks in a process of its own, which a busy machine was seen to break once.
+            self.log.warning("Unpacking into %s is tried again: %s", name, error)
+            await self._step("put_archive", name, "/", files)
         self._say("Starting")
         await self._step("start", name)
         found = await self.docker("inspect_container", name)
-        self._locate(node, found)
+        self._host, self._published = reached_at(node, found)
         self._known_since = time.monotonic()
         fleet.watches[node.name].look_soon()
         if not found["State"]["Running"]:
@@ -218,20 +228,10 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         found = await self.docker("inspect_container", self.object_name)
         faults = gpus.not_given(share, found["HostConfig"])
         if faults:
-            self.log.error("Node %s did not give %s its GPUs: %s", self.node_name, self.object_name, faults)
-            raise StartRefused(
-                f"Node {self.node_name} did not give the session its GPU, so it was not started."
-                " Tell the facility's staff",
-                field="plan",
-                status=503,
-                reason="gpu",
-            )
-
-    def _locate(self, node: Node, found: dict) -> None:
-        self._host, self._published = reached_at(node, found)
+            raise gpus.GpuNotGiven(f"{self.object_name}: {', '.join(faults)}")
 
     def _undo(self) -> None:
-        if self.object_name:
+        if self.object_name and self.object_name not in self.fleet.leftovers:
             self._undoing = self.fleet.dispose_soon(self.node_name, self.object_name, self._making)
         self.object_name = self.object_id = ""
 
@@ -278,11 +278,11 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         if watch is None or not watch.answering:
             since = watch.since if watch else self._stopping_since
             late = "; the session will be ended when it does" if self._stop_wanted else ""
-            return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}", since)
+            return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}.", since)
         if self._stop_wanted:
             return Status(State.STOPPING, "Stopping", self._stopping_since)
         if self._running_since is None:
-            self._running_since = Status(State.RUNNING, f"Running on {self.node_name}")
+            self._running_since = Status(State.RUNNING, f"Running on {self.node_name}.")
         return self._running_since
 
     def noticed(self, watch: Watch) -> None:
@@ -340,24 +340,17 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
             status, code = words.how_it_ended(
                 found["State"], memory=self._memory, started=bool(self.reported_port)
             )
-        except EngineRefused as error:
-            if error.status != 404:
+        except (EngineRefused, EngineSilent) as error:
+            if getattr(error, "status", None) != 404:
                 self.log.warning("How %s ended is not known yet: %s", name, error)
                 self._settling = None
                 return
             status, code = (words.STOPPED, 0) if self._stop_wanted else (words.REMOVED, 1)
-        except EngineSilent as error:
-            self.log.warning("How %s ended is not known yet: %s", name, error)
-            self._settling = None
-            return
-        self._finish(status, code)
+        self._final, self._code = status, code
         self.log.info("Session %s ended on node %s: %s", self.session_key, self.node_name, status.words)
         self._undo()
         if self._undoing is not None:
             await asyncio.shield(self._undoing)
-
-    def _finish(self, status: Status, code: int) -> None:
-        self._final, self._code = status, code
 
     async def address(self) -> str | None:
         """Where the session's server is reached now; None while that cannot be told."""
@@ -368,11 +361,8 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
                 found = await self.docker("inspect_container", self.object_name)
             except (EngineSilent, EngineRefused):
                 return None
-            self._locate(self.fleet.by_name[self.node_name], found)
-        if not self._host:
-            return None
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._published or self.reported_port}"
+            self._host, self._published = reached_at(self.fleet.by_name[self.node_name], found)
+        return address_at(self._host, self._published or self.reported_port)
 
     async def last_lines(self, count: int = 40) -> list[str]:
         """The end of the session's log: the container's, or what was kept of it."""
@@ -402,9 +392,9 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
             )
         except (EngineSilent, EngineRefused) as error:
             raise StopDelayed(
-                f"Node {self.node_name} does not answer; the session will be ended when it does"
+                f"Node {self.node_name} does not answer; the session will be ended when it does."
             ) from error
         finally:
             self._stopping = False
-        self._finish(words.STOPPED, 0)
+        self._final, self._code = words.STOPPED, 0
         self.object_name = self.object_id = ""

@@ -33,6 +33,12 @@ class EngineRefused(Exception):
         self.status, self.text = status, text
 
 
+class _Client(docker.APIClient):
+    # The hub's environment must not choose the way to an engine nor whom to trust there: with
+    # REQUESTS_CA_BUNDLE set, requests would let any public authority vouch for it.
+    trust_env = property(lambda self: False, lambda self, value: None)
+
+
 class Engine:
     """A node's engine, spoken to in the Docker API (Docker Engine, or Podman's service).
 
@@ -83,7 +89,7 @@ class Engine:
         address = self._tunnel.open() if self._tunnel else self.node.engine
         if client is None:
             tls = self.node.tls
-            client = docker.APIClient(
+            client = _Client(
                 base_url=address,
                 version="auto",
                 timeout=timeout,

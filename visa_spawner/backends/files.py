@@ -90,4 +90,6 @@ def archive(person: Person, short_ways: dict[str, str]) -> bytes:
             entry = tarfile.TarInfo(str(relative))
             entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
             tar.addfile(entry)
-    return buffer.getvalue()
+        end = tar.offset
+    # Two blocks end a tar; what Python pads beyond them a reader may never take, to the writer's error.
+    return buffer.getvalue()[: end + 2 * tarfile.BLOCKSIZE]

@@ -101,6 +101,11 @@ class Fleet(FleetSettings, LoggingConfigurable):
         self.start()
         await asyncio.gather(*(watch.asked_once() for watch in self.watches.values()))
 
+    async def look(self) -> None:
+        """Return when every node has been asked again, whether it answered or not."""
+        self.start()
+        await asyncio.gather(*(watch.fresh() for watch in self.watches.values()))
+
     async def close(self) -> None:
         """Stop watching; what runs on the nodes runs on."""
         for task in list(self._tasks):
@@ -202,8 +207,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
         `live` is asked only after the engines have listed what exists, so that what starts meanwhile is
         not taken for a leftover. A silent node is left for the next time.
         """
-        await self.ready()
-        await asyncio.gather(*(watch.fresh() for watch in self.watches.values()))
+        await self.look()
         listed = [
             (watch, seen)
             for watch in self.watches.values()

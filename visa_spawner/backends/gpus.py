@@ -22,6 +22,10 @@ class GpuUnknown(Exception):
     """A GPU of a node's settings cannot be resolved; the text is for the operator."""
 
 
+class GpuNotGiven(Exception):
+    """An engine made a container without the GPUs it was told to; the text is for the operator."""
+
+
 @dataclass(frozen=True)
 class GpuShare:
     """The part of a container's configuration that stands for its GPUs.

@@ -87,7 +87,7 @@ class Placement:
         """How many such sessions could start now, and in words why none."""
         count = sum(self._fitting(node, resources) for node in self._open())
         if count:
-            return Availability(count, f"{count} could start now")
+            return Availability(count, f"{count} could start now.")
         return Availability(0, self._why_none(resources).words)
 
     def _open(self) -> list[Node]:
@@ -139,13 +139,13 @@ class Placement:
     def _why_none(self, resources: Resources) -> NoRoom:
         able = [node for node in self.nodes if self._could(node, resources)]
         if not able:
-            return NoRoom("No node of this facility is large enough for this plan", never=True)
+            return NoRoom("No node of this facility is large enough for this plan.", never=True)
         willing = [node for node in able if not node.drained]
         if not willing:
-            return NoRoom("The nodes for this plan are being emptied for maintenance")
+            return NoRoom("The nodes for this plan are being emptied for maintenance.")
         there = [node for node in willing if node.name in self.answering]
         if not there:
-            return NoRoom("The nodes for this plan do not answer at the moment")
+            return NoRoom("The nodes for this plan do not answer at the moment.")
         if resources.gpus and all(self._gpus_for(node, resources) is None for node in there):
             total = sum(
                 1
@@ -155,12 +155,14 @@ class Placement:
             )
             free = sum(len(self._free_gpus(node, resources.gpu_type)) for node in there)
             if free:
-                return NoRoom(f"Only {free} of {total} GPUs of this kind {'is' if free == 1 else 'are'} free")
+                return NoRoom(
+                    f"Only {free} of {total} GPUs of this kind {'is' if free == 1 else 'are'} free."
+                )
             if total == 1:
-                return NoRoom("The only GPU of this kind is in use")
-            return NoRoom(f"All {total} GPUs of this kind are in use")
+                return NoRoom("The only GPU of this kind is in use.")
+            return NoRoom(f"All {total} GPUs of this kind are in use.")
         if all(self._free(node)[1] < resources.memory for node in there):
-            return NoRoom("The memory of the nodes for this plan is in use")
+            return NoRoom("The memory of the nodes for this plan is in use.")
         if all(self._free(node)[0] < resources.cpus for node in there):
-            return NoRoom("The cores of the nodes for this plan are in use")
-        return NoRoom("The nodes for this plan are in use")
+            return NoRoom("The cores of the nodes for this plan are in use.")
+        return NoRoom("The nodes for this plan are in use.")

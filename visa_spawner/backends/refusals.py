@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from ..session import StartRefused
 from .engine import EngineRefused, EngineSilent
-from .gpus import GpuUnknown
+from .gpus import GpuNotGiven, GpuUnknown
 from .placement import NoRoom
+
+
+class StopDelayed(Exception):
+    """A node does not answer, so a session there could not be ended yet; the text is for its owner."""
 
 
 def refusal_for(error: BaseException, node: str) -> StartRefused | None:
@@ -16,13 +20,13 @@ def refusal_for(error: BaseException, node: str) -> StartRefused | None:
         return StartRefused(error.words, field="plan", status=400 if error.never else 409, reason="no room")
     if isinstance(error, EngineSilent):
         return StartRefused(
-            f"Node {node} stopped answering while the session was being made. Try again in a minute",
+            f"Node {node} stopped answering while the session was being made. Try again in a minute.",
             status=503,
             reason="engine",
         )
     if isinstance(error, EngineRefused) and error.status == 404 and "image" in error.text.lower():
         return StartRefused(
-            f"The software of this profile is not installed on node {node} yet. Tell the facility's staff",
+            f"The software of this profile is not installed on node {node} yet. Tell the facility's staff.",
             field="profile",
             status=503,
             reason="image",
@@ -30,13 +34,21 @@ def refusal_for(error: BaseException, node: str) -> StartRefused | None:
     if isinstance(error, EngineRefused):
         return StartRefused(
             f"Node {node} could not make the session. Try again;"
-            " if it happens twice, tell the facility's staff",
+            " if it happens twice, tell the facility's staff.",
             status=503,
             reason="engine",
         )
+    if isinstance(error, GpuNotGiven):
+        return StartRefused(
+            f"Node {node} did not give the session its GPU, so it was not started."
+            " Tell the facility's staff.",
+            field="plan",
+            status=503,
+            reason="gpu",
+        )
     if isinstance(error, GpuUnknown):
         return StartRefused(
-            f"The GPUs of node {node} are not set up. Tell the facility's staff",
+            f"The GPUs of node {node} are not set up. Tell the facility's staff.",
             field="plan",
             status=503,
             reason="gpu",

@@ -44,7 +44,7 @@ def container_name(hub_id: str, key: str, nonce: str) -> str:
 def image_name(template: str, recipe: str) -> str:
     """The image a recipe's name stands for; raises StartRefused for what is no recipe's name."""
     if not _RECIPE.fullmatch(recipe):
-        raise StartRefused("This profile names no image that could exist", field="profile", status=500)
+        raise StartRefused("This profile names no image that could exist.", field="profile", status=500)
     return template.format(recipe=recipe)
 
 
@@ -59,7 +59,7 @@ def binds_for(node: Node, binds: tuple[Bind, ...]) -> list[dict[str, Any]]:
         for path in (source, bind.target):
             if not path.startswith("/") or _UNSAFE_IN_MOUNT.search(path):
                 raise StartRefused(
-                    "A folder of this session has a character in its name that cannot be used",
+                    "A folder of this session has a character in its name that cannot be used.",
                     field="experiments",
                 )
         # As a mount, not as "source:target": Docker refuses a missing source then, and would else make it.
@@ -112,12 +112,17 @@ def reached_at(node: Node, found: dict) -> tuple[str, int]:
     return network.get("IPAddress") or network.get("GlobalIPv6Address") or "", 0
 
 
+def address_at(host: str, port: int) -> str | None:
+    """`http://HOST:PORT`; None where the host is not known."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}" if host else None
+
+
 def check_sources(body: dict) -> None:
     """Raise StartRefused unless every bind's source is there: Podman makes a missing one by itself."""
     for mount in body["HostConfig"]["Mounts"]:
         if not os.path.exists(mount["Source"]):
             raise StartRefused(
-                f"The folder {mount['Target']} is not there at the moment. Tell the facility's staff",
+                f"The folder {mount['Target']} is not there at the moment. Tell the facility's staff.",
                 field="experiments",
                 status=503,
                 reason="data",
@@ -130,7 +135,7 @@ def container_spec(
     """The body of the engine's "create"; raises StartRefused when the plan holds what must not go there."""
     person, resources = plan.person, plan.resources
     if person.uid <= 0 or person.gid <= 0 or any(gid <= 0 for gid in person.gids):
-        raise StartRefused("Sessions never run as the system's own accounts", field="", status=403)
+        raise StartRefused("Sessions never run as the system's own accounts.", field="", status=403)
     environment = {**plan.environment, **dict(gpus.environment)}
     for name, value in environment.items():
         # Podman takes NAME and NAME* from its own environment, so only whole assignments pass.
@@ -202,4 +207,5 @@ def _tmpfs(resources: Resources, limits: Limits) -> dict[str, str]:
     if not size:
         return {}
     options = f"rw,exec,nosuid,nodev,size={size},mode=1777"
-    return {"/tmp": options, "/var/tmp": options}
+    # /run/lock is the third directory of a Debian image that anyone may write.
+    return {"/tmp": options, "/var/tmp": options, "/run/lock": "rw,noexec,nosuid,nodev,size=1m,mode=1777"}

@@ -10,22 +10,22 @@ from ..session import State, Status
 
 _MEANINGS = {
     contract.EXIT_NOT_READ_ONLY: "The raw data could not be protected from writing, so the session did not"
-    " start. Tell the facility's staff",
+    " start. Tell the facility's staff.",
     contract.EXIT_GPU_MISSING: "The session did not find the GPU it was promised, so it did not start."
-    " Try again, or choose another plan",
+    " Try again, or choose another plan.",
     contract.EXIT_BAD_INFO: "The session was started with settings it does not understand."
-    " Tell the facility's staff",
+    " Tell the facility's staff.",
     contract.EXIT_HOME_UNUSABLE: "Your home directory cannot be used from this session."
-    " Tell the facility's staff",
+    " Tell the facility's staff.",
 }
 #: Codes of a process that was asked to end and did.
 ENDED_QUIETLY = (0, 143)
 KILLED = 137
 NEVER_STARTED = Status(
-    State.FAILED, "The service was restarted while this session was starting. Start it again"
+    State.FAILED, "The service was restarted while this session was starting. Start it again."
 )
-STOPPED = Status(State.STOPPED, "Stopped")
-REMOVED = Status(State.FAILED, "The session was removed on its node by somebody else. Start it again")
+STOPPED = Status(State.STOPPED, "Stopped.")
+REMOVED = Status(State.FAILED, "The session was removed on its node by somebody else. Start it again.")
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[^\t\x20-\x7e\x80-\U0010ffff]|[\x80-\x9f]")
 
 
@@ -43,7 +43,7 @@ def of_end(code: int, *, out_of_memory: bool, memory: int, started: bool) -> Sta
         return Status(
             State.FAILED,
             f"The session used more than its {size(memory)} of memory and was stopped."
-            " Start again with a larger plan, or load less at once",
+            " Start again with a larger plan, or load less at once.",
         )
     if code in _MEANINGS:
         return Status(State.FAILED, _MEANINGS[code])
@@ -51,14 +51,14 @@ def of_end(code: int, *, out_of_memory: bool, memory: int, started: bool) -> Sta
         return Status(
             State.FAILED,
             f"The session was killed on its node. Taking more than its {size(memory)} of memory is the usual"
-            " reason. Start again, with a larger plan if it happens twice",
+            " reason. Start again, with a larger plan if it happens twice.",
         )
     if code in ENDED_QUIETLY and started:
-        return Status(State.STOPPED, "The session ended")
+        return Status(State.STOPPED, "The session ended.")
     return Status(
         State.FAILED,
         f"The session ended by itself{'' if started else ' before it was ready'} (code {code}). Start again;"
-        " if it happens twice, tell the facility's staff",
+        " if it happens twice, tell the facility's staff.",
     )
 
 

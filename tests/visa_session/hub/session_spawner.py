@@ -60,7 +60,7 @@ class SessionSpawner(Spawner):
     async def start(self):
         self.reported = asyncio.get_running_loop().create_future()
         with open(f"session-{self.user.name}-{self.name}.log", "ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: ASYNC220 - a hub for tests may wait for a fork
                 [sys.executable, "-m", "visa_session.start"],
                 env=self.get_env(),
                 cwd="/",

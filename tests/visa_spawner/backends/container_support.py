@@ -11,6 +11,13 @@ from visa_spawner.session import Person, Resources, SessionPlan
 
 MB = 1 << 20
 
+#: In a session's script: nothing more until the test says `go`.
+WAIT_FOR_GO = "while [ ! -e /tmp/go ]; do sleep 0.05; done"
+
+
+def go(engine, container):
+    engine.run_inside(container, ["touch", "/tmp/go"])
+
 
 def node(engine, **fields):
     return {
@@ -29,8 +36,6 @@ def settings(nodes, hub=engines.HUB, **others):
     config.ContainerBackend.nodes = nodes
     config.ContainerBackend.image_template = "localhost/visa/{recipe}:latest"
     config.ContainerBackend.watch_interval = 0.5
-    config.ContainerBackend.watch_timeout = 1.5
-    config.ContainerBackend.engine_timeout = 10
     config.ContainerBackend.stop_grace = 2
     for name, value in others.items():
         setattr(config.ContainerBackend, name, value)

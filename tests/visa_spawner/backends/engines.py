@@ -6,6 +6,7 @@ The image is busybox alone, so that it is there in a second on a machine without
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -21,8 +22,9 @@ import docker
 
 IMAGE = "localhost/visa/container-test:latest"
 RECIPE = "container-test"
-#: The hub ids of these tests begin so; containers of nobody else are touched.
-HUB = "containertest"
+#: The hub ids of this run begin so; containers of nobody else, nor of another run, are touched.
+_MARK = "containertest"
+HUB = f"{_MARK}-{os.getpid()}"
 
 CONTAINERS_CONF = """
 [containers]
@@ -32,8 +34,18 @@ cgroupns = "private"
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+lock_type = "file"
+tmp_dir = "{folder}/t"
 [network]
 network_backend = "netavark"
+network_config_dir = "{folder}/n"
+"""
+
+STORAGE_CONF = """
+[storage]
+driver = "overlay"
+graphroot = "{folder}/s"
+runroot = "{folder}/r"
 """
 
 #: What a session does, as far as these tests need it: says that it listens, and answers.
@@ -102,22 +114,44 @@ def _begin(command: list[str], environment: dict[str, str], address: str) -> sub
 
 @contextlib.contextmanager
 def podman(folder: Path) -> Iterator[RunningEngine]:
-    """Podman's Docker-compatible service on a socket of its own."""
-    conf = folder / "containers.conf"
-    conf.write_text(CONTAINERS_CONF)
+    """Podman's Docker-compatible service with a storage, locks and a bridge of its own."""
+    environment = {}
+    for variable, text in (("CONTAINERS_CONF", CONTAINERS_CONF), ("CONTAINERS_STORAGE_CONF", STORAGE_CONF)):
+        path = folder / variable.lower()
+        path.write_text(text.format(folder=folder))
+        environment[variable] = str(path)
+    network = f"visap{os.getpid()}"
+    subprocess.run(
+        [
+            "podman",
+            "network",
+            "create",
+            "--disable-dns",
+            f"--subnet=172.30.{os.getpid() % 250}.0/24",
+            network,
+        ],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+    )
+    described = folder / "n" / f"{network}.json"
+    # An interface that no other run's network can have taken.
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"network_interface": network}))
     address = f"unix://{folder}/podman.sock"
     command = ["podman", "system", "service", "--time=0", address]
-    yield from _running("podman", address, "podman", command, {"CONTAINERS_CONF": str(conf)})
+    try:
+        yield from _running("podman", address, network, command, environment)
+    finally:
+        _unmount_below(folder)
 
 
 @contextlib.contextmanager
 def docker_engine(folder: Path) -> Iterator[RunningEngine]:
     """Docker Engine with a bridge and a subnet of its own, leaving the machine's packet filter alone."""
     address = f"unix://{folder}/docker.sock"
-    bridge = "visatest0"
-    subprocess.run(["ip", "link", "del", bridge], stderr=subprocess.DEVNULL, check=False)
+    bridge = f"visat{os.getpid()}"
     subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
-    subprocess.run(["ip", "addr", "add", "172.29.90.1/24", "dev", bridge], check=True)
+    subprocess.run(["ip", "addr", "add", f"172.29.{os.getpid() % 250}.1/24", "dev", bridge], check=True)
     subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
     # --exec-root holds sockets, whose paths must be short.
     command = [
@@ -141,9 +175,13 @@ def docker_engine(folder: Path) -> Iterator[RunningEngine]:
         containerd.terminate()
         containerd.wait(20)
         subprocess.run(["ip", "link", "del", bridge], check=False)
-        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-        for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
-            subprocess.run(["umount", mount], check=False)
+        _unmount_below(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in reversed([mount for mount in mounts if mount.startswith(f"{folder}/")]):
+        subprocess.run(["umount", mount], check=False)
 
 
 def _running(kind, address, network, command, environment) -> Iterator[RunningEngine]:
@@ -166,10 +204,15 @@ def _running(kind, address, network, command, environment) -> Iterator[RunningEn
 
 
 def remove_all(engine: RunningEngine) -> None:
+    """Remove what this run made, and what a run that was killed left."""
     client = engine.client
     for container in client.containers(all=True, filters={"label": ["visa.hub"]}):
-        if container["Labels"]["visa.hub"].startswith(HUB):
-            client.remove_container(container["Id"], force=True, v=True)
+        mark, _, rest = container["Labels"]["visa.hub"].partition("-")
+        run = rest.partition("-")[0]
+        mine = run == str(os.getpid())
+        if mark == _MARK and run.isdigit() and (mine or not Path(f"/proc/{run}").exists()):
+            with contextlib.suppress(docker.errors.NotFound):
+                client.remove_container(container["Id"], force=True, v=True)
 
 
 def image_tar() -> bytes:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from container_support import MB, logged, node, plan, settings, until
+from container_support import MB, WAIT_FOR_GO, go, logged, node, plan, settings, until
 from engines import HUB
 
 from visa_session.contract import EXIT_GPU_MISSING, INFO_VARIABLE, SessionInfo
@@ -66,7 +66,7 @@ async def test_a_session_is_its_person_and_nothing_more(engine, make_backend, tm
     id; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; env | sort; hostname
     readlink /experiments/a1/raw; touch /data/processed/mine && echo wrote; touch /data/raw/x; touch /etc/x
     echo x >> /etc/passwd; cat /proc/1/comm; df -m /tmp | tail -1; df -m /dev/shm | tail -1; ulimit -n
-    echo done; sleep 100
+    find / -xdev -type d -perm -0002 2>/dev/null | sed 's/^/open: /'; echo done; sleep 100
     """
     session = plan(
         command=("sh", "-c", script),
@@ -85,6 +85,8 @@ async def test_a_session_is_its_person_and_nothing_more(engine, make_backend, tm
     assert "\nfirst\n" in text
     assert "\n/data/raw\n" in text
     assert "wrote" in text
+    # On the node's own disk there is nowhere to write without end.
+    assert "open: " not in text
     assert text.count("Read-only file system") == 1
     assert text.count("Permission denied") == 2
     assert not [
@@ -123,9 +125,12 @@ def _lines(engine):
 
 async def test_taking_more_memory_than_the_plan_ends_it_in_words(engine, make_backend):
     backend = await started(
-        make_backend, engine, plan(command=("sh", "-c", "sleep 1; exec dd if=/dev/zero of=/dev/null bs=600M"))
+        make_backend,
+        engine,
+        plan(command=("sh", "-c", f"{WAIT_FOR_GO}; exec dd if=/dev/zero of=/dev/null bs=600M")),
     )
     backend.reported_port = 8888
+    go(engine, backend.object_name)
     status = await asyncio.wait_for(backend.ended(), 15)
     assert status.state is State.FAILED
     assert "200 MB of memory" in status.words
@@ -136,9 +141,10 @@ async def test_taking_more_memory_than_the_plan_ends_it_in_words(engine, make_ba
 async def test_a_session_that_dies_at_its_start_says_so_at_once(engine, make_backend):
     backend = make_backend(
         settings([node(engine)]),
-        plan(command=("sh", "-c", f"echo no gpu; sleep 0.7; exit {EXIT_GPU_MISSING}")),
+        plan(command=("sh", "-c", f"echo no gpu; {WAIT_FOR_GO}; exit {EXIT_GPU_MISSING}")),
     )
     await backend.start()
+    go(engine, backend.object_name)
     before = asyncio.get_running_loop().time()
     status = await asyncio.wait_for(backend.ended(), 10)
     assert asyncio.get_running_loop().time() - before < 2.5
@@ -170,7 +176,7 @@ async def test_gpus_are_given_one_by_one_and_only_those(engine, make_backend, de
     )
     results = await asyncio.gather(*(one.start() for one in (first, second, third)), return_exceptions=True)
     refused = [result for result in results if isinstance(result, Exception)]
-    assert [error.words for error in refused] == ["All 2 GPUs of this kind are in use"]
+    assert [error.words for error in refused] == ["All 2 GPUs of this kind are in use."]
     assert refused[0].field == "plan"
     assert refused[0].status == 409
     inside = set()

@@ -6,12 +6,13 @@ import time
 
 import engines
 import pytest
-from container_support import node, plan, settings, until
+from container_support import WAIT_FOR_GO, go, node, plan, settings, until
 from engines import HUB
 
-from visa_spawner.backends.container import ContainerBackend, StopDelayed
+from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.backends.engine import EngineSilent
 from visa_spawner.backends.fleet import Fleet
+from visa_spawner.backends.refusals import StopDelayed
 from visa_spawner.session import Resources, StartRefused, State
 
 
@@ -27,11 +28,13 @@ async def test_a_session_goes_to_the_node_with_room(podman, docker_engine, make_
         await backend.start()
     assert [backend.node_name for backend in backends[:4]] == ["docker", "docker", "podman", "podman"]
     room = await ContainerBackend.availability(Resources(0.5, 1 << 20), config)
-    assert (room.sessions, room.words) == (0, "The cores of the nodes for this plan are in use")
+    assert (room.sessions, room.words) == (0, "The cores of the nodes for this plan are in use.")
     with pytest.raises(StartRefused, match="cores"):
         await backends[4].start()
     await backends[0].stop(now=True)
-    assert (await ContainerBackend.availability(Resources(0.5, 1 << 20), config)).words == "1 could start now"
+    assert (
+        await ContainerBackend.availability(Resources(0.5, 1 << 20), config)
+    ).words == "1 could start now."
     for backend in backends[1:4]:
         await backend.stop(now=True)
 
@@ -56,7 +59,7 @@ async def test_a_restarted_hub_finds_its_sessions_and_their_gpus(engine, make_ba
     engine.client.create_container(
         engines.IMAGE,
         ["sleep", "9"],
-        name="containertest-made",
+        name=f"{HUB}-made",
         labels={
             "visa.hub": HUB, "visa.session": "bob/b", "visa.cpus": "1", "visa.memory": "1", "visa.gpus": "2",
         },
@@ -69,17 +72,18 @@ async def test_a_restarted_hub_finds_its_sessions_and_their_gpus(engine, make_ba
     assert (await again.address()).endswith(":8888")
     assert Fleet.of(config).placement.taken[again.object_name] == taken
     room = await ContainerBackend.availability(Resources(1, 1 << 20, 1), config)
-    assert (room.sessions, room.words) == (0, "All 3 GPUs of this kind are in use")
+    assert (room.sessions, room.words) == (0, "All 3 GPUs of this kind are in use.")
     await again.stop(now=True)
 
 
 async def test_a_session_that_ended_while_the_hub_was_away_is_explained(engine, make_backend):
     config = settings([node(engine)])
-    first = make_backend(config, plan("alice/a", ("sh", "-c", "echo last words; sleep 1; exit 3")))
+    first = make_backend(config, plan("alice/a", ("sh", "-c", f"echo last words; {WAIT_FOR_GO}; exit 3")))
     await first.start()
     state = first.get_state()
     await restart_hub(first.fleet)
-    await asyncio.sleep(1.5)
+    go(engine, state["container"])
+    await until(lambda: engine.containers(HUB)[0]["State"] == "exited")
     again = make_backend(config, state=state)
     again.reported_port = 8888
     assert await again.poll() == 3
@@ -88,9 +92,25 @@ async def test_a_session_that_ended_while_the_hub_was_away_is_explained(engine, 
     assert engine.containers(HUB) == []
 
 
+async def test_a_container_that_was_made_and_never_started_is_no_session(engine, make_backend):
+    config = settings([node(engine)])
+    name = f"{HUB}-half"
+    labels = {"visa.hub": HUB, "visa.session": "bob/b", "visa.cpus": "1", "visa.memory": "1"}
+    engine.client.create_container(engines.IMAGE, ["sleep", "9"], name=name, labels=labels)
+    state = {"container": name, "node": engine.kind, "key": "bob/b"}
+    backend = make_backend(config, state=state)
+    assert await backend.poll() == 1
+    assert "restarted while this session was starting" in backend.status.words
+    assert engine.containers(HUB) == []
+    # And one that the engine never heard of, since the hub was killed before it asked.
+    never = make_backend(config, state=state | {"container": f"{HUB}-never"})
+    assert await never.poll() == 1
+    assert "Start it again" in never.status.words
+
+
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
 async def test_an_engine_that_falls_silent_loses_nothing(engine, make_backend, how):
-    config = settings([node(engine)])
+    config = settings([node(engine)], watch_timeout=2)
     backend = make_backend(config, plan(command=("visa-session",)))
     await backend.start()
     backend.reported_port = 8888
@@ -99,7 +119,7 @@ async def test_an_engine_that_falls_silent_loses_nothing(engine, make_backend, h
     try:
         await until(lambda: backend.status.state is State.UNKNOWN, 10)
         since = backend.status.since
-        assert backend.status.words == f"Node {engine.kind} does not answer"
+        assert backend.status.words == f"Node {engine.kind} does not answer."
         for _ in range(3):
             assert await backend.poll() is None
             await asyncio.sleep(0.3)
@@ -109,7 +129,7 @@ async def test_an_engine_that_falls_silent_loses_nothing(engine, make_backend, h
         _, writer = await asyncio.open_connection(host, int(port))
         writer.close()
         room = await ContainerBackend.availability(Resources(1, 1 << 20), config)
-        assert room.words == "The nodes for this plan do not answer at the moment"
+        assert room.words == "The nodes for this plan do not answer at the moment."
         with pytest.raises(StartRefused, match="do not answer"):
             await make_backend(config, plan("bob/b")).start()
     finally:
@@ -124,7 +144,7 @@ async def test_an_engine_that_falls_silent_loses_nothing(engine, make_backend, h
 
 
 async def test_a_dead_node_holds_up_nobody_on_another(podman, docker_engine, make_backend):
-    config = settings([node(docker_engine, memory="16G"), node(podman)])
+    config = settings([node(docker_engine, memory="16G"), node(podman)], engine_timeout=8, watch_timeout=2)
     on_docker = [make_backend(config, plan(f"alice/a{number}")) for number in range(2)]
     for backend in on_docker:
         await backend.start()
@@ -148,7 +168,7 @@ async def test_a_dead_node_holds_up_nobody_on_another(podman, docker_engine, mak
 
 
 async def test_a_stop_that_an_engine_does_not_hear_is_done_when_it_does(engine, make_backend):
-    config = settings([node(engine)], engine_timeout=1)
+    config = settings([node(engine)], engine_timeout=2, watch_timeout=2)
     backend = make_backend(config, plan())
     await backend.start()
     fleet = backend.fleet
@@ -171,7 +191,7 @@ async def test_a_stop_that_an_engine_does_not_hear_is_done_when_it_does(engine, 
 
 
 async def test_a_start_on_an_engine_that_falls_silent_is_cleared_up_later(engine, make_backend):
-    config = settings([node(engine)], engine_timeout=1)
+    config = settings([node(engine)], engine_timeout=2, watch_timeout=2)
     backend = make_backend(config, plan())
     await backend.fleet.ready()
     engine.signal(signal.SIGSTOP)
@@ -191,7 +211,7 @@ async def test_a_start_on_an_engine_that_falls_silent_is_cleared_up_later(engine
 
 
 async def test_the_sweep_takes_what_belongs_to_nobody_and_nothing_else(engine, make_backend):
-    config, other = settings([node(engine)]), settings([node(engine)], hub="containertest-other")
+    config, other = settings([node(engine)]), settings([node(engine)], hub=f"{HUB}-other")
     mine, theirs, unlisted = (
         make_backend(config, plan("alice/a")),
         make_backend(other, plan("alice/x")),
@@ -208,7 +228,7 @@ async def test_the_sweep_takes_what_belongs_to_nobody_and_nothing_else(engine, m
     assert await Fleet.of(config).sweep(lambda: {"alice/a", "carol/c"}) == [unlisted.object_name]
     await task
     assert {one["Names"][0].strip("/") for one in engine.containers(HUB)} == {name, starting.object_name}
-    assert len(engine.containers("containertest-other")) == 1
+    assert len(engine.containers(f"{HUB}-other")) == 1
 
 
 async def test_an_older_container_of_a_session_that_runs_anew_is_swept(engine, make_backend):

@@ -49,7 +49,7 @@ def test_of_two_alike_the_one_with_more_free_memory_is_taken():
 def test_a_type_that_is_asked_for_is_the_type_that_is_given():
     placement = books(make_node("n", gpus=["t4", "a100"]))
     assert placement.reserve("c", need(gpus=1, gpu_type="a100")).gpus == ("1",)
-    with pytest.raises(NoRoom, match="The only GPU of this kind is in use"):
+    with pytest.raises(NoRoom, match="The only GPU of this kind is in use."):
         placement.reserve("d", need(gpus=1, gpu_type="a100"))
 
 
@@ -62,13 +62,13 @@ def test_any_type_means_one_type_where_that_is_possible():
 @pytest.mark.parametrize(
     ("taken", "wanted", "words"),
     [
-        ([], need(gpus=3), "No node of this facility is large enough for this plan"),
-        ([], need(cpus=9), "No node of this facility is large enough for this plan"),
-        ([], need(gpus=1, gpu_type="h100"), "No node of this facility is large enough for this plan"),
-        ([need(gpus=2)], need(gpus=1), "All 2 GPUs of this kind are in use"),
-        ([need(gpus=1)], need(gpus=2), "Only 1 of 2 GPUs of this kind is free"),
-        ([need(memory=60)], need(memory=8), "The memory of the nodes for this plan is in use"),
-        ([need(cpus=7.5)], need(cpus=1), "The cores of the nodes for this plan are in use"),
+        ([], need(gpus=3), "No node of this facility is large enough for this plan."),
+        ([], need(cpus=9), "No node of this facility is large enough for this plan."),
+        ([], need(gpus=1, gpu_type="h100"), "No node of this facility is large enough for this plan."),
+        ([need(gpus=2)], need(gpus=1), "All 2 GPUs of this kind are in use."),
+        ([need(gpus=1)], need(gpus=2), "Only 1 of 2 GPUs of this kind is free."),
+        ([need(memory=60)], need(memory=8), "The memory of the nodes for this plan is in use."),
+        ([need(cpus=7.5)], need(cpus=1), "The cores of the nodes for this plan are in use."),
     ],
 )
 def test_why_there_is_no_room_is_said(taken, wanted, words):
@@ -86,9 +86,9 @@ def test_why_there_is_no_room_is_said(taken, wanted, words):
 def test_a_silent_or_a_drained_node_takes_nothing_new():
     placement = books(make_node("n"))
     placement.silent("n")
-    assert placement.availability(need()).words == "The nodes for this plan do not answer at the moment"
+    assert placement.availability(need()).words == "The nodes for this plan do not answer at the moment."
     drained = books(make_node("n", drained=True))
-    assert drained.availability(need()).words == "The nodes for this plan are being emptied for maintenance"
+    assert drained.availability(need()).words == "The nodes for this plan are being emptied for maintenance."
 
 
 def test_what_an_engine_lists_counts_and_what_it_does_not_is_given_back():
@@ -101,7 +101,7 @@ def test_what_an_engine_lists_counts_and_what_it_does_not_is_given_back():
 
 def test_availability_counts_what_could_start():
     placement = books(make_node("a", cpus=4, memory=64), make_node("b", cpus=8, memory=2))
-    assert placement.availability(need(cpus=2, memory=1)).words == "4 could start now"
+    assert placement.availability(need(cpus=2, memory=1)).words == "4 could start now."
 
 
 @given(
