@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import httpx
 
@@ -14,20 +16,41 @@ class BenchFailed(Exception):
     """A figure could not be taken; the message says what did not work."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Session:
-    """A running session: `url` is absolute and ends with a slash."""
+    """A running session: `url` is absolute and ends with a slash; `asked` and `ready` are times of day."""
 
     name: str
     url: str
+    asked: float
+    ready: float
+
+    @property
+    def seconds(self) -> float:
+        """From the POST to the hub's word that it is ready."""
+        return self.ready - self.asked
+
+
+@dataclass(frozen=True)
+class Container:
+    """A session's container: its first process, and the times of day it was created and started."""
+
+    pid: int
+    created: float
+    started: float
+
+
+def _seconds(text: str) -> float:
+    """The engine's time of day, which has more digits than datetime reads, in seconds since 1970."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
 
 
 @dataclass
 class Hub:
     """One hub's REST API, acting as `user` by `token`.
 
-    `options` are the user_options of every start; `label` finds a session's container, with `{name}`
-    for its name.
+    `options` are the user_options of every start; `container_filter` is what a session's container alone
+    has among its names and labels, with `{user}` and `{name}` for whose and which it is.
     """
 
     kind: str
@@ -46,24 +69,24 @@ class Hub:
     def _server(self, name: str) -> str:
         return f"{self.url}/hub/api/users/{self.user}/servers/{name}"
 
-    async def start(self, name: str) -> tuple[float, Session]:
-        """Seconds from the POST to the hub's word that the session is ready, and the session.
+    async def start(self, name: str) -> Session:
+        """Start a session and wait for the hub's word that it is ready.
 
         Raises BenchFailed when it does not start or its JupyterLab page does not answer right away.
         """
         async with self.client() as client:
-            began = time.perf_counter()
+            asked = time.time()
             answer = await client.post(self._server(name), json={"user_options": self.options})
             if answer.status_code == 202:
                 await self._until_ready(client, name)
             elif answer.status_code != 201:
                 raise BenchFailed(f"{self.kind}: start refused: {answer.status_code} {answer.text[:300]}")
-            seconds = time.perf_counter() - began
-            session = Session(name, await self._address(client, name))
+            ready = time.time()
+            session = Session(name, await self._address(client, name), asked, ready)
             page = await client.get(f"{session.url}lab")
             if page.status_code != 200 or "jupyter-config-data" not in page.text:
                 raise BenchFailed(f"{self.kind}: ready, but {page.url} answers {page.status_code}")
-        return seconds, session
+        return session
 
     async def _until_ready(self, client: httpx.AsyncClient, name: str) -> None:
         async with client.stream("GET", self._server(name) + "/progress") as events:
@@ -93,14 +116,15 @@ class Hub:
                 await asyncio.sleep(0.2)
         raise BenchFailed(f"{self.kind}: session {name} does not stop")
 
-    async def container_pid(self, name: str) -> int:
-        """The first process of a session's container, as this machine numbers it."""
+    async def container(self, name: str) -> Container:
+        """A running session's container, as the engine has it."""
         transport = httpx.AsyncHTTPTransport(uds=self.engine_socket)
-        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=30) as client:
             listed = (await client.get("/containers/json")).raise_for_status().json()
             wanted = self.container_filter.format(user=self.user, name=name)
             found = [one for one in listed if wanted in json.dumps([one["Names"], one["Labels"]])]
             if len(found) != 1:
                 raise BenchFailed(f"{self.kind}: {len(found)} containers answer to {wanted}")
             details = (await client.get(f"/containers/{found[0]['Id']}/json")).raise_for_status().json()
-        return details["State"]["Pid"]
+        state = details["State"]
+        return Container(state["Pid"], _seconds(details["Created"]), _seconds(state["StartedAt"]))

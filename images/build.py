@@ -25,6 +25,8 @@ RELEASE = "bookworm"
 #: Versions of one image to keep, this one included.
 KEPT = 3
 
+UP_TO_DATE, BUILT, BEFORE = "up to date", "built", "built before"
+
 
 @contextmanager
 def step(words: str):
@@ -73,8 +75,8 @@ def _labels(recipe: Recipe, mark: str) -> dict[str, str]:
     }
 
 
-def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
-    """Bring the recipe's image up to date; says whether there was anything to do.
+def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> str:
+    """Bring the recipe's image up to date; says how: `up to date`, `built`, or `built before`.
 
     Raises BuildFailed with the step that failed.
     """
@@ -82,9 +84,9 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
     exact = f"{recipe.repository}:{mark[:12]}"
     if not fresh and engine.label(exact, RECIPE_LABEL) == mark:
         if engine.label(recipe.image, RECIPE_LABEL) == mark:
-            return False
+            return UP_TO_DATE
         engine.tag(exact, recipe.image)
-        return True
+        return BEFORE
     if recipe.official:
         root = OFFICIAL.format(release=recipe.release)
     else:
@@ -109,7 +111,7 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> bool:
     # Their layers make going back to another version of the tree, and the next build, quick.
     for old in [tag for tag in engine.tags(recipe.repository) if tag not in ("latest", "<none>")][KEPT:]:
         engine.remove_image(f"{recipe.repository}:{old}")
-    return True
+    return BUILT
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{error}\nThe whole log: {log_path}", file=sys.stderr)
             return 1
     seconds = time.monotonic() - began
-    print(f"{recipe.image} {'built' if done else 'is up to date'} ({seconds:.1f} s)")
+    print(f"{recipe.image} is {done} ({seconds:.1f} s)")
     return 0
 
 

@@ -37,9 +37,9 @@ with h5py.File(OUT / "frame.h5", "w") as file:
     y, x = numpy.mgrid[-200:200, -300:300]
     file["entry/data/frame"] = numpy.cos(numpy.hypot(x, y) / 10) ** 8
 
-runtime = make_runtime()
-prepare_environment(os.environ, runtime)
 info = SessionInfo("someone", "a", screen="1280x800", applications=("silx-view", "silx-compare"))
+runtime = make_runtime()
+prepare_environment(os.environ, runtime, info.name)
 desktop = Desktop(info, runtime)
 desktop.start()
 deadline = time.monotonic() + 30

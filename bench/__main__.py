@@ -1,0 +1,89 @@
+"""`python -m bench`: this project beside stock parts, in one run; writes bench/RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from images.build import main as build_image
+from images.engine import BuildFailed, find_engine
+
+from . import listing, ours, rounds
+from .bare import bare_container
+from .hub import BenchFailed
+from .plain_image import ensure_plain
+from .report import RESULTS, report
+from .stock import stock_site
+
+PARTS = ("start", "desktop", "list")
+#: The stock side's limits when it is measured alone: those of the plan that both sides have otherwise.
+ALONE = (2, 4 * 2**30)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds (default: 7)")
+    parser.add_argument("--only", choices=PARTS, action="append", help="take these figures alone")
+    parser.add_argument("--site", type=Path, help="a running site's site.json (default: start the demo)")
+    parser.add_argument("--stock-only", action="store_true", help="leave our side out; writes no file")
+    return parser.parse_args()
+
+
+async def run(arguments: argparse.Namespace, scratch: Path) -> str:
+    """Start both sides, measure, stop both; gives the report."""
+    figures, listed = rounds.Figures(), {}
+    parts = arguments.only or PARTS
+    async with AsyncExitStack() as stack:
+        hubs, limits, site_file = [], ALONE, None
+        if not arguments.stock_only:
+            print("Starting our side", flush=True)
+            site_file = arguments.site or await stack.enter_async_context(ours.demo(scratch / "demo"))
+            hubs.append(await ours.hub_of(site_file))
+            limits = await ours.limits(hubs[0])
+        if {"start", "desktop"} & set(parts):
+            print("Starting the stock side", flush=True)
+            (scratch / "stock").mkdir()
+            stock = await stack.enter_async_context(stock_site(scratch / "stock", *limits))
+            hubs.append(stock)
+        if "start" in parts:
+            print("Starts ", end="", flush=True)
+            bare = await stack.enter_async_context(bare_container(stock, *limits))
+            await rounds.starts(figures, hubs, bare, arguments.rounds)
+        if "desktop" in parts:
+            print("\nDesktops ", end="", flush=True)
+            await rounds.desktops(figures, hubs, arguments.rounds)
+        if "list" in parts and site_file:
+            print("\nThe list", flush=True)
+            listed = await listing.list_times(site_file, 100)
+    return report(figures, listed, os.getloadavg()[1])
+
+
+def main() -> int:
+    """The command; returns its exit code."""
+    if os.geteuid():
+        print("The figures need root: both sides run containers.", file=sys.stderr)
+        return 1
+    arguments = options()
+    with tempfile.TemporaryDirectory(prefix="visa-bench-") as scratch:
+        try:
+            with open(Path(scratch, "plain.log"), "wb", buffering=0) as log:
+                ensure_plain(find_engine(["podman"], log))
+            if not arguments.stock_only and build_image(["base"]):
+                return 1
+            text = asyncio.run(run(arguments, Path(scratch)))
+        except (BenchFailed, BuildFailed) as error:
+            print(f"\n{error}", file=sys.stderr)
+            return 1
+    print(f"\n{text}")
+    if not arguments.stock_only and not arguments.only:
+        RESULTS.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

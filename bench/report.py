@@ -1,0 +1,139 @@
+"""The figures in words: printed, and written to bench/RESULTS.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .rounds import Figures
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+#: Figure, against which side, the ratio to reach.
+TARGETS = (("start", "stock", 0.5), ("start", "bare", 0.7), ("paint", "stock", 0.5))
+#: The list's 95th percentile, in seconds.
+LIST_TARGET = 0.050
+WORDS = {
+    "start": "JupyterLab session, POST to ready",
+    "paint": "Desktop tile, click to first painted frame",
+    "settled": "Desktop tile, click to the desktop at rest",
+    "memory off": "Memory of an idle session, desktop off",
+    "memory on": "Memory of an idle session, desktop on",
+}
+SIDES = {
+    "ours": "VISA",
+    "stock": "stock hub, DockerSpawner, plain image",
+    "bare": "bare stock process, plain image",
+}
+
+
+def machine() -> str:
+    """Cores, memory, kernel and engine; nothing that tells one machine from another of its kind."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    podman = subprocess.run(
+        ["podman", "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    release = Path("/etc/debian_version").read_text().strip()
+    return f"{os.cpu_count()} cores, {memory:.0f} GB, Debian {release}, Linux {platform.release()}, {podman}"
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` of all values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
+
+
+def _quantity(figure: str, value: float) -> str:
+    return f"{value / 1e6:.0f} MB" if figure.startswith("memory") else f"{value:.2f} s"
+
+
+def _spread(figure: str, values: list[float]) -> str:
+    middle = _quantity(figure, statistics.median(values))
+    return f"{middle} ({_quantity(figure, min(values))} to {_quantity(figure, max(values))})"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def ratios(figures: Figures) -> list[tuple[str, str, float, float]]:
+    """Figure, side, ratio of the medians, ratio to reach; for what was measured on both sides."""
+    found = []
+    for figure, side, target in TARGETS:
+        values = figures.values.get(figure, {})
+        if "ours" in values and side in values:
+            ratio = statistics.median(values["ours"]) / statistics.median(values[side])
+            found.append((figure, side, ratio, target))
+    return found
+
+
+def report(figures: Figures, listed: dict[str, list[float]], load: float) -> str:
+    """The whole report; `listed` are the list's request times by query, `load` the machine's at the end."""
+    measured = [figure for figure in WORDS if figure in figures.values]
+    parts = ["# Figures\n"]
+    rounds = [len(v) for figure in measured for v in figures.values[figure].values()]
+    parts.append(
+        f"Taken {datetime.now(UTC):%Y-%m-%d} on {machine()}; load at the end {load:.1f}. Medians of "
+        f"{min(rounds, default=0)} rounds, the sides in turn, with the lowest and highest in brackets. Both "
+        "sides have the same plan, Debian packages and versions of Python packages. `python -m bench` takes "
+        "them again; README.md says what exactly is measured.\n"
+    )
+    rows = [
+        [WORDS[figure], SIDES[side], f"**{ratio:.2f}**", f"at most {target}", _met(ratio, target)]
+        for figure, side, ratio, target in ratios(figures)
+    ]
+    if rows:
+        parts.append(_table(["figure", "against", "ratio", "to reach", ""], rows))
+    sides = [side for side in SIDES if any(side in figures.values[figure] for figure in measured)]
+    rows = [
+        [
+            WORDS[figure],
+            *(_spread(figure, v[side]) if (v := figures.values[figure]).get(side) else "" for side in sides),
+        ]
+        for figure in measured
+    ]
+    parts.append(_table(["", *(SIDES[side] for side in sides)], rows))
+    parts += _start_parts(figures, sides)
+    if listed:
+        parts += _list_parts(listed)
+    return "\n".join(parts)
+
+
+def _met(value: float, target: float) -> str:
+    return "reached" if value <= target else "missed"
+
+
+def _start_parts(figures: Figures, sides: list[str]) -> list[str]:
+    steps = [figure for figure in figures.values if figure not in WORDS]
+    sides = [side for side in sides if any(side in figures.values[step] for step in steps)]
+    if not steps:
+        return []
+    rows = [
+        [step, *(f"{statistics.median(figures.values[step][side]):.2f} s" for side in sides)]
+        for step in steps
+    ]
+    return ["## Where a start's time goes\n", _table(["", *(SIDES[side] for side in sides)], rows)]
+
+
+def _list_parts(listed: dict[str, list[float]]) -> list[str]:
+    rows = []
+    for query, values in listed.items():
+        high = percentile(values, 0.95)
+        rows.append(
+            [
+                query,
+                f"{statistics.median(values) * 1000:.0f} ms",
+                f"{high * 1000:.0f} ms",
+                _met(high, LIST_TARGET),
+            ]
+        )
+    return [
+        "## The list of 2,000 experiments\n",
+        f"{len(next(iter(listed.values())))} requests of each kind through the proxy, asked by somebody who "
+        f"may see them all; to reach: {LIST_TARGET * 1000:.0f} ms at the 95th percentile.\n",
+        _table(["query", "median", "95th percentile", ""], rows),
+    ]
