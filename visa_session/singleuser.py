@@ -171,6 +171,8 @@ class SessionApp(JupyterHubSingleUser):
 
     async def load_later(self):
         """Load the extensions in `LATER` that are installed, importing beside the event loop."""
+        # An import keeps the interpreter busy also from a thread: the word to the hub goes first.
+        await asyncio.wait([self.ready_task], timeout=2)
         manager = self.serverapp.extension_manager
         for name in LATER:
             if importlib.util.find_spec(name) is None:
