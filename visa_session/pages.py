@@ -90,6 +90,11 @@ def about(info: SessionInfo, desktop: Desktop, role: Role) -> dict:
     return session
 
 
+def portal_address(portal: str, hub_host: str) -> str:
+    """The portal, for a browser: sessions may have an origin of their own, the portal has the hub's."""
+    return hub_host + portal if portal.startswith("/") else portal
+
+
 class WithSlash(JupyterHandler):
     """`/desktop` is `/desktop/`."""
 
@@ -125,6 +130,7 @@ class DesktopPage(JupyterHandler):
                 role=self.visa_role,
                 owner=owner,
                 base=self.base_url,
+                portal=portal_address(self.info.portal_url, self.identity_provider.hub_auth.hub_host),
                 script=names["desktop.js"],
                 style=names["desktop.css"],
                 keyboards=KEYBOARDS if owner else {},

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import quote
@@ -87,11 +88,28 @@ def place_applications(names: tuple[str, ...], icons: Path) -> None:
 
 
 def place_experiments(info: SessionInfo, icons: Path) -> None:
-    """Put a way to each experiment's data on the desktop."""
+    """Put a way to each experiment's data on the desktop: it opens under its own path, not the desktop's."""
     for experiment in info.experiments:
-        place = Path(EXPERIMENTS_ROOT, experiment.id)
-        if experiment.id not in (".", "..") and "/" not in experiment.id and place.is_dir():
-            (icons / experiment.id).symlink_to(place)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", experiment.id):
+            continue  # what could be no directory below /experiments, nor stand in a command
+        placed = icons / f"experiment-{experiment.id}.desktop"
+        lines = [
+            "[Desktop Entry]",
+            "Type=Application",
+            f"Name={experiment.id}",
+            f"Comment={_one_line(experiment.title)}",
+        ]
+        lines += [
+            f"Exec=env -u XDG_CONFIG_HOME thunar {EXPERIMENTS_ROOT}/{experiment.id}",
+            "Icon=folder",
+        ]
+        placed.write_text("\n".join(lines) + "\n")
+        placed.chmod(0o700)
+
+
+def _one_line(text: str) -> str:
+    """A title as a desktop entry holds it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).replace("\\", "\\\\")
 
 
 def bookmark_experiments(info: SessionInfo, home: Path) -> None:

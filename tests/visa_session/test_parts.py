@@ -127,13 +127,29 @@ def test_applications_are_put_on_the_desktop_without_the_desktops_own_settings(t
     assert "Exec=env -u XDG_CONFIG_HOME silx view %F\n" in placed
 
 
+def test_experiments_are_put_on_the_desktop_under_their_own_paths(tmp_path):
+    nasty = ("a b", "../x", "a;b", "$(x)", "", ".")
+    experiments = [ExperimentInfo(id="MA-1", title="Two\nlines \\ \x1b[1m")]
+    experiments += [ExperimentInfo(id=name) for name in nasty]
+    xfce.place_experiments(SessionInfo(owner="a", name="b", experiments=tuple(experiments)), tmp_path)
+    (placed,) = tmp_path.iterdir()
+    assert placed.read_text().splitlines() == [
+        "[Desktop Entry]",
+        "Type=Application",
+        "Name=MA-1",
+        "Comment=Two lines \\\\  [1m",
+        "Exec=env -u XDG_CONFIG_HOME thunar /experiments/MA-1",
+        "Icon=folder",
+    ]
+
+
 def test_settings_of_xfce_are_well_formed_and_leave_the_home_alone(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     environment = xfce.prepare(SessionInfo(owner="a", name="b"), tmp_path / "a & <b>")
     channels = sorted((tmp_path / "a & <b>/xdg").rglob("*.xml"))
-    assert {path.stem for path in channels} == {"xfce4-desktop", "xfwm4", "xsettings"}
+    assert {path.stem for path in channels} == {"default", "xfce4-desktop", "xfwm4", "xsettings"}
     for path in channels:
         assert "@" not in ElementTree.tostring(ElementTree.parse(path).getroot(), encoding="unicode")
     assert environment["XDG_CONFIG_DIRS"].startswith(str(tmp_path))

@@ -17,6 +17,7 @@ export function say(text, { detail = "", still = false, retry = null } = {}) {
   more.textContent = detail;
   box.classList.toggle("still", still);
   again.hidden = retry === null;
+  again.classList.toggle("main", !still);
   again.onclick = retry;
   portal.hidden = !(still && portal.href);
   box.hidden = false;
