@@ -15,7 +15,9 @@ from .hubside import Session, wait_until
 
 def vnc_server(session: Session) -> psutil.Process:
     """Its VNC server; fails when there is none."""
-    return next(process for process in session.processes() if "tigervnc" in process.name().lower())
+    servers = [process for process in session.processes() if "tigervnc" in process.name().lower()]
+    assert len(servers) == 1, "there is one VNC server"
+    return servers[0]
 
 
 def x_environment(session: Session) -> dict[str, str]:

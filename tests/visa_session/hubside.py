@@ -7,7 +7,6 @@ import json
 import os
 import re
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -89,10 +88,17 @@ class Site:
             return False
 
     def stop(self) -> None:
+        """End hub and proxy, and every session that a failed test left."""
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
             process.wait(20)
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("HOME", "").startswith(str(self.directory)):
+                    process.kill()
+            except psutil.Error:
+                continue
 
     def api(
         self, method: str, path: str, json: dict | None = None, token: str | None = None
@@ -147,14 +153,18 @@ class Session:
         return (self.site.directory / f"session-{self.owner}-{self.name}.log").read_text()
 
     def processes(self) -> list[psutil.Process]:
-        """Its supervisor and all that descends from it."""
+        """Its supervisor and all that descends from it, told by what they were started with."""
         found = []
         for process in psutil.process_iter():
             try:
                 env = process.environ()
             except psutil.Error:
                 continue
-            if env.get("JUPYTERHUB_SERVER_NAME") == self.name and env.get("JUPYTERHUB_USER") == self.owner:
+            ours = env.get("HOME", "").startswith(str(self.site.directory))
+            if ours and (env.get("JUPYTERHUB_USER"), env.get("JUPYTERHUB_SERVER_NAME")) == (
+                self.owner,
+                self.name,
+            ):
                 found.append(process)
         return found
 
@@ -173,10 +183,6 @@ def stop_session(session: Session) -> None:
     """Stop it through the hub."""
     session.site.api("DELETE", f"users/{session.owner}/servers/{session.name}")
     wait_until(lambda: not session.processes(), 20, "the session left processes behind")
-
-
-def kill(process: psutil.Process) -> None:
-    process.send_signal(signal.SIGKILL)
 
 
 async def later(function, *args):

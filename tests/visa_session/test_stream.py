@@ -101,8 +101,8 @@ async def test_a_foreign_page_gets_no_stream(desk):
 
 async def test_asking_for_a_size_too_early_is_dropped(desk):
     """TigerVNC 1.12 crashes over it: the server must live, and take the request when it is in order."""
-    server = await later(display.vnc_server, desk)
     owner = await Viewer.open(desk)
+    server = await later(display.vnc_server, desk)
     owner.resize(1024, 768)
     assert await owner.sees(EXTENDED_DESKTOP_SIZE, DESKTOP_SIZE)
     assert psutil.pid_exists(server.pid)
@@ -128,6 +128,7 @@ async def test_what_is_not_understood_closes_the_stream(desk, message):
 
 async def test_the_screen_can_only_be_reached_through_the_relay(desk):
     """No TCP port, no way round the cookie."""
+    (await Viewer.open(desk)).close()
     server = await later(display.vnc_server, desk)
     listening = [c for c in server.net_connections("inet") if c.status == psutil.CONN_LISTEN]
     assert listening == []
