@@ -124,8 +124,11 @@ def guard(application: Application, gate: Gate, authorizer: SessionAuthorizer) -
     """Put `gate` before every handler of `application`, those added later included.
 
     Tornado asks the application for each request's delegate, whether a rule matched or none did: that is
-    the one place all of them pass. Raises TypeError where a rule goes round it.
+    the one place all of them pass. Raises TypeError where a rule goes round it, or the authoriser is not
+    ours.
     """
+    if not isinstance(authorizer, SessionAuthorizer):
+        raise TypeError(f"the authoriser is {type(authorizer).__name__}")
     authorizer.gate = gate
     delegate_for = application.get_handler_delegate
 

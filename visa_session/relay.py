@@ -31,7 +31,10 @@ CLOSE_FAILED, CLOSE_ENDED, CLOSE_PROTOCOL = 4500, 4501, 4400
 
 
 class DesktopSocket(RawSocketHandler):
-    """One browser's view of the desktop."""
+    """One browser's view of the desktop.
+
+    That only pages of this very server connect is checked by Jupyter's own `check_origin`.
+    """
 
     SUPPORTED_METHODS = ("GET",)
     name = "desktop"
@@ -52,10 +55,6 @@ class DesktopSocket(RawSocketHandler):
     def ping_interval(self):
         """Tornado's own pings; a browser that answers none of them is gone."""
         return PING_EVERY
-
-    def check_origin(self, origin: str | None = None) -> bool:
-        """Only pages of this very server, and programs, which send no origin."""
-        return super().check_origin(origin)
 
     def select_subprotocol(self, subprotocols):
         """noVNC asks for `binary` or for nothing."""

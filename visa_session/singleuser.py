@@ -132,6 +132,8 @@ class SessionApp(JupyterHubSingleUser):
         config = self.serverapp.config
         config.ServerApp.authorizer_class = SessionAuthorizer
         config.ServerApp.allow_unauthenticated_access = False
+        config.ServerApp.allow_origin = config.ServerApp.allow_origin_pat = ""
+        config.ServerApp.disable_check_xsrf = False
         config.ServerApp.contents_manager_class = SessionFiles
         config.ServerApp.root_dir = "/"
         if os.environ.get("JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED") == "1":

@@ -234,3 +234,33 @@ def test_a_missing_vnc_server_is_said_in_words(door, launch, tmp_path):
     launched = launch({"interface": "desktop"}, PATH="/nonexistent")
     wait_until(lambda: "this environment has no VNC server" in launched.said, 20)
     wait_until(lambda: door.heard, 20, "JupyterLab is there without it")
+
+
+def test_settings_in_the_home_directory_do_not_open_the_session(door):
+    launched = Launched(door.port)
+    config = launched.home / ".jupyter"
+    config.mkdir()
+    server = {
+        "authorizer_class": "jupyter_server.auth.AllowAllAuthorizer",
+        "allow_unauthenticated_access": True,
+    }
+    server |= {
+        "root_dir": "/etc",
+        "port": 1,
+        "ip": "0.0.0.0",
+        "allow_origin": "*",
+        "disable_check_xsrf": True,
+    }
+    server |= {
+        "jpserver_extensions": {"visa_session.singleuser": False, "jupyter_remote_desktop_proxy": True}
+    }
+    (config / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": server}))
+    launched.start()
+    try:
+        wait_until(lambda: door.heard, 20, launched.said)
+        base = f"http://127.0.0.1:{door.heard[0]['port']}/user/alice/byhand/"
+        assert httpx.get(base + "api/contents", timeout=5).status_code == 403
+        assert "Serving notebooks from local directory: /\n" in launched.said
+        assert "jupyter_remote_desktop_proxy | extension" not in launched.said
+    finally:
+        launched.close()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import subprocess
 
+import httpx
 import psutil
 import pytest
 from tornado.httpclient import HTTPClientError
@@ -93,10 +94,16 @@ async def test_nobody_else_gets_in(desk, who):
 
 
 async def test_a_foreign_page_gets_no_stream(desk):
-    with pytest.raises(HTTPClientError) as refused:
-        # With a token the check would be waived, since no page can send one: so by cookie, as a page would.
-        await Viewer.connect(desk, token="none", Origin="http://evil.example")
-    assert refused.value.code == 403
+    """By cookie, as a browser would send it: with a token the check is waived, since no page can send one."""
+    login = await later(httpx.get, f"{desk.url}visa/session?token={desk.token}")
+    cookie = "; ".join(f"{name}={value}" for name, value in login.cookies.items())
+    for origin in ("http://evil.example", desk.site.url + ".evil.example", "null"):
+        with pytest.raises(HTTPClientError) as refused:
+            await Viewer.connect(desk, token="", Cookie=cookie, Origin=origin)
+        assert refused.value.code == 403, origin
+    ours = await Viewer.connect(desk, token="", Cookie=cookie, Origin=desk.site.url)
+    await ours.handshake()
+    ours.close()
 
 
 async def test_asking_for_a_size_too_early_is_dropped(desk):

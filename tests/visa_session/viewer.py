@@ -31,7 +31,8 @@ class Viewer:
     async def connect(cls, session: Session, token: str | None = None, **headers: str) -> Viewer:
         """Open the socket; raises tornado's HTTPClientError when refused."""
         address = session.url.replace("http:", "ws:") + "desktop/socket"
-        headers["Authorization"] = f"token {token or session.token}"
+        if token != "":
+            headers["Authorization"] = f"token {token or session.token}"
         return cls(await websocket_connect(HTTPRequest(address, headers=headers, request_timeout=30)))
 
     @classmethod
