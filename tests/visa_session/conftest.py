@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def site():
         yield site
     finally:
         site.stop()
-        pass
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
