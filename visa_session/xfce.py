@@ -24,14 +24,17 @@ SHIPPED = Path(__file__).parent / "desktop"
 DATA_DIRECTORIES = "/usr/local/share:/usr/share"
 
 
-def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
-    """Write the session's settings below `directory`; the environment that leads Xfce to them."""
+def prepare(info: SessionInfo, directory: Path, picture: Path) -> dict[str, str]:
+    """Write the session's settings below `directory`; the environment that leads Xfce to them.
+
+    `picture` is the background.
+    """
     settings, icons, own = directory / "xdg", directory / "icons", directory / "config"
     shutil.rmtree(settings, ignore_errors=True)
     shutil.rmtree(icons, ignore_errors=True)
     shutil.copytree(SHIPPED / "xdg", settings)
     channels = settings / "xfce4/xfconf/xfce-perchannel-xml"
-    _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(SHIPPED / "wallpaper.svg"))
+    _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(picture))
     icons.mkdir(mode=0o700)
     place_applications(info.applications, icons)
     place_experiments(info, icons)
