@@ -152,7 +152,9 @@ class Desktop:
         reading, writing = os.pipe()
         command = [program, "-displayfd", str(writing), "-rfbunixpath", str(self.socket), "-rfbport", "-1"]
         command += ["-SecurityTypes", "VncAuth", "-rfbauth", str(self.directory / "passwd")]
-        command += ["-auth", str(self.directory / "xauthority"), "-nolisten", "tcp", "-nolisten", "local"]
+        # Not `-nolisten local`: X's clients try the abstract socket first, which a whole network namespace
+        # shares. Whoever listens there has the display's number for certain; who does not can be faked.
+        command += ["-auth", str(self.directory / "xauthority"), "-nolisten", "tcp"]
         command += [
             "-AlwaysShared",
             "-DisconnectClients=0",

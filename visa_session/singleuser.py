@@ -62,6 +62,18 @@ def leave_out_proxies() -> None:
     warnings.filterwarnings("ignore", message="Server proxy visa-desktop does not have")
 
 
+def without_news(hook):
+    """JupyterLab asks each newcomer whether to fetch its news, even where that is turned off: not here."""
+
+    def changed(handler, page_config):
+        page_config = hook(handler, page_config)
+        disabled = page_config.setdefault("disabledExtensions", [])
+        disabled.append("@jupyterlab/apputils-extension:announcements")
+        return page_config
+
+    return changed
+
+
 class SessionServer(ServerApp):
     """A Jupyter server that listens on a socket it is given."""
 
@@ -137,9 +149,8 @@ class SessionApp(JupyterHubSingleUser):
     def initialize(self, args=None):
         """Add our pages, then put the gate before them and all others."""
         super().initialize()
-        # JupyterLab asks each newcomer whether to fetch its news, even where that is turned off.
-        page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
-        page.setdefault("disabledExtensions", {})["@jupyterlab/apputils-extension:announcements"] = True
+        settings = self.serverapp.web_app.settings
+        settings["page_config_hook"] = without_news(settings["page_config_hook"])
         extension.load(self.serverapp, self.info, self.desktop)
 
     async def _start_jupyter_server_extension(self, serverapp):
@@ -160,6 +171,8 @@ class SessionApp(JupyterHubSingleUser):
 
     async def load_later(self):
         """Load the extensions in `LATER` that are installed, importing beside the event loop."""
+        # An import keeps the interpreter busy also from a thread: the word to the hub goes first.
+        await asyncio.wait([self.ready_task], timeout=2)
         manager = self.serverapp.extension_manager
         for name in LATER:
             if importlib.util.find_spec(name) is None:

@@ -21,7 +21,7 @@ from visa_session.roles import role_of
 from .hubside import TREE
 
 BASE = "/user/alice/x/"
-ALPHABET = st.characters(codec="ascii", categories=("L", "N"), include_characters="/-_.:@%")
+ALPHABET = st.characters(codec="ascii", categories=("L", "N"), include_characters="/-_.:@")
 
 #: All that a member of a session other than its owner may ask for.
 FOR_MEMBERS = re.compile(r"(desktop/?|desktop/socket|visa/session)")

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from playwright.async_api import expect
 
+from . import display
 from .browser import browser, log_in, painted, picture
+from .hub.session_spawner import UID
+from .hubside import later, start_session, stop_session
 
 EXPERIMENTS = [
-    {"id": "MA-5001", "title": "Strain in <b>steel</b> \u05e9\u05dc\u05d5\u05dd", "instrument": "ID15"},
+    {"id": "MA-5001", "title": 'Strain in <b>"steel"</b> \u05e9\u05dc\u05d5\u05dd', "instrument": "ID15"},
     {"id": "ES-1200", "title": "Foam under load", "instrument": "ID19"},
 ]
+
+
+@pytest.fixture(scope="module")
+def session(site):
+    """One session for all pages, with a viewer `vera`."""
+    ends = (datetime.now(UTC) + timedelta(hours=7, minutes=42, seconds=30)).isoformat()
+    about = {"title": "Steel <i>under</i> load", "experiments": EXPERIMENTS, "ends": ends, "facility": "Demo"}
+    about |= {"profile_title": "Diffraction", "plan_title": "4 cores, 16 GB", "portal_url": "/services/visa/"}
+    session = start_session(site, "alice", "pages", **about)
+    site.person("vera")
+    site.share("alice", "pages", "vera")
+    yield session
+    stop_session(session)
 
 
 @pytest.fixture
@@ -20,49 +39,215 @@ async def chromium():
         yield chromium
 
 
+@pytest.fixture
+async def open_desktop(site, session, chromium):
+    """Opens the page as somebody, in a window of some kind; fails when the browser complains of anything."""
+    problems: list[str] = []
+
+    async def open_page(name: str = "alice", width: int = 1280, height: int = 800, **window):
+        context = await chromium.new_context(viewport={"width": width, "height": height}, **window)
+        page = await log_in(context, session, name)
+        if name != session.owner:
+            await page.goto(f"{session.url}visa/session?token={site.person(name)}")
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.problems = problems
+        await page.goto(session.url + "desktop/")
+        await painted(page)
+        await expect(page.locator("#notice")).to_be_hidden()
+        return page
+
+    yield open_page
+    assert problems == []
+
+
 async def test_the_tile_opens_the_desktop_as_a_tab_of_jupyterlab(new_session, chromium):
-    session = new_session(title="Steel", experiments=EXPERIMENTS)
+    session = new_session()
     context = await chromium.new_context(viewport={"width": 1400, "height": 900})
     page = await log_in(context, session)
     await page.goto(session.url)
     assert "/lab" in page.url
     tile = page.locator(".jp-LauncherCard[title='Desktop']")
     await tile.wait_for(timeout=60000)
+    assert await tile.locator("img").evaluate("image => image.naturalWidth") > 0, "a real icon"
     assert not any("tigervnc" in p.name().lower() for p in session.processes()), "off until asked for"
-    await asyncio.sleep(2)
     await picture(page, "launcher")
     await tile.click()
-    frame = None
-    while frame is None:
-        frame = next((f for f in page.frames if f.url.endswith("/desktop/")), None)
-        await asyncio.sleep(0.02)
+    await page.wait_for_selector("iframe")
+    frame = await (await page.query_selector("iframe")).content_frame()
+    await frame.wait_for_url("**/desktop/")
     await painted(frame)
-    await asyncio.sleep(3)
+    await expect(frame.locator("#notice")).to_be_hidden()
+    await expect(frame.locator("#lab")).to_be_hidden()
+    assert "news" not in (await page.inner_text("body")).lower()
+    await asyncio.sleep(1.5)
     await picture(page, "tab")
-    assert await frame.locator("#notice").is_hidden()
     await context.close()
 
 
-@pytest.mark.parametrize(
-    "name, width, height, scheme",
-    [("light", 1280, 800, "light"), ("dark", 1280, 800, "dark"), ("phone", 390, 844, "light")],
-)
-async def test_the_page_shows_the_desktop(shared_session, chromium, name, width, height, scheme):
-    context = await chromium.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=name == "phone"
-    )
-    page = await log_in(context, shared_session)
-    problems = []
-    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: problems.append(str(e)))
-    await page.goto(shared_session.url + "desktop/")
-    await picture(page, f"{name}-starting")
-    await painted(page)
-    await page.wait_for_timeout(1500)
+WINDOWS = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"width": 390, "height": 844, "has_touch": True, "is_mobile": True},
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+async def test_the_page_shows_what_session_it_is(open_desktop, name):
+    page = await open_desktop(**WINDOWS[name])
+    await expect(page.locator("#time-words")).to_have_text("7 h 42 min left")
     await picture(page, name)
     await page.click("#about")
+    panel = page.locator("#about-panel")
+    await expect(panel).to_contain_text("Steel <i>under</i> load")
+    await expect(panel).to_contain_text('Strain in <b>"steel"</b>')
+    await expect(panel).to_contain_text("/experiments/ES-1200")
     await picture(page, f"{name}-about")
     await page.click("#clipboard")
     await picture(page, f"{name}-clipboard")
-    assert problems == []
+    for selector in ("#bar", ".panel:not([hidden])"):
+        box = await page.locator(selector).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= page.viewport_size["width"]
+    for button in await page.query_selector_all("#tools > :visible"):
+        box = await button.bounding_box()
+        assert box["y"] >= 0, await button.inner_text()
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_the_toolbar_tucks_away_and_comes_back_by_keyboard(open_desktop):
+    page = await open_desktop()
+    bar = page.locator("#bar")
+    await expect(bar).not_to_have_class("open", timeout=8000)
+    await picture(page, "tucked")
+    await page.keyboard.press("Control+Alt+Shift+KeyM")
+    await expect(bar).to_have_class("open")
+    assert await page.evaluate("document.activeElement.id") == "about"
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#about-panel")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#about-panel")).to_be_hidden()
+    await page.keyboard.press("Escape")
+    await expect(bar).not_to_have_class("open")
+    assert await page.evaluate("document.activeElement.tagName") == "CANVAS"
+
+
+async def test_keys_mouse_and_layout_reach_the_desktop(open_desktop, session):
+    page = await open_desktop()
+    await page.mouse.move(640, 400)
+    await asyncio.sleep(0.5)
+    x, y = await later(display.pointer, session)
+    assert abs(x - 960) < 5 and abs(y - 540) < 5, "the middle of the window is the middle of the screen"
+    keys = await later(display.Keys, session)
+    try:
+        await page.locator("#screen canvas").focus()
+        await page.keyboard.type("visa")
+        await asyncio.sleep(0.5)
+        assert keys.letters() == "visa"
+    finally:
+        keys.close()
+    await page.select_option("#keyboard", "fr")
+    for _ in range(40):
+        if "layout:     fr" in await later(display.run, session, "setxkbmap", "-query"):
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError("the layout did not change")
+    assert session.get("visa/session").json()["desktop"]["keyboard"] == "fr"
+    await page.select_option("#keyboard", "us")
+
+
+def test_a_layout_that_is_not_offered_is_refused(session):
+    for body in ({"keyboard": "us -option x"}, {"keyboard": 1}, {}, [], {"keyboard": "us", "more": 1}):
+        answer = session.get("desktop/keyboard", method="POST", json=body)
+        assert answer.status_code == 400, body
+        assert answer.json()["message"].startswith("keyboard: ")
+
+
+def clipboard(env: dict, text: str | None = None) -> str:
+    """Read the desktop's clipboard, or put a text into it."""
+    command = ["xclip", "-selection", "clipboard", "-o" if text is None else "-i"]
+    env = env | {"PATH": "/usr/bin:/bin", "HOME": "/"}
+    if text is not None:  # xclip stays to serve it, so nothing waits for the end of its output
+        subprocess.run(command, env=env, user=UID, input=text.encode(), check=True)
+        return text
+    return subprocess.run(command, env=env, user=UID, capture_output=True).stdout.decode()
+
+
+async def test_the_clipboard_goes_both_ways_through_the_box(open_desktop, session):
+    page = await open_desktop()
+    await page.click("#clipboard")
+    await page.fill("#clipboard-text", "from the computer: \u00e9\u2192\u05d0")
+    env = await later(display.x_environment, session)
+    for _ in range(50):
+        if await later(clipboard, env) == "from the computer: \u00e9\u2192\u05d0":
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError(await later(clipboard, env))
+    text = "from the desktop: \u00e9\u2192\u05d0"
+    await later(clipboard, env, text)
+    await expect(page.locator("#clipboard-text")).to_have_value(text)
+
+
+async def test_resizing_the_desktop_to_the_window(open_desktop, session):
+    page = await open_desktop()
+    await page.select_option("#size", "resize")
+    for _ in range(50):
+        if await later(display.size, session) == "1280x800":
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError(await later(display.size, session))
+    await page.select_option("#size", "same")
+    await later(display.run, session, "xrandr", "-s", "1920x1080")
+    width = "document.querySelector('#screen canvas').getBoundingClientRect().width"
+    await page.wait_for_function(width + " === 1920")
+    await page.select_option("#size", "fit")
+    await page.wait_for_function(width + " === 1280")
+
+
+async def test_a_viewers_page_is_for_watching(open_desktop):
+    page = await open_desktop("vera")
+    await expect(page.locator(".badge")).to_have_text("Watching")
+    for missing in ("#keyboard", "#clipboard", "#cad", "#lab", "#size option[value=resize]"):
+        assert await page.locator(missing).count() == 0, missing
+    await picture(page, "viewer")
+
+
+async def test_a_lost_connection_is_said_in_words_and_comes_back(open_desktop, session):
+    page = await open_desktop()
+    (await later(display.vnc_server, session)).kill()
+    await expect(page.locator("#notice")).to_be_visible()
+    words = await page.inner_text("#notice-words")
+    assert "again" in words
+    await picture(page, "lost")
+    await expect(page.locator("#notice")).to_be_hidden(timeout=20000)
+    await painted(page)
+
+
+async def test_a_session_that_was_stopped_is_said_in_words(site, chromium):
+    session = await later(start_session, site, "alice", "tobestopped")
+    context = await chromium.new_context(viewport={"width": 1000, "height": 700})
+    page = await log_in(context, session)
+    await page.goto(session.url + "desktop/")
+    await painted(page)
+    await later(stop_session, session)
+    await expect(page.locator("#notice-words")).to_have_text("This session is not running.", timeout=20000)
+    await picture(page, "stopped")
     await context.close()
+
+
+def test_the_pages_policy(session):
+    answer = session.get("desktop/")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'self'" in policy
+    assert "<style" not in answer.text and "style=" not in answer.text
+    assert answer.text.count("<script") == 1
+    script = answer.text.split('<script type="module" src="')[1].split('"')[0]
+    files = session.get(script.removeprefix(session.path), token="")
+    assert files.status_code == 200
+    assert "max-age=31536000" in files.headers["Cache-Control"]
+    assert session.get("desktop/static/..%2fmanifest.json").status_code == 404

@@ -7,6 +7,7 @@ import { refresh } from "./session.js";
 const { base } = document.body.dataset;
 const screen = document.getElementById("screen");
 const LONGEST_WAIT = 10000;
+const NOT_RUNNING = "It was stopped, or its time is up. Files in your home directory and in processed data are kept.";
 
 let rfb = null;
 let attempts = 0;
@@ -57,32 +58,29 @@ export function connect(prepare) {
 /** Say what is the matter, as far as the server tells, and try again, later each time. */
 async function lost(why, prepare) {
   const again = () => {
-    if (rfb === null) {
-      notice.say(wasConnected ? "Connection lost, trying again…" : "Starting the desktop…");
-      connect(prepare);
-    }
+    if (rfb === null) connect(prepare);
   };
   attempts += 1;
   const wait = Math.min(LONGEST_WAIT, 400 * 2 ** Math.min(attempts - 1, 6)) * (0.8 + 0.4 * Math.random());
   timer = setTimeout(again, wait);
-  notice.say("Connection lost, trying again…", { detail: why, retry: again });
+  if (attempts === 1) {
+    notice.say(wasConnected ? "Connection lost, trying again…" : "Starting the desktop…", { detail: why, retry: again });
+  }
   const { status, body } = await refresh();
   if (rfb !== null) return;
   if (status === 200) {
     const { state, words } = body.desktop;
-    if (state === "failed") notice.say("The desktop did not start, trying again…", { detail: words, retry: again });
-    else if (state !== "running") notice.say("Starting the desktop again…", { detail: words || why, retry: again });
+    if (state === "running") notice.say("Connection lost, trying again…", { detail: why, retry: again });
+    else if (state === "failed") notice.say("The desktop did not start, trying again…", { detail: words, retry: again });
+    else notice.say("Starting the desktop again…", { detail: words || why, retry: again });
   } else if (status === 401 || status === 403) {
-    stop("You cannot use this session any more.", "Its owner may have ended your invitation.");
-  } else if (status === 404 || status === 424) {
-    stop("This session is not running.", "It was stopped, or its time is up. Files in your home directory and in processed data are kept.");
+    clearTimeout(timer);
+    timer = null;
+    notice.say("You cannot use this session any more.", { detail: "Its owner may have ended your invitation.", still: true });
+  } else if ([302, 404, 424].includes(status)) {
+    // The hub answers in its place. Should it only have forgotten the way for a moment, we come back by ourselves.
+    notice.say("This session is not running.", { detail: NOT_RUNNING, still: true, retry: again });
   }
-}
-
-function stop(words, detail) {
-  clearTimeout(timer);
-  timer = null;
-  notice.say(words, { detail, still: true });
 }
 
 /** Try at once when something suggests that it may work now. */

@@ -7,7 +7,7 @@ const SHORT = 15 * 60;
 
 let ends = secondsLeft === "" ? null : Date.now() + 1000 * Number(secondsLeft);
 
-/** Ask the session's server; `{status, body}`, status 0 when it cannot be reached. */
+/** Ask the session's server; `{status, body}`, status 0 when nothing answers, 302 when the hub does instead. */
 export async function call(path, options = {}) {
   try {
     const answer = await fetch(base + path, {
@@ -16,6 +16,7 @@ export async function call(path, options = {}) {
       redirect: "manual",
       signal: AbortSignal.timeout(10000),
     });
+    if (answer.type === "opaqueredirect") return { status: 302, body: null };
     const isJson = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
     return { status: answer.status, body: isJson ? await answer.json() : null };
   } catch {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -104,6 +105,11 @@ class Node(_Model):
                 raise ValueError(f"gpus.{key}.cdi: CDI files are read on the hub's machine; give devices")
             if not (self.driver or gpu.devices or gpu.cdi):
                 raise ValueError(f"gpus.{key}.devices: needed unless driver is nvidia or cdi is given")
+        if self.network in (HOST_NETWORK, PUBLISHED):
+            try:
+                ipaddress.ip_address(self.host)
+            except ValueError:
+                raise ValueError(f"address: network {self.network} needs the node's own IP address") from None
         shared = [path for gpu in self.gpus.values() for path in gpu.devices]
         if len(shared) != len(set(shared)):
             raise ValueError("gpus: one device path stands under two GPUs; put shared ones in gpu_common")

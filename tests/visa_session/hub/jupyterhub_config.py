@@ -52,8 +52,3 @@ c.JupyterHub.custom_scopes = {
 c.JupyterHub.extra_user_scopes = {f"{VIEW_SCOPE}!user", f"{CONTROL_SCOPE}!user", "shares!user"}
 c.JupyterHub.spawner_class = SessionSpawner
 c.Spawner.start_timeout = c.Spawner.http_timeout = 60
-c.Spawner.oauth_client_allowed_scopes = [
-    "access:servers!server",
-    f"{VIEW_SCOPE}!server",
-    f"{CONTROL_SCOPE}!server",
-]

@@ -42,6 +42,8 @@ def test_another_machine_is_not_local_and_is_reached_by_its_name():
         ({"engine": "ssh://a:secret@host"}, "never a password"),
         ({"engine": "tcp://host:2375"}, "tls is required"),
         ({"tls": TLS}, "only a tcp:// engine"),
+        ({"engine": "ssh://far", "network": "published"}, "address: network published needs"),
+        ({"network": "host", "address": "gpu01.example"}, "address: network host needs"),
         ({"name": "a b"}, "nodes[0] (a b): name: "),
         ({"colour": "red"}, "nodes[0] (gpu01): colour: "),
         ({"gpus": {"0": {"type": "a100"}}}, "gpus.0.devices: needed"),

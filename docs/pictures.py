@@ -1,0 +1,24 @@
+"""`python docs/pictures.py`: the documentation's pictures, from those that the browser tests took."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+DOCS = Path(__file__).resolve().parent
+TAKEN = DOCS.parent / "tests/results/pictures"
+SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop")
+
+
+def main() -> None:
+    """Few colours keep a screenshot sharp and make it small enough for a repository."""
+    (DOCS / "pictures").mkdir(exist_ok=True)
+    for name in SHOWN:
+        with Image.open(TAKEN / f"{name}.png") as picture:
+            small = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE)
+            small.save(DOCS / "pictures" / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
