@@ -14,8 +14,9 @@ from images.build import main as build_image
 from images.engine import BuildFailed, find_engine
 
 from . import listing, ours, rounds
-from .bare import bare_container
+from .bare import Bare
 from .hub import BenchFailed
+from .network import network
 from .plain_image import ensure_plain
 from .report import RESULTS, report
 from .stock import stock_site
@@ -48,12 +49,12 @@ async def run(arguments: argparse.Namespace, scratch: Path) -> str:
         if {"start", "desktop"} & set(parts):
             print("Starting the stock side", flush=True)
             (scratch / "stock").mkdir()
-            stock = await stack.enter_async_context(stock_site(scratch / "stock", *limits))
+            net = await stack.enter_async_context(network(*limits))
+            stock = await stack.enter_async_context(stock_site(scratch / "stock", net, *limits))
             hubs.append(stock)
         if "start" in parts:
             print("Starts ", end="", flush=True)
-            bare = await stack.enter_async_context(bare_container(stock, *limits))
-            await rounds.starts(figures, hubs, bare, arguments.rounds)
+            await rounds.starts(figures, hubs, Bare(stock, net), arguments.rounds)
         if "desktop" in parts:
             print("\nDesktops ", end="", flush=True)
             await rounds.desktops(figures, hubs, arguments.rounds)
