@@ -18,7 +18,7 @@ from .bare import Bare
 from .hub import BenchFailed
 from .network import network
 from .plain_image import ensure_plain
-from .report import RESULTS, report
+from .report import LEAST_ROUNDS, RESULTS, report
 from .stock import stock_site
 
 PARTS = ("start", "desktop", "list")
@@ -37,7 +37,7 @@ def options() -> argparse.Namespace:
 
 async def run(arguments: argparse.Namespace, scratch: Path) -> str:
     """Start both sides, measure, stop both; gives the report."""
-    figures, listed = rounds.Figures(), {}
+    figures, listed, load = rounds.Figures(), {}, os.getloadavg()[1]
     parts = arguments.only or PARTS
     async with AsyncExitStack() as stack:
         hubs, limits, site_file = [], ALONE, None
@@ -61,7 +61,7 @@ async def run(arguments: argparse.Namespace, scratch: Path) -> str:
         if "list" in parts and site_file:
             print("\nThe list", flush=True)
             listed = await listing.list_times(site_file, 100)
-    return report(figures, listed, os.getloadavg()[1])
+    return report(figures, listed, load)
 
 
 def main() -> int:
@@ -81,7 +81,7 @@ def main() -> int:
             print(f"\n{error}", file=sys.stderr)
             return 1
     print(f"\n{text}")
-    if not arguments.stock_only and not arguments.only:
+    if not arguments.stock_only and not arguments.only and arguments.rounds >= LEAST_ROUNDS:
         RESULTS.write_text(text)
     return 0
 
