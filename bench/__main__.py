@@ -14,10 +14,11 @@ from images.build import main as build_image
 from images.engine import BuildFailed, find_engine
 
 from . import listing, ours, rounds
-from .bare import bare_container
+from .bare import Bare
 from .hub import BenchFailed
+from .network import network
 from .plain_image import ensure_plain
-from .report import RESULTS, report
+from .report import LEAST_ROUNDS, RESULTS, report
 from .stock import stock_site
 
 PARTS = ("start", "desktop", "list")
@@ -36,7 +37,7 @@ def options() -> argparse.Namespace:
 
 async def run(arguments: argparse.Namespace, scratch: Path) -> str:
     """Start both sides, measure, stop both; gives the report."""
-    figures, listed = rounds.Figures(), {}
+    figures, listed, load = rounds.Figures(), {}, os.getloadavg()[1]
     parts = arguments.only or PARTS
     async with AsyncExitStack() as stack:
         hubs, limits, site_file = [], ALONE, None
@@ -48,19 +49,19 @@ async def run(arguments: argparse.Namespace, scratch: Path) -> str:
         if {"start", "desktop"} & set(parts):
             print("Starting the stock side", flush=True)
             (scratch / "stock").mkdir()
-            stock = await stack.enter_async_context(stock_site(scratch / "stock", *limits))
+            net = await stack.enter_async_context(network(*limits))
+            stock = await stack.enter_async_context(stock_site(scratch / "stock", net, *limits))
             hubs.append(stock)
         if "start" in parts:
             print("Starts ", end="", flush=True)
-            bare = await stack.enter_async_context(bare_container(stock, *limits))
-            await rounds.starts(figures, hubs, bare, arguments.rounds)
+            await rounds.starts(figures, hubs, Bare(stock, net), arguments.rounds)
         if "desktop" in parts:
             print("\nDesktops ", end="", flush=True)
             await rounds.desktops(figures, hubs, arguments.rounds)
         if "list" in parts and site_file:
             print("\nThe list", flush=True)
             listed = await listing.list_times(site_file, 100)
-    return report(figures, listed, os.getloadavg()[1])
+    return report(figures, listed, load)
 
 
 def main() -> int:
@@ -80,7 +81,7 @@ def main() -> int:
             print(f"\n{error}", file=sys.stderr)
             return 1
     print(f"\n{text}")
-    if not arguments.stock_only and not arguments.only:
+    if not arguments.stock_only and not arguments.only and arguments.rounds >= LEAST_ROUNDS:
         RESULTS.write_text(text)
     return 0
 

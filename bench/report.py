@@ -16,6 +16,10 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 TARGETS = (("start", "stock", 0.5), ("start", "bare", 0.7), ("paint", "stock", 0.5))
 #: The list's 95th percentile, in seconds.
 LIST_TARGET = 0.050
+#: Load a core, before the start, above which figures are not to be trusted.
+BUSY = 0.25
+#: Fewer rounds than this are a trial, not a result.
+LEAST_ROUNDS = 7
 WORDS = {
     "start": "JupyterLab session, POST to ready",
     "paint": "Desktop tile, click to first painted frame",
@@ -72,16 +76,19 @@ def ratios(figures: Figures) -> list[tuple[str, str, float, float]]:
 
 
 def report(figures: Figures, listed: dict[str, list[float]], load: float) -> str:
-    """The whole report; `listed` are the list's request times by query, `load` the machine's at the end."""
+    """The whole report; `listed` are the list's request times by query, `load` what the machine did
+    besides, before anything was started."""
     measured = [figure for figure in WORDS if figure in figures.values]
     parts = ["# Figures\n"]
     rounds = [len(v) for figure in measured for v in figures.values[figure].values()]
     parts.append(
-        f"Taken {datetime.now(UTC):%Y-%m-%d} on {machine()}; load at the end {load:.1f}. Medians of "
+        f"Taken {datetime.now(UTC):%Y-%m-%d} on {machine()}; load before the start {load:.1f}. Medians of "
         f"{min(rounds, default=0)} rounds, the sides in turn, with the lowest and highest in brackets. Both "
         "sides have the same plan, Debian packages and versions of Python packages. `python -m bench` takes "
         "them again; README.md says what exactly is measured.\n"
     )
+    if load > BUSY * os.cpu_count():
+        parts.append("**The machine was busy with other work: take these figures again on a quiet one.**\n")
     rows = [
         [WORDS[figure], SIDES[side], f"**{ratio:.2f}**", f"at most {target}", _met(ratio, target)]
         for figure, side, ratio, target in ratios(figures)

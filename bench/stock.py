@@ -18,11 +18,14 @@ from demo import node
 from images.engine import CONTAINERS_CONF
 
 from .hub import BenchFailed, Hub
+from .network import Network
 from .plain_image import IMAGE
+from .podman import podman
 
 PORT = 18700
-BRIDGE = "10.88.0.1"
 USER = "bench"
+#: What this side's containers are called.
+PREFIX = "visa-bench-stock"
 
 
 async def _answers(url: str, process: asyncio.subprocess.Process, transport=None) -> None:
@@ -49,8 +52,15 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
+async def _remove_leftovers() -> None:
+    """Containers of a run that was killed."""
+    for name in (await podman("ps", "--all", "--format", "{{.Names}}")).split():
+        if name.startswith(PREFIX):
+            await podman("rm", "--force", "--time", "1", name)
+
+
 @asynccontextmanager
-async def stock_site(run: Path, cpus: float, memory: int) -> AsyncIterator[Hub]:
+async def stock_site(run: Path, network: Network, cpus: float, memory: int) -> AsyncIterator[Hub]:
     """A stock hub with its parts; logs and database in `run`, everything stopped at the end."""
     node.install()
     socket = run / "podman.sock"
@@ -62,9 +72,11 @@ async def stock_site(run: Path, cpus: float, memory: int) -> AsyncIterator[Hub]:
         "CONTAINERS_CONF": os.environ.get("CONTAINERS_CONF", str(CONTAINERS_CONF)),
         "DOCKER_HOST": f"unix://{socket}",
         "BENCH_PORT": str(PORT),
-        "BENCH_BRIDGE": BRIDGE,
+        "BENCH_GATEWAY": network.gateway,
+        "BENCH_NETWORK": network.name,
         "BENCH_PROXY": json.dumps(node.proxy()),
         "BENCH_IMAGE": IMAGE,
+        "BENCH_PREFIX": PREFIX,
         "BENCH_PASSWORD": password,
         "BENCH_TOKEN": token,
         "BENCH_CPUS": str(cpus),
@@ -82,6 +94,7 @@ async def stock_site(run: Path, cpus: float, memory: int) -> AsyncIterator[Hub]:
         return process
 
     try:
+        await _remove_leftovers()
         engine = await launch("engine", "podman", "system", "service", "--time=0", f"unix://{socket}")
         await _answers("http://engine/_ping", engine, httpx.AsyncHTTPTransport(uds=str(socket)))
         hub = await launch("hub", sys.executable, "-m", "jupyterhub", "-f", str(config))
@@ -97,7 +110,7 @@ async def stock_site(run: Path, cpus: float, memory: int) -> AsyncIterator[Hub]:
             user=USER,
             password=password,
             token=made.raise_for_status().json()["token"],
-            container_filter="/visa-bench-stock-{user}--{name}",
+            container_filter=f"/{PREFIX}-{{user}}--{{name}}",
             engine_socket=str(socket),
         )
     finally:

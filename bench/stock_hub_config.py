@@ -9,7 +9,7 @@ port = int(os.environ["BENCH_PORT"])
 c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
 c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{port + 1}"
 c.JupyterHub.hub_connect_url = f"http://127.0.0.1:{port + 1}"
-c.Spawner.hub_connect_url = f"http://{os.environ['BENCH_BRIDGE']}:{port + 1}"
+c.Spawner.hub_connect_url = f"http://{os.environ['BENCH_GATEWAY']}:{port + 1}"
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{port + 2}"
 c.ConfigurableHTTPProxy.command = json.loads(os.environ["BENCH_PROXY"])
 c.JupyterHub.db_url = "sqlite:///hub.sqlite"
@@ -21,8 +21,9 @@ c.Authenticator.allow_all = True
 
 c.JupyterHub.spawner_class = "docker"
 c.DockerSpawner.image = os.environ["BENCH_IMAGE"]
-c.DockerSpawner.prefix = "visa-bench-stock"
+c.DockerSpawner.prefix = os.environ["BENCH_PREFIX"]
 c.DockerSpawner.remove = True
+c.DockerSpawner.network_name = os.environ["BENCH_NETWORK"]
 # The same plan on both sides.
 c.DockerSpawner.mem_limit = int(os.environ["BENCH_MEMORY"])
 c.DockerSpawner.cpu_limit = float(os.environ["BENCH_CPUS"])

@@ -17,7 +17,7 @@ from collections import deque
 from pathlib import Path
 from shutil import which
 
-from . import rfb, wallpaper, xfce
+from . import rfb, xfce
 from .contract import SessionInfo
 from .keyboards import layout_and_variant
 
@@ -27,11 +27,10 @@ log = logging.getLogger("visa")
 START_LIMIT = 20.0
 #: Seconds that what is told to end has to do so.
 END_LIMIT = 1.0
+#: The wallpaper's colour.
+BACKGROUND = "#15283b"
 SMALLEST, LARGEST = (640, 480), (7680, 4320)
 DEFAULT_SCREEN = (1920, 1080)
-
-#: Name of the picture in the desktop's directory, as .png and .xbm.
-WALLPAPER = "wallpaper"
 
 OFF, STARTING, RUNNING, FAILED = "off", "starting", "running", "failed"
 
@@ -169,9 +168,6 @@ class Desktop:
             server = self._launch(command, pass_fds=(writing,))
         finally:
             os.close(writing)
-        picture = wallpaper.rows(width, height)  # while the server comes up
-        self._write(WALLPAPER + ".png", wallpaper.as_png(picture, width))
-        self._write(WALLPAPER + ".xbm", wallpaper.as_xbm(picture, width))
         display = self._read_display(reading)
         os.environ["DISPLAY"] = f":{display}"
         os.environ["XAUTHORITY"] = str(self.directory / "xauthority")
@@ -179,15 +175,11 @@ class Desktop:
         return server
 
     def _paint_screen(self) -> None:
-        """Give the bare screen the desktop's picture, so that the first frame is not a black one."""
+        """Give the bare screen the desktop's colour, until Xfce paints it: no black first frame."""
         program = which("xsetroot")
-        if program is None:
-            return
-        command = [program, "-bitmap", str(self.directory / f"{WALLPAPER}.xbm"), "-cursor_name", "left_ptr"]
-        command += ["-fg", wallpaper.RINGS, "-bg", wallpaper.GROUND]
-        painted = subprocess.run(command, check=False, capture_output=True, text=True)
-        if painted.returncode != 0:
-            log.warning("The desktop begins without its picture: %s", painted.stderr.strip())
+        if program is not None:
+            command = [program, "-solid", BACKGROUND, "-cursor_name", "left_ptr"]
+            subprocess.run(command, check=False, capture_output=True)
 
     def _read_display(self, reading: int) -> int:
         """The display's number, which the server writes once it is ready; closes the pipe."""
@@ -206,9 +198,7 @@ class Desktop:
         programs = [which(name) for name in ("dbus-run-session", "xfwm4", "xfce4-panel", "xfdesktop")]
         if None in programs:
             raise DesktopFailed("this environment has no Xfce desktop.")
-        environment = os.environ | xfce.prepare(
-            self.info, self.directory, self.directory / f"{WALLPAPER}.png"
-        )
+        environment = os.environ | xfce.prepare(self.info, self.directory)
         if self.keyboard != "us":
             try:
                 self._apply_keyboard(self.keyboard)

@@ -24,17 +24,14 @@ SHIPPED = Path(__file__).parent / "desktop"
 DATA_DIRECTORIES = "/usr/local/share:/usr/share"
 
 
-def prepare(info: SessionInfo, directory: Path, picture: Path) -> dict[str, str]:
-    """Write the session's settings below `directory`; the environment that leads Xfce to them.
-
-    `picture` is the background.
-    """
+def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
+    """Write the session's settings below `directory`; the environment that leads Xfce to them."""
     settings, icons, own = directory / "xdg", directory / "icons", directory / "config"
     shutil.rmtree(settings, ignore_errors=True)
     shutil.rmtree(icons, ignore_errors=True)
     shutil.copytree(SHIPPED / "xdg", settings)
     channels = settings / "xfce4/xfconf/xfce-perchannel-xml"
-    _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(picture))
+    _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(SHIPPED / "wallpaper.svg"))
     icons.mkdir(mode=0o700)
     place_applications(info.applications, icons)
     place_experiments(info, icons)

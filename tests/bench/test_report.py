@@ -25,7 +25,7 @@ def test_ratios_are_of_medians(figures):
 
 
 def test_the_report_says_what_is_reached_and_what_is_missed(figures):
-    lines = report(figures, {"first page": [0.01] * 90 + [0.2] * 10}, 0.5).splitlines()
+    lines = report(figures, {"first page": [0.01] * 90 + [0.2] * 10}, 0.0).splitlines()
     (stock,) = [line for line in lines if "**0.50**" in line]
     (bare,) = [line for line in lines if "**0.80**" in line]
     (page,) = [line for line in lines if "first page" in line]
@@ -53,3 +53,8 @@ def test_a_report_without_our_side_has_no_ratios():
 
 def test_memory_is_read_from_the_processs_own_cgroup():
     assert memory_of(os.getpid()) > 2**20
+
+
+@pytest.mark.parametrize(("load", "busy"), [(0.0, False), (10.0 * (os.cpu_count() or 1), True)])
+def test_a_busy_machines_figures_say_so(figures, load, busy):
+    assert ("take these figures again" in report(figures, {}, load)) == busy

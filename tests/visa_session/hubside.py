@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -160,13 +161,20 @@ class Session:
                 env = process.environ()
             except psutil.Error:
                 continue
-            ours = env.get("HOME", "").startswith(str(self.site.directory))
-            if ours and (env.get("JUPYTERHUB_USER"), env.get("JUPYTERHUB_SERVER_NAME")) == (
-                self.owner,
-                self.name,
-            ):
+            # By the hub as well: another run of these tests on this machine uses the same names.
+            named = (env.get("JUPYTERHUB_USER"), env.get("JUPYTERHUB_SERVER_NAME")) == (self.owner, self.name)
+            if named and f":{self.site.hub_port}/" in env.get("JUPYTERHUB_API_URL", ""):
                 found.append(process)
         return found
+
+
+def names(processes: list[psutil.Process]) -> set[str]:
+    """The names of those that are still there."""
+    found = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.add(process.name())
+    return found
 
 
 def start_session(site: Site, owner: str, name: str, **info) -> Session:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 import json
-import math
 import struct
 import subprocess
 import sys
 from xml.etree import ElementTree
 
 import pytest
-from PIL import Image
 
-from visa_session import desktop, files, keyboards, pages, rfb, wallpaper, xfce
+from visa_session import desktop, files, keyboards, pages, rfb, xfce
 from visa_session.contract import ExperimentInfo, SessionInfo
 
 from .hubside import TREE
@@ -147,30 +143,11 @@ def test_experiments_are_put_on_the_desktop_under_their_own_paths(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("width, height", [(1920, 1080), (1366, 768), (641, 481)])
-def test_the_picture_is_what_image_programs_and_x_understand(width, height):
-    """Drawn a second time, point by point, from what the rings mean."""
-    picture = wallpaper.rows(width, height)
-    image = Image.open(io.BytesIO(wallpaper.as_png(picture, width))).convert("RGB")
-    bitmap = Image.open(io.BytesIO(wallpaper.as_xbm(picture, width)))
-    assert image.size == bitmap.size == (width, height)
-    scale = max(width / 1920, height / 1080)
-    off, seen = 0, set()
-    for x, y in itertools.product(range(0, width, 37), range(0, height, 23)):
-        far = math.hypot(x + 0.5 - 0.745 * width, y + 0.5 - 0.648 * height) / scale
-        ring = any(radius - wide / 2 <= far < radius + wide / 2 for radius, wide in wallpaper.CIRCLES)
-        off += ring != bool(picture[y][x // 8] >> (7 - x % 8) & 1)
-        seen.add((image.getpixel((x, y)), bitmap.getpixel((x, y))))
-    assert off < 15, "no more than a few points on the rings' very edges"
-    assert {colour for colour, _ in seen} == {(0x15, 0x28, 0x3B), (0x1C, 0x34, 0x4B)}
-    assert len(seen) == 2, "both pictures are the same"
-
-
 def test_settings_of_xfce_are_well_formed_and_leave_the_home_alone(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    environment = xfce.prepare(SessionInfo(owner="a", name="b"), tmp_path / "a & <b>", tmp_path / "w.png")
+    environment = xfce.prepare(SessionInfo(owner="a", name="b"), tmp_path / "a & <b>")
     channels = sorted((tmp_path / "a & <b>/xdg").rglob("*.xml"))
     assert {path.stem for path in channels} == {"default", "xfce4-desktop", "xfwm4", "xsettings"}
     for path in channels:

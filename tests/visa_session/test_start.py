@@ -14,7 +14,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from .hubside import start_session, stop_session, wait_until
+from .hubside import names, start_session, stop_session, wait_until
 from .launch import HubDoor, Launched
 from .viewer import Viewer
 
@@ -118,7 +118,7 @@ def leave_things_running(session) -> list[psutil.Process]:
     session.get("api/kernels", method="POST", json={"name": "python3"}).raise_for_status()
     session.get("api/terminals", method="POST").raise_for_status()
     session.get("desktop/").raise_for_status()
-    wait_until(lambda: {"xfwm4", "xfdesktop"} <= {p.name() for p in session.processes()}, 20)
+    wait_until(lambda: {"xfwm4", "xfdesktop"} <= names(session.processes()), 20)
     script = (
         "import os, subprocess, signal;"
         "subprocess.Popen(['setsid', 'sleep', '3001']);"
@@ -173,7 +173,7 @@ def test_a_killed_session_leaves_no_process_behind(site, victim):
     session = start_session(site, "alice", f"killed-{victim}")
     try:
         session.get("desktop/").raise_for_status()
-        wait_until(lambda: "xfwm4" in {p.name() for p in session.processes()}, 20)
+        wait_until(lambda: "xfwm4" in names(session.processes()), 20)
         family = session.processes()
         supervisor = min(family, key=lambda process: process.create_time())
         target = supervisor.children()[0] if victim == "server" else supervisor
@@ -218,7 +218,7 @@ async def test_a_desktop_that_died_is_started_again_by_the_next_visitor(new_sess
     session = new_session(interface="desktop")
     for name in ("Xtigervnc", "dbus-run-session"):
         viewer = await Viewer.open(session)
-        wait_until(lambda: "xfwm4" in {p.name() for p in session.processes()}, 20)
+        wait_until(lambda: "xfwm4" in names(session.processes()), 20)
         next(p for p in session.processes() if p.name() == name).kill()
         how = await viewer.closed()
         assert how.code in (4501, 4500)
