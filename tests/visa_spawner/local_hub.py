@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import httpx
 
+from demo import node
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PROXY_VERSION = "5.3.0"
 ACCOUNTS = {
     "alice": {"uid": 20001, "gid": 20001, "gids": [30001], "roles": ["scientist"], "teams": ["A-1"]},
     "bob": {"uid": 20002, "gid": 20002, "gids": [], "roles": ["scientist"], "teams": ["B-2"]},
@@ -90,7 +90,8 @@ class Hub:
         self.tokens = {}
 
     def start_proxy(self):
-        command = [*proxy_command(), "--ip", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
+        node.install()
+        command = [*node.proxy(), "--ip", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
         command += ["--api-ip", "127.0.0.1", "--api-port", self.proxy_api.rpartition(":")[2]]
         command += ["--default-target", self.hub_url, "--log-level", "warn"]
         environment = {"PATH": os.environ["PATH"], "CONFIGPROXY_AUTH_TOKEN": self.proxy_token}
@@ -245,17 +246,3 @@ def free_ports(count):
     finally:
         for one in sockets:
             one.close()
-
-
-def proxy_command():
-    """configurable-http-proxy: the one on PATH, else installed once into the user's cache from npm."""
-    found = shutil.which("configurable-http-proxy")
-    if found:
-        return [found]
-    place = Path.home() / ".cache/visa-tests/node"
-    script = place / "node_modules/.bin/configurable-http-proxy"
-    if not script.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        package = f"configurable-http-proxy@{PROXY_VERSION}"
-        subprocess.run(["npm", "install", "--prefix", place, "--no-audit", "--no-fund", package], check=True)
-    return ["node", str(script)]
