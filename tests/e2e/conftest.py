@@ -9,13 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from .site import ROOT, RunningSite, start_site, stop_site
+from tests.chromium import CHROMIUM, FLAGS, RESULTS
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+from .site import RunningSite, start_site, stop_site
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +60,7 @@ async def log_in(page: Page, site: RunningSite, name: str) -> None:
 @pytest.fixture
 def picture():
     """`await picture(page, "name")` keeps a picture under tests/results/, which the docs' come from."""
-    folder = ROOT / "tests/results/pictures"
+    folder = RESULTS / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
 
     async def take(page: Page, name: str) -> Path:

@@ -8,19 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from .site import RunningSite
+from tests.chromium import PAINTED
 
-#: Whether the desktop's canvas shows more than one colour.
-PAINTED = """() => {
-  const canvas = document.querySelector('#screen canvas');
-  if (!canvas || !canvas.width) return false;
-  const seen = new Set();
-  for (let i = 0; i < 60; i++) {
-    const x = (canvas.width * ((i * 7) % 60 + 0.5)) / 60, y = (canvas.height * (i + 0.5)) / 60;
-    seen.add(canvas.getContext('2d').getImageData(x, y, 1, 1).data.join());
-  }
-  return seen.size > 2;
-}"""
+from .site import RunningSite
 
 
 async def new_session(page: Page) -> None:
@@ -200,6 +190,6 @@ async def test_silx_view_opens_the_experiment_s_file_on_the_desktop(working, per
                 break
             await page.wait_for_timeout(500)
         assert "silx" in titles.lower(), chloe.run(name, "cat /tmp/silx.log").stdout
-        await page.wait_for_timeout(2000)
+        await page.wait_for_timeout(2000)  # for the picture: the window is there, its plot follows
         await picture(page, "desktop")
         assert "Error" not in chloe.run(name, "cat /tmp/silx.log").stdout

@@ -10,16 +10,7 @@ from pathlib import Path
 import pytest
 from portal_support import ACCOUNTS, TestSite, free_ports
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.chromium import CHROMIUM, FLAGS
 
 
 def a_site():

@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from playwright.async_api import BrowserContext, Frame, Page, async_playwright
 
+from tests.chromium import CHROMIUM, FLAGS, PAINTED, RESULTS
+
 from .hubside import Session
-
-RESULTS = Path(__file__).parents[1] / "results"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-#: Whether the desktop's canvas shows more than one colour, looked at in 60 points.
-PAINTED = """() => {
-  const canvas = document.querySelector('#screen canvas');
-  if (!canvas || !canvas.width) return false;
-  const seen = new Set();
-  for (let i = 0; i < 60; i++) {
-    const x = (canvas.width * ((i * 7) % 60 + 0.5)) / 60, y = (canvas.height * (i + 0.5)) / 60;
-    seen.add(canvas.getContext('2d').getImageData(x, y, 1, 1).data.join());
-  }
-  return seen.size > 1;
-}"""
 
 
 @asynccontextmanager
 async def browser():
     """One Chromium; new contexts from it are new people."""
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             yield chromium
         finally:

@@ -24,8 +24,17 @@ def wait_for(window: str, seconds: float = 30) -> None:
         time.sleep(0.2)
 
 
-def picture(name: str) -> None:
-    ImageGrab.grab(xdisplay=os.environ["DISPLAY"]).save(OUT / name)
+def picture(name: str, seconds: float = 30) -> None:
+    """Keep the screen once it has stopped changing: a window is there before what it shows."""
+    deadline, before, same = time.monotonic() + seconds, None, 0
+    while same < 3:
+        now = ImageGrab.grab(xdisplay=os.environ["DISPLAY"])
+        same = same + 1 if before is not None and now.tobytes() == before.tobytes() else 0
+        before = now
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the screen never came to rest for {name}")
+        time.sleep(0.5)
+    before.save(OUT / name)
 
 
 with h5py.File(OUT / "frame.h5", "w") as file:
@@ -47,13 +56,11 @@ while desktop.state != RUNNING and time.monotonic() < deadline:
     time.sleep(0.1)
 wait_for('"xfce4-panel"')
 wait_for('"Desktop"')
-time.sleep(3)
 picture("desktop.png")
 
 with open(OUT / "silx.log", "w") as log:
     subprocess.Popen(["silx", "view", OUT / "frame.h5"], stdout=log, stderr=log)
 wait_for('"Silx viewer"')
-time.sleep(3)
 picture("silx.png")
 
 uids = subprocess.run(["ps", "-eo", "uid="], capture_output=True, text=True, check=True).stdout
