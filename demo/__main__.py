@@ -11,7 +11,7 @@ import sys
 
 import httpx
 
-from . import gpus, shutdown, tokens
+from . import bridge, gpus, shutdown, tokens
 from .login import LoginFailed
 from .machine import say
 from .parts import parts
@@ -81,7 +81,8 @@ def main() -> None:
     with alone(site):
         prepare(site)
         try:
-            asyncio.run(serve(site))
+            with bridge.held(site):
+                asyncio.run(serve(site))
         except (RuntimeError, LoginFailed, httpx.HTTPError) as error:
             raise SystemExit(f"The demo did not start: {error}") from error
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from . import shutdown
+from . import bridge, shutdown
 from .facility.tree import MARKER
 from .site import ROOT, Site
 
@@ -14,6 +14,7 @@ from .site import ROOT, Site
 def main() -> None:
     site = Site.from_environment()
     shutdown.remove_leftovers(site)
+    bridge.release(site)
     for place in (site.data, site.homes):
         if (place / MARKER).is_file():
             shutil.rmtree(place)

@@ -127,7 +127,7 @@ def portal(site: Site) -> Part:
         environment=environment(
             **names(site),
             JUPYTERHUB_API_TOKEN=site.secret("portal"),
-            JUPYTERHUB_API_URL=f"http://127.0.0.1:{site.hub_port}/hub/api",
+            JUPYTERHUB_API_URL=site.hub_api,
             JUPYTERHUB_SERVICE_URL=f"http://127.0.0.1:{site.portal_port}",
             JUPYTERHUB_PUBLIC_URL=site.portal_url,
             JUPYTERHUB_PUBLIC_HUB_URL=f"{site.url}/hub/",

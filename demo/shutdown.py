@@ -13,7 +13,7 @@ from .site import ROOT, Site
 
 async def stop_sessions(site: Site) -> None:
     """Ask the hub to stop every session, so that its own book stays right; at most half a minute."""
-    api = f"http://127.0.0.1:{site.hub_port}/hub/api"
+    api = site.hub_api
     headers = {"Authorization": f"token {site.secret('demo_service')}"}
     async with httpx.AsyncClient(trust_env=False, timeout=15, base_url=api, headers=headers) as client:
         try:

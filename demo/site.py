@@ -74,6 +74,11 @@ class Site:
         return "10.88.0.1"
 
     @property
+    def hub_api(self) -> str:
+        """The hub's REST API, where only this machine and its sessions reach it."""
+        return f"http://{self.bridge}:{self.hub_port}/hub/api"
+
+    @property
     def gpus(self) -> Path:
         """Folder of the made-up GPUs."""
         return self.staging.with_name(f"{self.hub_id}-gpus")

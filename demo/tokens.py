@@ -41,7 +41,7 @@ def write_site(site: Site) -> dict:
 
 def new_token(site: Site, name: str) -> str:
     """A token with everything the account itself may do; the one of the last start is withdrawn."""
-    api = f"http://127.0.0.1:{site.hub_port}/hub/api/users/{name}/tokens"
+    api = f"{site.hub_api}/users/{name}/tokens"
     headers = {"Authorization": f"token {site.secret('demo_service')}"}
     with httpx.Client(trust_env=False, timeout=60, headers=headers) as client:
         known = client.get(api).raise_for_status().json()

@@ -10,11 +10,10 @@ from demo.site import Site
 c = get_config()  # noqa: F821
 site = Site.from_environment()
 
-# ---- Addresses, all on this machine. The hub listens beyond the loopback for its sessions' sake: each has
-# a network namespace of its own and reaches the hub at the address of podman's bridge.
-c.JupyterHub.hub_bind_url = f"http://0.0.0.0:{site.hub_port}"
-c.JupyterHub.hub_connect_url = f"http://127.0.0.1:{site.hub_port}"
-c.Spawner.hub_connect_url = f"http://{site.bridge}:{site.hub_port}"
+# ---- Addresses, all on this machine. The hub listens on podman's bridge alone: each session has a network
+# namespace of its own and reaches the hub there.
+c.JupyterHub.hub_bind_url = f"http://{site.bridge}:{site.hub_port}"
+c.JupyterHub.hub_connect_url = f"http://{site.bridge}:{site.hub_port}"
 c.WatchedProxy.api_url = f"http://127.0.0.1:{site.proxy_api_port}"
 
 # ---- What must outlive a restart

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -64,6 +65,10 @@ class Watching:
         self._thread.join()
 
 
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
 def hub_is_back(site: RunningSite, old: int) -> None:
     for _ in patiently(60):
         try:
@@ -101,6 +106,26 @@ def test_a_restarted_proxy_has_every_route_back_in_seconds(running, site: Runnin
     assert time.monotonic() - began < 10
     assert answers(running, "steady")
     assert running.call("GET", "visa/sessions").status_code == 200
+
+
+def test_another_container_that_comes_or_goes_stalls_nobody(running):
+    """The bridge's hardware address, which every session knows by heart, is nobody's to change."""
+    address = Path("/sys/class/net/podman0/address")
+    before = address.read_text()
+    assert answers(running, "steady")
+    with Watching(running, "steady") as watching:
+        for _ in range(3):
+            ip("link", "add", "visa-low", "address", "02:00:00:00:00:01", "type", "veth")
+            try:
+                ip("link", "set", "visa-low", "master", "podman0", "up")
+                time.sleep(0.5)  # for packets to pass while it is there, and again after it has gone
+                assert address.read_text() == before
+            finally:
+                ip("link", "delete", "visa-low")
+            time.sleep(0.5)
+    assert address.read_text() == before
+    assert watching.bad == 0
+    assert watching.good > 10
 
 
 def test_the_portal_comes_back_and_knows_the_session(running, site: RunningSite):
