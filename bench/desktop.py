@@ -11,13 +11,10 @@ from pathlib import Path
 
 from playwright.async_api import BrowserContext, Frame, Page, async_playwright
 
+from tests.chromium import CHROMIUM, FLAGS
+
 from .hub import BenchFailed, Session
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 PROBE = Path(__file__).with_name("probe.js").read_text()
 
 #: A desktop is complete when its picture has not changed for so long, in milliseconds.
