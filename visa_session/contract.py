@@ -35,11 +35,23 @@ EXIT_HOME_UNUSABLE = 74
 
 
 @dataclass(frozen=True)
+class DatasetInfo:
+    """A dataset that somebody chose for the session; `path` is relative to its experiment's raw data.
+
+    Relative since all of a session's datasets share one environment variable, which has 128 kB at most.
+    """
+
+    id: str
+    name: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class ExperimentInfo:
     """One experiment of a session, as the session needs to know it.
 
     Paths are absolute and the same inside and outside of the session; `processed` is empty where the
-    facility keeps none.
+    facility keeps none. `datasets` are the chosen ones, none where the whole experiment is meant.
     """
 
     id: str
@@ -48,6 +60,13 @@ class ExperimentInfo:
     technique: str = ""
     raw: str = ""
     processed: str = ""
+    datasets: tuple[DatasetInfo, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> ExperimentInfo:
+        """Read one of the entries that `SessionInfo.to_json` writes; raises TypeError for anything else."""
+        datasets = tuple(DatasetInfo(**dataset) for dataset in values.get("datasets", ()))
+        return cls(**{**values, "datasets": datasets})
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,7 @@ class SessionInfo:
         """
         try:
             values = json.loads(text)
-            values["experiments"] = tuple(ExperimentInfo(**e) for e in values.get("experiments", ()))
+            values["experiments"] = tuple(map(ExperimentInfo.from_dict, values.get("experiments", ())))
             for name in ("applications", "gpus"):
                 values[name] = tuple(values.get(name, ()))
             return cls(**values)

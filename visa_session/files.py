@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from traitlets import Set, Unicode
 
@@ -16,6 +18,19 @@ def top_directories(info: SessionInfo, home: str) -> set[str]:
     for experiment in info.experiments:
         paths |= {experiment.raw, experiment.processed}
     return {path.split("/")[1] for path in paths if path.startswith("/") and path != "/"}
+
+
+def first_directory(info: SessionInfo, home: str, root: str = EXPERIMENTS_ROOT) -> str:
+    """Where JupyterLab's file browser opens in a new session.
+
+    With an experiment, beside its data: in the first processed directory that the person may write to, so
+    that new notebooks can be saved where the browser stands and raw is one step away. Otherwise at home.
+    """
+    for experiment in info.experiments:
+        processed = f"{root}/{experiment.id}/processed"
+        if experiment.processed and os.access(processed, os.R_OK | os.W_OK | os.X_OK):
+            return processed
+    return home
 
 
 class SessionFiles(AsyncLargeFileManager):

@@ -9,6 +9,7 @@ error that ends the server.
 from __future__ import annotations
 
 import logging
+from html import escape
 from inspect import isawaitable, isclass
 
 from jupyter_server.base.handlers import APIHandler
@@ -20,7 +21,15 @@ from .roles import Role, may, role_of
 
 log = logging.getLogger("visa")
 
-REFUSAL = "This part of the session is not open to you. Its owner can let you watch or work at the desktop.\n"
+REFUSAL = "This session is {owner}'s, and what you asked for is not open to you."
+REFUSAL_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Not open to you</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"></head>
+<body style="max-width: 34rem; margin: 12vh auto; padding: 0 1.2rem; font: 1.05rem/1.5 system-ui, sans-serif">
+<h1 style="font-size: 1.5rem">Not open to you</h1><p>{words}</p><p><a href="{hub}">My sessions</a></p>
+</body></html>
+"""
 
 
 class Gate:
@@ -59,8 +68,15 @@ class Gate:
         # By Tornado's own methods: a handler's may count on what its `prepare` did not get to do.
         handler.clear()
         RequestHandler.set_status(handler, 403)
-        RequestHandler.set_header(handler, "Content-Type", "text/plain; charset=utf-8")
-        RequestHandler.finish(handler, REFUSAL)
+        words = REFUSAL.format(owner=escape(self.owner))
+        if not self._is_page(handler):
+            RequestHandler.set_header(handler, "Content-Type", "text/plain; charset=utf-8")
+            RequestHandler.finish(handler, words + "\n")
+            return
+        hub = self.identity_provider.hub_auth
+        home = escape(f"{hub.hub_host}{hub.hub_prefix}home", quote=True)
+        RequestHandler.set_header(handler, "Content-Type", "text/html; charset=utf-8")
+        RequestHandler.finish(handler, REFUSAL_PAGE.format(words=words, hub=home))
 
     @staticmethod
     def _is_page(handler: RequestHandler) -> bool:

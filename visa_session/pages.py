@@ -75,6 +75,9 @@ def about(info: SessionInfo, desktop: Desktop, role: Role) -> dict:
                 "title": experiment.title,
                 "instrument": experiment.instrument,
                 "technique": experiment.technique,
+                "datasets": [
+                    {"id": dataset.id, "name": dataset.name or dataset.id} for dataset in experiment.datasets
+                ],
             }
             for experiment in info.experiments
         ],
@@ -87,6 +90,8 @@ def about(info: SessionInfo, desktop: Desktop, role: Role) -> dict:
         session["home"] = os.environ.get("HOME", "")
         for told, experiment in zip(session["experiments"], info.experiments, strict=True):
             told["raw"], told["processed"] = experiment.raw, experiment.processed
+            for chosen, dataset in zip(told["datasets"], experiment.datasets, strict=True):
+                chosen["path"] = f"{experiment.raw}/{dataset.path}"
     return session
 
 

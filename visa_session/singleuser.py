@@ -23,7 +23,7 @@ from traitlets.config import Config
 from . import extension
 from .contract import SessionInfo
 from .desktop import Desktop
-from .files import SessionFiles, top_directories
+from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
 from .ready import Refused, post_ready
 
@@ -35,17 +35,32 @@ LEFT_OUT = {
 }
 #: Extensions that need a program to be of use: left out where none of these commands is installed.
 ONLY_WITH = {"jupyter_lsp": ("pylsp", "jedi-language-server", "basedpyright", "pyright")}
+#: JupyterLab's own plugin that asks for news, and those that ask an extension of `ONLY_WITH`: without the
+#: extension each page would begin with a request that fails.
+NEWS_PLUGIN = "@jupyterlab/apputils-extension:announcements"
+PLUGINS_OF = {
+    "jupyter_lsp": (
+        "@jupyterlab/lsp-extension:plugin",
+        "@jupyterlab/lsp-extension:settings",
+        "@jupyterlab/lsp-extension:tracker",
+        "@jupyterlab/fileeditor-extension:language-server",
+        "@jupyterlab/notebook-extension:language-server",
+    )
+}
 #: Loaded once the server listens: slow to import, and asked for only when a person opens such a file.
 LATER = ("jupyterlab_h5web",)
 #: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
 PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
 
 
+def without_program() -> list[str]:
+    """The extensions of `ONLY_WITH` that have none of their commands here."""
+    return [name for name, commands in ONLY_WITH.items() if not any(map(which, commands))]
+
+
 def extensions_off() -> dict[str, bool]:
     """What to tell Jupyter of the extensions that are not to be loaded with the others."""
-    off = [*LEFT_OUT, *LATER]
-    off += [name for name, commands in ONLY_WITH.items() if not any(map(which, commands))]
-    return dict.fromkeys(off, False)
+    return dict.fromkeys([*LEFT_OUT, *LATER, *without_program()], False)
 
 
 def leave_out_proxies() -> None:
@@ -62,13 +77,16 @@ def leave_out_proxies() -> None:
     warnings.filterwarnings("ignore", message="Server proxy visa-desktop does not have")
 
 
-def without_news(hook):
-    """JupyterLab asks each newcomer whether to fetch its news, even where that is turned off: not here."""
+def plugins_off(hook):
+    """Turn off the parts of JupyterLab that would ask for what is not here.
+
+    News it asks each newcomer about even where that is turned off.
+    """
+    off = [NEWS_PLUGIN, *(plugin for name in without_program() for plugin in PLUGINS_OF[name])]
 
     def changed(handler, page_config):
         page_config = hook(handler, page_config)
-        disabled = page_config.setdefault("disabledExtensions", [])
-        disabled.append("@jupyterlab/apputils-extension:announcements")
+        page_config.setdefault("disabledExtensions", []).extend(off)
         return page_config
 
     return changed
@@ -141,7 +159,7 @@ class SessionApp(JupyterHubSingleUser):
             # localhost, and a browser then drops the cookie.
             config.HubOAuth.cookie_options = {"secure": True, "samesite": "Lax"}
         config.SessionFiles.shown = top_directories(self.info, home)
-        config.FileContentsManager.preferred_dir = home.strip("/")
+        config.FileContentsManager.preferred_dir = first_directory(self.info, home).strip("/")
         config.FileContentsManager.allow_hidden = False
         config.FileContentsManager.delete_to_trash = False
         config.ServerProxy.servers.update(extension.launcher_entries())
@@ -152,7 +170,7 @@ class SessionApp(JupyterHubSingleUser):
         """Add our pages, then put the gate before them and all others."""
         super().initialize()
         settings = self.serverapp.web_app.settings
-        settings["page_config_hook"] = without_news(settings["page_config_hook"])
+        settings["page_config_hook"] = plugins_off(settings["page_config_hook"])
         extension.load(self.serverapp, self.info, self.desktop)
 
     async def _start_jupyter_server_extension(self, serverapp):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from visa_catalogue.account import Account
-from visa_session.contract import INFO_VARIABLE, ExperimentInfo, SessionInfo
+from visa_session.contract import INFO_VARIABLE, DatasetInfo, ExperimentInfo, SessionInfo
 
 from .authorise import Accepted
 from .binds import short_ways
@@ -76,6 +76,11 @@ def session_info(
                 technique=experiment.technique,
                 raw=experiment.raw,
                 processed=experiment.processed or "",
+                datasets=tuple(
+                    DatasetInfo(dataset.id, dataset.name, dataset.path.removeprefix(f"{experiment.raw}/"))
+                    for dataset in accepted.datasets
+                    if dataset.experiment == experiment.id
+                ),
             )
             for experiment in accepted.experiments
         ),

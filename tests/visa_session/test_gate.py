@@ -102,6 +102,19 @@ def test_nobody_else_gets_anything(shared_session, site, paths, name):
     assert refused(shared_session, site.person(name), paths, None) == []
 
 
+def test_a_refusal_is_a_page_for_people_and_plain_words_for_programs(shared_session, site):
+    token = site.person("boss")
+    page = httpx.get(shared_session.direct + "lab", headers={"Authorization": f"token {token}"})
+    assert page.status_code == 403
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "This session is alice's" in page.text
+    assert '/hub/home">My sessions</a>' in page.text
+    answer = httpx.get(shared_session.direct + "api/contents/", headers={"Authorization": f"token {token}"})
+    assert answer.status_code == 403
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    assert answer.text.startswith("This session is alice's")
+
+
 def test_who_is_not_logged_in_is_sent_to_the_login_or_refused(shared_session, paths):
     assert refused(shared_session, None, paths, None) == []
 

@@ -16,7 +16,12 @@ from .hubside import later, start_session, stop_session
 
 EXPERIMENTS = [
     {"id": "MA-5001", "title": 'Strain in <b>"steel"</b> \u05e9\u05dc\u05d5\u05dd', "instrument": "ID15"},
-    {"id": "ES-1200", "title": "Foam under load", "instrument": "ID19"},
+    {
+        "id": "ES-1200",
+        "title": "Foam under load",
+        "instrument": "id19",
+        "datasets": [{"id": "foam_0001", "name": "foam <i>0001</i>", "path": "foam/foam_0001"}],
+    },
 ]
 
 
@@ -85,6 +90,34 @@ async def test_the_tile_opens_the_desktop_as_a_tab_of_jupyterlab(new_session, ch
     await context.close()
 
 
+async def test_jupyterlab_asks_for_nothing_that_is_not_there(new_session, chromium):
+    """No language server is installed here: notebooks and scripts open without asking for one."""
+    session = new_session()
+    context = await chromium.new_context(viewport={"width": 1400, "height": 900})
+    page = await log_in(context, session)
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("response", lambda it: problems.append(f"{it.status} {it.url}") if it.status >= 400 else None)
+    for tile, opened in (("Python 3", ".jp-NotebookPanel"), ("Python File", ".jp-FileEditor")):
+        await page.goto(session.url + "lab?reset")
+        await page.locator(".jp-LauncherCard", has_text=tile).first.click(timeout=60000)
+        await expect(page.locator(f"{opened} .cm-content").first).to_be_visible(timeout=30000)
+        await asyncio.sleep(1)
+    assert problems == []
+    await context.close()
+
+
+def test_the_session_tells_of_the_chosen_datasets(session, site):
+    """The owner with their place on disk, a member by name."""
+    told = session.get("visa/session").json()["experiments"]
+    assert told[0]["datasets"] == []
+    assert told[1]["datasets"] == [{"id": "foam_0001", "name": "foam <i>0001</i>", "path": "/foam/foam_0001"}]
+    viewers = session.get("visa/session", site.person("vera")).json()["experiments"][1]
+    assert viewers["datasets"] == [{"id": "foam_0001", "name": "foam <i>0001</i>"}]
+    assert "raw" not in viewers
+
+
 WINDOWS = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
@@ -102,6 +135,7 @@ async def test_the_page_shows_what_session_it_is(open_desktop, name):
     await expect(panel).to_contain_text("Steel <i>under</i> load")
     await expect(panel).to_contain_text('Strain in <b>"steel"</b>')
     await expect(panel).to_contain_text("/experiments/ES-1200")
+    await expect(panel.locator(".datasets")).to_have_text(["foam <i>0001</i>"])
     await picture(page, f"{name}-about")
     await page.click("#clipboard")
     await picture(page, f"{name}-clipboard")

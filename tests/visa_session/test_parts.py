@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from visa_session import desktop, files, keyboards, pages, rfb, xfce
-from visa_session.contract import ExperimentInfo, SessionInfo
+from visa_session.contract import DatasetInfo, ExperimentInfo, SessionInfo
 
 from .hubside import TREE
 
@@ -106,6 +106,28 @@ def test_the_top_of_the_files_is_the_persons_own():
     info = SessionInfo(owner="a", name="b", experiments=(experiment,))
     assert files.top_directories(info, "/home/a") == {"home", "data", "experiments"}
     assert files.top_directories(SessionInfo(owner="a", name="b"), "/home/a") == {"home"}
+
+
+def test_the_files_open_beside_the_data_where_one_may_write(tmp_path):
+    for id in ("A", "B"):
+        (tmp_path / id / "processed").mkdir(parents=True)
+    experiments = [ExperimentInfo(id=id, raw=f"/r/{id}", processed=f"/p/{id}") for id in ("A", "B")]
+    opens = lambda *some: files.first_directory(  # noqa: E731
+        SessionInfo(owner="a", name="b", experiments=some), "/home/a", str(tmp_path)
+    )
+    assert opens(*experiments) == f"{tmp_path}/A/processed"
+    assert opens(ExperimentInfo(id="A", raw="/r/A"), experiments[1]) == f"{tmp_path}/B/processed"
+    assert opens(ExperimentInfo(id="gone", raw="/r", processed="/p")) == "/home/a"
+    assert opens() == "/home/a"
+
+
+def test_chosen_datasets_come_through_the_contract():
+    datasets = (DatasetInfo("s1", "scan 1", "scans/s1"), DatasetInfo("s2"))
+    experiments = (ExperimentInfo(id="A", raw="/r/A", datasets=datasets), ExperimentInfo(id="B", raw="/r/B"))
+    info = SessionInfo(owner="a", name="b", experiments=experiments)
+    assert SessionInfo.from_json(info.to_json()) == info
+    with pytest.raises(ValueError, match="is not readable"):
+        SessionInfo.from_json('{"owner": "a", "name": "b", "experiments": [{"id": "A", "datasets": ["s1"]}]}')
 
 
 def test_the_root_is_listed_shortened_and_everything_else_in_full(shared_session):

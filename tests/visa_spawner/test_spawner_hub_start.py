@@ -48,7 +48,7 @@ def test_a_session_from_start_to_end(hub):
 
 
 def test_who_it_runs_as_and_what_it_is_told(hub):
-    hub.run_session("work", GOOD_OPTIONS)
+    hub.run_session("work", GOOD_OPTIONS | {"datasets": ["A-1-scan"]})
     seen = environment_of(hub, "work")
     assert (seen["uid"], seen["gid"], seen["gids"]) == (20001, 20001, [30001])
     environment = seen["environment"]
@@ -63,6 +63,7 @@ def test_who_it_runs_as_and_what_it_is_told(hub):
     assert (info["owner"], info["name"], info["title"]) == ("alice", "work", "Work")
     assert (info["interface"], info["keyboard"], info["facility"]) == ("desktop", "fr", "Test facility")
     assert info["experiments"][0]["raw"] == f"{hub.root}/visitor/a1/RAW_DATA"
+    assert info["experiments"][0]["datasets"] == [{"id": "A-1-scan", "name": "scan", "path": "scan"}]
     assert info["memory"] == 2**30
     assert info["ends"].endswith("+00:00")
 

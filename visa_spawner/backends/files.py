@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
+import time
 from pathlib import PurePosixPath
 
 from ..session import Person
@@ -68,11 +69,12 @@ def archive(person: Person, short_ways: dict[str, str]) -> bytes:
     """
     buffer = io.BytesIO()
     made: set[str] = set()
+    now = int(time.time())  # or the file browser says that an experiment is 56 years old
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path, text in (("etc/passwd", passwd(person)), ("etc/group", group(person))):
             data = text.encode()
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o644
+            entry.size, entry.mode, entry.mtime = len(data), 0o644, now
             tar.addfile(entry, io.BytesIO(data))
         for link, target in sorted(short_ways.items()):
             for path in (link, target):
@@ -85,10 +87,10 @@ def archive(person: Person, short_ways: dict[str, str]) -> bytes:
                 if str(parent) not in made:
                     made.add(str(parent))
                     folder = tarfile.TarInfo(str(parent))
-                    folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+                    folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o755, now
                     tar.addfile(folder)
             entry = tarfile.TarInfo(str(relative))
-            entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
+            entry.type, entry.linkname, entry.mode, entry.mtime = tarfile.SYMTYPE, target, 0o777, now
             tar.addfile(entry)
         end = tar.offset
     # Two blocks end a tar; what Python pads beyond them a reader may never take, to the writer's error.

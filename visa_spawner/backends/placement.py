@@ -87,7 +87,7 @@ class Placement:
         """How many such sessions could start now, and in words why none."""
         count = sum(self._fitting(node, resources) for node in self._open())
         if count:
-            return Availability(count, f"{count} could start now.")
+            return Availability(count, f"Room for {count} now.")
         return Availability(0, self._why_none(resources).words)
 
     def _open(self) -> list[Node]:

@@ -32,9 +32,7 @@ async def test_a_session_goes_to_the_node_with_room(podman, docker_engine, make_
     with pytest.raises(StartRefused, match="cores"):
         await backends[4].start()
     await backends[0].stop(now=True)
-    assert (
-        await ContainerBackend.availability(Resources(0.5, 1 << 20), config)
-    ).words == "1 could start now."
+    assert (await ContainerBackend.availability(Resources(0.5, 1 << 20), config)).words == "Room for 1 now."
     for backend in backends[1:4]:
         await backend.stop(now=True)
 

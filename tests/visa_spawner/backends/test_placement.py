@@ -101,7 +101,7 @@ def test_what_an_engine_lists_counts_and_what_it_does_not_is_given_back():
 
 def test_availability_counts_what_could_start():
     placement = books(make_node("a", cpus=4, memory=64), make_node("b", cpus=8, memory=2))
-    assert placement.availability(need(cpus=2, memory=1)).words == "4 could start now."
+    assert placement.availability(need(cpus=2, memory=1)).words == "Room for 4 now."
 
 
 @given(

@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+import time
 
 import pytest
 from container_support import plan
@@ -171,6 +172,7 @@ def test_names_and_short_ways_are_in_the_archive():
     assert tar.getmember("experiments/a1/raw").linkname == "/data/visitor/a1/RAW_DATA"
     assert tar.getmember("experiments/a1").isdir()
     assert all((entry.uid, entry.gid) == (0, 0) for entry in tar.getmembers())
+    assert all(abs(entry.mtime - time.time()) < 60 for entry in tar.getmembers()), "not of the year 1970"
 
 
 @pytest.mark.parametrize(
