@@ -6,9 +6,31 @@ import os
 import shutil
 import subprocess
 
+from images.root import RECIPE_LABEL
+
 from . import bridge, shutdown
 from .facility.tree import MARKER
 from .site import ROOT, Site
+
+
+def remove_images(label: str) -> list[str]:
+    """Remove podman's images with a label, named or not; gives those that containers still use.
+
+    Never by force, which would end the sessions of another demo on this machine.
+    """
+    environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
+    rows = "{{.Repository}}:{{.Tag}} {{.ID}}"
+    command = ["podman", "images", "--filter", f"label={label}", "--format", rows]
+    names: list[str] = []
+    for _ in range(3):  # an image can go once those that stand on it have
+        listed = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
+        pairs = [line.split() for line in listed.splitlines()]
+        names = [image if name.startswith("<none>") else name for name, image in pairs]
+        for name in names:
+            subprocess.run(["podman", "rmi", name], capture_output=True, env=environment)
+        if not names:
+            break
+    return names
 
 
 def main() -> None:
@@ -20,15 +42,8 @@ def main() -> None:
             shutil.rmtree(place)
     for place in (site.run, site.gpus):
         shutil.rmtree(place, ignore_errors=True)
-    environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
-    images = subprocess.run(
-        ["podman", "images", "-q", "--filter", "reference=localhost/visa/*"],
-        capture_output=True,
-        text=True,
-        env=environment,
-    ).stdout.split()
-    if images:
-        subprocess.run(["podman", "rmi", "-f", *images], capture_output=True, env=environment)
+    for left in remove_images(RECIPE_LABEL):
+        print(f"Image {left} stays: a container uses it")
 
 
 if __name__ == "__main__":

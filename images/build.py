@@ -25,6 +25,8 @@ RELEASE = "bookworm"
 #: Versions of one image to keep, this one included.
 KEPT = 3
 
+TITLE_LABEL = "org.opencontainers.image.title"
+
 UP_TO_DATE, BUILT, BEFORE = "up to date", "built", "built before"
 
 
@@ -68,7 +70,7 @@ def _revision() -> str:
 def _labels(recipe: Recipe, mark: str) -> dict[str, str]:
     return {
         RECIPE_LABEL: mark,
-        "org.opencontainers.image.title": f"visa/{recipe.name}",
+        TITLE_LABEL: f"visa/{recipe.name}",
         "org.opencontainers.image.created": datetime.now(UTC).isoformat(timespec="seconds"),
         "org.opencontainers.image.revision": _revision(),
         "org.visa.packages": "/opt/visa/packages.txt",
@@ -111,6 +113,7 @@ def build(recipe: Recipe, engine: Engine, fresh: bool = False) -> str:
     # Their layers make going back to another version of the tree, and the next build, quick.
     for old in [tag for tag in engine.tags(recipe.repository) if tag not in ("latest", "<none>")][KEPT:]:
         engine.remove_image(f"{recipe.repository}:{old}")
+    engine.remove_replaced(f"{TITLE_LABEL}=visa/{recipe.name}")
     return BUILT
 
 

@@ -106,6 +106,26 @@ class Engine:
             raise BuildFailed(f"{self.program} does not list its images: {done.stderr.strip()}")
         return [line.partition("|")[2] for line in sorted(done.stdout.splitlines(), reverse=True)]
 
+    def remove_replaced(self, label: str) -> None:
+        """Remove the images with this label (`NAME=VALUE`) that have no name left; one in use stays.
+
+        Without a label of its own, as a build's cached steps are, an image is left alone.
+        """
+        command = [
+            self.program,
+            "images",
+            "--quiet",
+            "--filter",
+            "dangling=true",
+            "--filter",
+            f"label={label}",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
+        if done.returncode:
+            raise BuildFailed(f"{self.program} does not list its images: {done.stderr.strip()}")
+        for image in dict.fromkeys(done.stdout.split()):
+            self.remove_image(image)
+
     def remove_image(self, name: str) -> None:
         """Take a name from an image, and the image away with its last one; one in use stays."""
         subprocess.run(

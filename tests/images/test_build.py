@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import time
+import uuid
+from functools import partial
 
 import pytest
 
 from images import host, recipe
-from images.build import BEFORE, BUILT, UP_TO_DATE, build, main
+from images.build import BEFORE, BUILT, TITLE_LABEL, UP_TO_DATE, build, main
 from images.engine import BuildFailed, Engine, find_engine
 from images.recipe import Recipe, session_setup
 
@@ -177,6 +180,31 @@ def small_recipe(engine, tmp_path, monkeypatch):
     yield Recipe("visa-test-images", "bookworm")
     for tag in engine.tags("localhost/visa/visa-test-images"):
         engine.remove_image(f"localhost/visa/visa-test-images:{tag}")
+    engine.remove_replaced(f"{TITLE_LABEL}=visa/visa-test-images")
+
+
+def nameless(engine) -> set[str]:
+    """The images that builds left without a name."""
+    command = [engine.program, "images", "--quiet", "--filter", "dangling=true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=engine.environment)
+    return set(done.stdout.split())
+
+
+def test_an_image_that_is_replaced_goes_and_one_in_use_goes_later(image, engine, small_recipe):
+    before = nameless(engine)
+    build(small_recipe, engine)
+    first = engine.inspect(small_recipe.image)["Id"]
+    name = f"visa-test-images-{uuid.uuid4().hex[:8]}"
+    podman = partial(subprocess.run, capture_output=True, check=True, env=engine.environment)
+    podman([engine.program, "create", "--name", name, first, "/x"])
+    try:
+        build(small_recipe, engine, fresh=True)
+        assert engine.inspect(first), "a container stands on it"
+    finally:
+        podman([engine.program, "rm", "-f", name])
+    build(small_recipe, engine, fresh=True)
+    assert engine.inspect(first) is None
+    assert nameless(engine) <= before
 
 
 def test_going_back_to_a_version_builds_nothing(image, engine, small_recipe, monkeypatch):
