@@ -42,6 +42,10 @@ class Unsafe(Exception):
     """A path that must not be bound. The message is for the log: it names the path and the reason."""
 
 
+class NotThere(Unsafe):
+    """A path, or a directory above it, does not exist."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """What tells one directory from another that took its place."""
@@ -89,7 +93,7 @@ def checked(wanted: Wanted, person: Person, home_roots: Sequence[str]):
         descriptor = _open(wanted, person, home_roots)
     except Unsafe as error:
         log.error("refusing to bind for %s, %s: %s", person.username, wanted.what, error)
-        raise refusal(wanted) from error
+        raise (not_on_disk(wanted) if isinstance(error, NotThere) else refusal(wanted)) from error
     try:
         yield descriptor
     finally:
@@ -101,6 +105,15 @@ def refusal(wanted: Wanted) -> StartRefused:
     what = wanted.what if wanted.field == "home" else f"the data of {wanted.what}"
     words = f"{what} cannot be opened safely at the moment; the facility's staff can find out why"
     return StartRefused(words, field=wanted.field, status=409, reason="unsafe-bind")
+
+
+def not_on_disk(wanted: Wanted) -> StartRefused:
+    """The words for the person when there is no such directory: data on tape, or a home not made yet."""
+    if wanted.field == "home":
+        words = "there is no home directory for your account yet; the facility's staff can make it"
+    else:
+        words = f"the data of {wanted.what} are not on disk here, perhaps archived; ask the facility's staff"
+    return StartRefused(words, field=wanted.field, status=409, reason="not-on-disk")
 
 
 def identity(descriptor: int) -> Identity:
@@ -123,7 +136,8 @@ def _open(wanted: Wanted, person: Person, home_roots: Sequence[str]) -> int:
             try:
                 following = kernel.openat2(current, name, _FLAGS, _RESOLVE)
             except OSError as error:
-                raise Unsafe(f"{above.rstrip('/')}/{name}: {_why(error)}") from error
+                kind = NotThere if error.errno == errno.ENOENT else Unsafe
+                raise kind(f"{above.rstrip('/')}/{name}: {_why(error)}") from error
             os.close(current)
             current = following
         if wanted.owner is not None and os.fstat(current).st_uid != wanted.owner:

@@ -39,7 +39,12 @@ def test_modes_of_the_directory_itself_are_the_kernels_business(tree):
 
 
 def test_missing(tree, caplog):
+    """What is on tape is told apart from what is not safe: the person asks for another thing then."""
     assert "visitor/a1/NOTHING: does not exist" in refused(tree, caplog, "visitor/a1/NOTHING")
+    for place, words in (("visitor/a1/NOTHING", "not on disk here"), ("visitor/a1/file", "safely")):
+        (tree.root / "visitor/a1/file").touch()
+        with pytest.raises(StartRefused, match=words):
+            check(tree, place)
 
 
 def test_a_file(tree, caplog):
