@@ -136,7 +136,7 @@ def failure(event: dict) -> str:
         message = message.removeprefix(preamble).strip()
     if message == "Spawn cancelled":
         return "The start was cancelled."
-    return message or "The session did not start."
+    return message[:1].upper() + message[1:] or "The session did not start."
 
 
 def some(values: Sequence[str], most: int = 3) -> str:

@@ -51,6 +51,8 @@ def experiments(folder: Path, count: int = 2000) -> list[dict]:
         place = PLACES[number % len(PLACES)]
         title = f"{TITLES[number % len(TITLES)]}, part {number}"
         made.append(_experiment(folder, f"in-{number}", title, *place, began, began + timedelta(days=1000)))
+    names = ("ma-1-s1", "ma-1-s2")
+    made[0]["datasets"] = [{"id": name, "name": name, "path": f"{made[0]['raw']}/{name}"} for name in names]
     return made
 
 

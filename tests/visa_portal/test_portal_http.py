@@ -100,6 +100,22 @@ def test_stop_start_again_delete(fresh, alice):
     assert post(alice, fresh, xsrf, f"sessions/{name}/delete").status_code == 200
 
 
+def test_chosen_datasets_are_told_on_the_tile(fresh, alice):
+    """The page chooses no datasets; a script may."""
+    options = {
+        "experiments": ["ma-1"],
+        "datasets": ["ma-1-s1", "ma-1-s2"],
+        "profile": "tomography",
+        "plan": "small",
+    }
+    answer = fresh.rest("POST", "users/alice/servers/chosen", json={"user_options": options})
+    assert answer.status_code in (201, 202), answer.text
+    wait_ready(alice, fresh, "alice")
+    tile = soup(alice.get(fresh.url)).select_one(".tile")
+    assert "Datasets" in tile.text
+    assert "ma-1-s1, ma-1-s2" in tile.text
+
+
 def test_sending_twice_starts_once(fresh, alice):
     form = fill(soup(alice.get(fresh.url + "new?experiment=ma-1")), "#go")
     for _ in range(3):
@@ -194,7 +210,7 @@ def test_search_filters_and_pages(site, alice):
     assert listed(scope="mine")[0] == ["ma-3", "ma-2", "ma-1"]
     nothing, page = listed(scope="mine", q="volcanic part 5")
     assert nothing == []
-    assert "among all that you may see" in page.text
+    assert re.search("Show all [0-9]+ that you may see", page.text)
     for wrong, said in (("since=yesterday", "From:"), ("offset=-1", "Page:"), ("scope=x", "Which")):
         page = soup(alice.get(f"{site.url}new?{wrong}"))
         assert page.select_one("#results .notice").text.startswith(said)

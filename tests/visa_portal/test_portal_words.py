@@ -89,7 +89,7 @@ def test_others_text_is_escaped_and_set_apart():
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        ({"message": "Spawn failed: there is no room"}, "there is no room"),
+        ({"message": "Spawn failed: there is no room"}, "There is no room"),
         ({"message": "Spawn failed"}, "The session did not start."),
         ({"message": "Spawn cancelled"}, "The start was cancelled."),
         ({}, "The session did not start."),
