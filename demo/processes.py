@@ -94,7 +94,10 @@ class Supervisor:
                 preexec_fn=die_with_parent,
                 start_new_session=True,
             )
-        (self.pids / part.name).write_text(str(part.process.pid))
+        # Whole or not at all, for whoever reads it at this moment.
+        new = self.pids / f".{part.name}"
+        new.write_text(str(part.process.pid))
+        new.replace(self.pids / part.name)
 
     async def _until_ready(self, part: Part, timeout: float) -> None:
         ready = asyncio.create_task(part.ready())
