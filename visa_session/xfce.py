@@ -22,6 +22,12 @@ log = logging.getLogger("visa")
 
 SHIPPED = Path(__file__).parent / "desktop"
 DATA_DIRECTORIES = "/usr/local/share:/usr/share"
+#: The program that draws the icons cuts their labels after 14 letters, where ids of one proposal look alike.
+WHOLE_LABELS = """XfdesktopIconView {
+  -XfdesktopIconView-ellipsize-icon-labels: 0;
+  -XfdesktopIconView-cell-text-width-proportion: 2.5;
+}
+"""
 
 
 def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
@@ -38,6 +44,8 @@ def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
     bookmark_experiments(info, Path(os.environ["HOME"]))
     own.mkdir(mode=0o700, exist_ok=True)
     (own / "user-dirs.dirs").write_text(f'XDG_DESKTOP_DIR="{icons}"\n')
+    (own / "gtk-3.0").mkdir(exist_ok=True)
+    (own / "gtk-3.0/gtk.css").write_text(WHOLE_LABELS)
     return {
         "XDG_CONFIG_DIRS": f"{settings}:{os.environ.get('XDG_CONFIG_DIRS') or '/etc/xdg'}",
         "VISA_DESKTOP_CONFIG": str(own),

@@ -17,7 +17,7 @@ from .hubside import later, start_session, stop_session
 EXPERIMENTS = [
     {"id": "MA-5001", "title": 'Strain in <b>"steel"</b> \u05e9\u05dc\u05d5\u05dd', "instrument": "ID15"},
     {
-        "id": "ES-1200",
+        "id": "es1200-id19-20260311",
         "title": "Foam under load",
         "instrument": "id19",
         "datasets": [{"id": "foam_0001", "name": "foam <i>0001</i>", "path": "foam/foam_0001"}],
@@ -134,7 +134,7 @@ async def test_the_page_shows_what_session_it_is(open_desktop, name):
     panel = page.locator("#about-panel")
     await expect(panel).to_contain_text("Steel <i>under</i> load")
     await expect(panel).to_contain_text('Strain in <b>"steel"</b>')
-    await expect(panel).to_contain_text("/experiments/ES-1200")
+    await expect(panel).to_contain_text("/experiments/es1200-id19-20260311")
     await expect(panel.locator(".datasets")).to_have_text(["foam <i>0001</i>"])
     await picture(page, f"{name}-about")
     await page.click("#clipboard")

@@ -6,6 +6,7 @@ import json
 import struct
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -172,6 +173,8 @@ def test_settings_of_xfce_are_well_formed_and_leave_the_home_alone(tmp_path, mon
     environment = xfce.prepare(SessionInfo(owner="a", name="b"), tmp_path / "a & <b>")
     channels = sorted((tmp_path / "a & <b>/xdg").rglob("*.xml"))
     assert {path.stem for path in channels} == {"default", "xfce4-desktop", "xfwm4", "xsettings"}
+    labels = Path(environment["VISA_DESKTOP_CONFIG"], "gtk-3.0/gtk.css").read_text()
+    assert "ellipsize-icon-labels: 0" in labels, "ids of one proposal must be told apart"
     for path in channels:
         assert "@" not in ElementTree.tostring(ElementTree.parse(path).getroot(), encoding="unicode")
     assert environment["XDG_CONFIG_DIRS"].startswith(str(tmp_path))
