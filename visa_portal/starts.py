@@ -37,7 +37,8 @@ class Start:
     """One start: its steps so far and how it ended.
 
     `state` is `starting`, `ready` or `failed`; `words` then says why, and `option` names the one that
-    was refused, if one was.
+    was refused, if one was. `body` is what the hub was asked with, None where the person asked elsewhere: of
+    a start that the hub refused nothing else is left.
     """
 
     owner: str
@@ -49,6 +50,7 @@ class Start:
     option: str = ""
     status: int = 200
     session: Session | None = None
+    body: dict | None = None
     finished: datetime | None = None
     task: asyncio.Task | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -102,10 +104,15 @@ class Starts:
         return self._starts.get((owner, name))
 
     def begin(self, token: str, owner: str, name: str, body: dict | None = None) -> Start:
-        """Ask the hub to start a session and follow it; a start that is under way is not asked for twice."""
+        """Ask the hub to start a session and follow it; a start that is under way is not asked for twice.
+
+        Without a body it is what was asked for last, by this portal or as the hub keeps it.
+        """
         running = self.get(owner, name)
         if running is not None and running.finished is None:
             return running
+        if body is None and running is not None:
+            body = running.body
         return self._follow(token, owner, name, asked=True, body=body)
 
     def follow(self, token: str, owner: str, name: str) -> Start:
@@ -130,7 +137,7 @@ class Starts:
 
     def _follow(self, token: str, owner: str, name: str, *, asked: bool, body: dict | None = None) -> Start:
         self._purge()
-        start = self._starts[owner, name] = Start(owner, name)
+        start = self._starts[owner, name] = Start(owner, name, body=body)
         start.task = asyncio.create_task(self._run(start, token, asked, body))
         return start
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from tornado.iostream import StreamClosedError
 
 from ..hub import NotThere
-from ..models import Session
+from ..models import Session, StartForm
 from ..starts import Start, Step
 from .base import PersonHandler
 
@@ -40,7 +40,8 @@ class StartingHandler(PersonHandler):
                 start=start,
                 session=session,
                 steps=[(step, since(start, step.at)) for step in start.steps],
-                again=again(session),
+                again=again(session or asked(start)),
+                title=_title(name, session, start),
                 ready_url=self.site.open_url(session) if ready else "",
             )
         )
@@ -88,7 +89,7 @@ def since(start: Start, when: datetime) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def again(session: Session | None) -> str:
+def again(session: Session | StartForm | None) -> str:
     """The query of "New session" that asks for the same once more, to be changed there."""
     if session is None:
         return ""
@@ -98,6 +99,18 @@ def again(session: Session | None) -> str:
     if not session.experiments:
         choice.append(("home", "1"))
     return urlencode([(key, value) for key, value in choice if value])
+
+
+def asked(start: Start) -> StartForm | None:
+    """What a start was asked for with, where the hub keeps no session of it."""
+    return start.body and StartForm(name=start.name, **start.body["user_options"])
+
+
+def _title(name: str, session: Session | None, start: Start) -> str:
+    """What the person calls it."""
+    if session is not None:
+        return session.title or name
+    return (start.body or {}).get("display_name") or name
 
 
 def _step(start: Start, step: Step) -> dict:
