@@ -100,44 +100,6 @@ def test_stop_start_again_delete(fresh, alice):
     assert post(alice, fresh, xsrf, f"sessions/{name}/delete").status_code == 200
 
 
-def test_chosen_datasets_are_told_on_the_tile(fresh, alice):
-    """The page chooses no datasets; a script may."""
-    options = {
-        "experiments": ["ma-1"],
-        "datasets": ["ma-1-s1", "ma-1-s2"],
-        "profile": "tomography",
-        "plan": "small",
-    }
-    answer = fresh.rest("POST", "users/alice/servers/chosen", json={"user_options": options})
-    assert answer.status_code in (201, 202), answer.text
-    wait_ready(alice, fresh, "alice")
-    tile = soup(alice.get(fresh.url)).select_one(".tile")
-    assert "Datasets" in tile.text
-    assert "ma-1-s1, ma-1-s2" in tile.text
-
-
-def test_a_start_of_which_the_hub_keeps_nothing_can_be_tried_again(fresh, alice):
-    """As when data turn out not to be there: the portal still knows all that was chosen."""
-    form = fill(soup(alice.get(fresh.url + "new?experiment=ma-1")), "#go", title="Mine")
-    name = form["name"][0]
-    with fresh.held():
-        post(alice, fresh, form)
-        fresh.rest("DELETE", f"users/alice/servers/{name}", json={"remove": True})
-        for _ in range(100):
-            page = soup(alice.get(f"{fresh.url}sessions/{name}/starting"))
-            if page.select_one("#start")["data-state"] == "failed" and not fresh.sessions("alice"):
-                break
-            time.sleep(0.1)
-    assert page.select_one(".subject").text == "Mine"
-    change = page.find("a", string="Change the choice")["href"]
-    assert "experiment=ma-1" in change
-    assert "profile=tomography" in change
-    post(alice, fresh, {"_xsrf": form["_xsrf"]}, f"sessions/{name}/start")
-    wait_ready(alice, fresh, "alice")
-    (server,) = fresh.sessions("alice").values()
-    assert server["user_options"]["experiments"] == ["ma-1"]
-
-
 def test_sending_twice_starts_once(fresh, alice):
     form = fill(soup(alice.get(fresh.url + "new?experiment=ma-1")), "#go")
     for _ in range(3):

@@ -100,7 +100,13 @@ def _begin(command: list[str], environment: dict[str, str], address: str) -> sub
     socket = Path(address.removeprefix("unix://"))
     with (socket.parent / f"{socket.stem}.log").open("ab") as log:
         process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=log, stderr=log, start_new_session=True
+            command,
+            env={**os.environ, **environment},
+            # On cgroups v1 podman's helper leaves a file `oom` where it stands, when memory ran out.
+            cwd=socket.parent,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     until = time.monotonic() + 30
     while True:
