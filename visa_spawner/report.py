@@ -46,7 +46,8 @@ def session(owner: User, row: orm.Spawner, *, with_log: bool) -> dict:
         "since": _time(since),
         "started": _time(kept.started) if running else None,
         "ends": _time(kept.ends) if running else None,
-        "ready": bool(spawner and spawner.ready),
+        # Between a start's cancelling and its stop the hub takes a session that never came up for ready.
+        "ready": bool(spawner and spawner.ready and kept.phase == "running"),
         "url": owner.server_url(row.name),
         "pending": spawner.pending if spawner else None,
     }
@@ -70,6 +71,8 @@ def _standing(spawner: Admission | None, kept: Kept) -> tuple[State, str, dateti
             return State.UNKNOWN, words.LOOKING, kept.started
         case "check":
             return State.STARTING, "Waiting for the session to answer", kept.started
+    if kept.phase != "running":
+        return State.STOPPING, "Stopping", kept.started
     status = spawner.child_spawner.status if spawner.child_spawner else None
     if status is None:
         return State.RUNNING, "", kept.started

@@ -15,6 +15,17 @@ def alice(site):
         yield client
 
 
+def until(condition, what, seconds=10):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, f"not within {seconds} s: {what}"
+        time.sleep(0.1)  # between two looks
+
+
+def start_shown(client, site, name):
+    return soup(client.get(f"{site.url}sessions/{name}/starting")).select_one("#start")
+
+
 def test_chosen_datasets_are_told_on_the_tile(fresh, alice):
     """The page chooses no datasets; a script may."""
     options = {
@@ -37,12 +48,15 @@ def test_a_start_of_which_the_hub_keeps_nothing_can_be_tried_again(fresh, alice)
     name = form["name"][0]
     with fresh.held():
         post(alice, fresh, form)
-        fresh.rest("DELETE", f"users/alice/servers/{name}", json={"remove": True})
-        for _ in range(100):
-            page = soup(alice.get(f"{fresh.url}sessions/{name}/starting"))
-            if page.select_one("#start")["data-state"] == "failed" and not fresh.sessions("alice"):
-                break
-            time.sleep(0.1)
+        # The portal asks the hub after it has answered: only then is there something to take away.
+        until(lambda: fresh.sessions("alice").get(name, {}).get("pending") == "spawn", "the hub starts it")
+        gone = fresh.rest("DELETE", f"users/alice/servers/{name}", json={"remove": True})
+        assert gone.status_code in (202, 204), gone.text
+        until(lambda: not fresh.sessions("alice"), "the hub keeps nothing of it")
+        until(
+            lambda: start_shown(alice, fresh, name)["data-state"] == "failed", "the page says that it failed"
+        )
+    page = soup(alice.get(f"{fresh.url}sessions/{name}/starting"))
     assert page.select_one(".subject").text == "Mine"
     change = page.find("a", string="Change the choice")["href"]
     assert "experiment=ma-1" in change
