@@ -103,6 +103,7 @@ async def test_jupyterlab_asks_for_nothing_that_is_not_there(new_session, chromi
         await page.goto(session.url + "lab?reset")
         await page.locator(".jp-LauncherCard", has_text=tile).first.click(timeout=60000)
         await expect(page.locator(f"{opened} .cm-content").first).to_be_visible(timeout=30000)
+        # Longer than an opened file's own requests take: one that fails late must be caught.
         await asyncio.sleep(1)
     assert problems == []
     await context.close()

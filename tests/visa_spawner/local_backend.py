@@ -40,6 +40,8 @@ class LocalBackend(Backend, Spawner):
     @classmethod
     async def sweep(cls, live, config):
         marks = Path(config.LocalBackend.marks_dir)
+        if (marks / "down").exists():
+            return  # what does not answer cannot be told to end anything
         found = list(marks.glob("*.pid"))
         keys = {key.replace("/", "+") for key in live()}
         for file in found:

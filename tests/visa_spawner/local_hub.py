@@ -202,6 +202,10 @@ class Hub:
         sessions = self.api("GET", "visa/sessions", who, params=query).json()["sessions"]
         return next((session for session in sessions if session["name"] == name), None)
 
+    def address(self, name, who="alice"):
+        """Where a session is reached through the proxy."""
+        return f"{self.url}/user/{who}/{name}/"
+
     def names(self, who="alice"):
         return {
             name

@@ -15,6 +15,7 @@ BRIEF = {"experiments": ["A-1"], "plan": "small"}
 def nothing_left(own_hub):
     """Each test leaves the hub running; its sessions are ended, and then nothing may be left."""
     yield
+    (own_hub.marks / "down").unlink(missing_ok=True)
     for name in own_hub.names():
         own_hub.stop_session(name)
     own_hub.until(lambda: own_hub.mounts() == [], 10, "what was staged is swept")
@@ -27,7 +28,7 @@ def start_in_the_background(hub, name="work", **changes):
 
 
 def reachable(hub, name="work"):
-    answer = hub.http.get(f"{hub.url}/user/alice/{name}/")
+    answer = hub.http.get(hub.address(name))
     return answer.status_code == 200 and answer.json()["uid"] == 20001
 
 
@@ -108,7 +109,7 @@ def test_a_session_that_ended_while_the_hub_was_down(own_hub):
     hub = own_hub
     hub.run_session("work", GOOD_OPTIONS)
     hub.kill()
-    hub.http.get(f"{hub.url}/user/alice/work/leave")
+    hub.http.get(hub.address("work") + "leave")
     hub.until(lambda: hub.processes() == set(), 10, "it has left")
     hub.start()
     session = hub.until(lambda: (s := hub.session("work"))["pending"] is None and s, 15, "it is settled")

@@ -20,7 +20,7 @@ def nothing_left(hub):
 
 def environment_of(hub, name, who="alice"):
     """What a session sees of itself, asked through the proxy as a browser would."""
-    return hub.http.get(f"{hub.url}/user/{who}/{name}/").json()
+    return hub.http.get(hub.address(name, who)).json()
 
 
 def test_a_session_from_start_to_end(hub):
@@ -56,7 +56,7 @@ def test_who_it_runs_as_and_what_it_is_told(hub):
     assert {name for name in environment if not name.startswith("JUPYTERHUB_")} <= allowed
     assert environment["HOME"] == f"{hub.root}/home/alice"
     assert environment["SITE_SAYS"] == "hello work"
-    assert environment["JUPYTERHUB_SERVICE_URL"] == "http://127.0.0.1:0/user/alice/work/"
+    assert environment["JUPYTERHUB_SERVICE_URL"] == hub.address("work").replace(hub.url, "http://127.0.0.1:0")
     assert "must not leak" not in json.dumps(environment)
     assert hub.proxy_token not in json.dumps(environment)
     info = json.loads(environment["VISA_SESSION_INFO"])
@@ -110,7 +110,7 @@ def test_a_session_that_dies_at_start_says_why(hub, profile, words):
 
 def test_a_session_that_dies_later_says_so(hub):
     hub.run_session("work", GOOD_OPTIONS)
-    environment_of(hub, "work/leave")
+    hub.http.get(hub.address("work") + "leave")
     session = hub.until(lambda: (s := hub.session("work"))["state"] == "failed" and s, 20, "it is seen")
     assert session["words"].startswith("The session ended by itself (code 7)")
     assert hub.session("work", "heidi", owner="alice")["log"]
@@ -161,7 +161,8 @@ def test_progress_says_each_step_in_words(hub):
     assert hub.start_session("work", GOOD_OPTIONS).status_code == 202
     headers = {"Authorization": f"token {hub.token('alice')}"}
     events = []
-    address = f"{hub.hub_url}/hub/api/users/alice/servers/work/progress"
+    who, name = "alice", "work"
+    address = f"{hub.hub_url}/hub/api/users/{who}/servers/{name}/progress"
     with hub.http.stream("GET", address, headers=headers) as stream:
         for line in stream.iter_lines():
             if line.startswith("data:"):
@@ -265,7 +266,7 @@ class TestReady:
         routes = hub.http.get(
             f"{hub.proxy_api}/api/routes", headers={"Authorization": f"token {hub.proxy_token}"}
         )
-        target = routes.json()["/user/alice/work"]["target"]
+        target = routes.json()[hub.address("work").removeprefix(hub.url).rstrip("/")]["target"]
         assert self.say(hub, {"port": int(target.rpartition(":")[2])}, token).status_code == 204
         assert self.say(hub, {"port": 22}, token).status_code == 409
         assert environment_of(hub, "work")["uid"] == 20001

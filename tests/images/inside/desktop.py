@@ -33,7 +33,7 @@ def picture(name: str, seconds: float = 30) -> None:
         before = now
         if time.monotonic() > deadline:
             raise SystemExit(f"the screen never came to rest for {name}")
-        time.sleep(0.5)
+        time.sleep(0.5)  # between two looks, not instead of one: the loop ends by what it sees or fails
     before.save(OUT / name)
 
 
