@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
-from images.engine import CONTAINERS_CONF
+from images.engine import podman_environment
 
 from .hub import BenchFailed
 
 
 async def podman(*arguments: str, stdin: bytes | None = None) -> str:
     """Run podman and give what it prints; raises BenchFailed with its last words."""
-    environment = {"CONTAINERS_CONF": str(CONTAINERS_CONF), **os.environ}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        "podman", *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment
+        "podman", *arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=podman_environment()
     )
     out, err = await process.communicate(stdin)
     if process.returncode:

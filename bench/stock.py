@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from demo import node
-from images.engine import CONTAINERS_CONF
+from images.engine import podman_environment
 
 from .hub import BenchFailed, Hub
 from .network import Network
@@ -69,7 +69,7 @@ async def stock_site(run: Path, network: Network, cpus: float, memory: int) -> A
         "PATH": f"{Path(sys.executable).parent}:{node.node().parent}:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(run),
         "LANG": "C.UTF-8",
-        "CONTAINERS_CONF": os.environ.get("CONTAINERS_CONF", str(CONTAINERS_CONF)),
+        "CONTAINERS_CONF": podman_environment()["CONTAINERS_CONF"],
         "DOCKER_HOST": f"unix://{socket}",
         "BENCH_PORT": str(PORT),
         "BENCH_GATEWAY": network.gateway,

@@ -9,14 +9,15 @@ the bridge alone before there is any session.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
-from .site import ROOT, Site
+from images.engine import podman_environment
+
+from .site import Site
 
 #: Locally administered, of no meaning: "visa" and a number.
 ADDRESS = "02:76:69:73:61:01"
@@ -34,16 +35,16 @@ def held(site: Site) -> Iterator[None]:
         raise RuntimeError(f"podman's own network has the address {gateway}, and not {site.bridge}")
     port = f"visa{site.port}"
     ports = Path("/sys/class/net", bridge, "brif")
-    if not ports.exists():
-        _run("ip", "link", "add", bridge, "address", ADDRESS, "type", "bridge")
-        _run("ip", "address", "add", gateway, "broadcast", "+", "dev", bridge)
-    else:
-        _run("ip", "link", "set", bridge, "address", (ports.parent / "address").read_text().strip())
-    if not Path("/sys/class/net", port).exists():
-        _run("ip", "link", "add", port, "type", "veth", "peer", "name", f"{port}-end")
-    _run("ip", "link", "set", port, "master", bridge)
-    _run("ip", "link", "set", bridge, "up")
     try:
+        if not ports.exists():
+            _run("ip", "link", "add", bridge, "address", ADDRESS, "type", "bridge")
+            _run("ip", "address", "add", gateway, "broadcast", "+", "dev", bridge)
+        else:
+            _run("ip", "link", "set", bridge, "address", (ports.parent / "address").read_text().strip())
+        if not Path("/sys/class/net", port).exists():
+            _run("ip", "link", "add", port, "type", "veth", "peer", "name", f"{port}-end")
+        _run("ip", "link", "set", port, "master", bridge)
+        _run("ip", "link", "set", bridge, "up")
         yield
     finally:
         release(site)
@@ -56,7 +57,7 @@ def release(site: Site) -> None:
         return
     bridge = (port / "master").resolve()
     _run("ip", "link", "delete", port.name)
-    if not any((bridge / "brif").iterdir()):
+    if (bridge / "brif").exists() and not any((bridge / "brif").iterdir()):
         _run("ip", "link", "delete", bridge.name)
 
 
@@ -69,8 +70,7 @@ def _described() -> tuple[str, str]:
 
 
 def _run(*command: str) -> str:
-    environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=podman_environment())
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

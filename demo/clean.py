@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
+from images.engine import podman_environment
 from images.root import RECIPE_LABEL
 
 from . import bridge, shutdown
 from .facility.tree import MARKER
-from .site import ROOT, Site
+from .site import Site
 
 
 def remove_images(label: str) -> list[str]:
@@ -18,7 +18,7 @@ def remove_images(label: str) -> list[str]:
 
     Never by force, which would end the sessions of another demo on this machine.
     """
-    environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
+    environment = podman_environment()
     rows = "{{.Repository}}:{{.Tag}} {{.ID}}"
     command = ["podman", "images", "--filter", f"label={label}", "--format", rows]
     names: list[str] = []

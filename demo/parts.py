@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from images.engine import podman_environment
+
 from . import node
 from .processes import Part
 from .site import ROOT, Site
@@ -55,7 +57,7 @@ def engine(site: Site) -> Part:
     return Part(
         name="engine",
         command=["podman", "system", "service", "--time=0", f"unix://{site.engine_socket}"],
-        environment=environment(CONTAINERS_CONF=str(ROOT / "images/containers.conf")),
+        environment=environment(CONTAINERS_CONF=podman_environment()["CONTAINERS_CONF"]),
         ready=answers("http://engine/_ping", socket=site.engine_socket),
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 
 import httpx
 
-from .site import ROOT, Site
+from images.engine import podman_environment
+
+from .site import Site
 
 
 async def stop_sessions(site: Site) -> None:
@@ -37,7 +38,7 @@ async def stop_sessions(site: Site) -> None:
 def remove_leftovers(site: Site) -> None:
     """Remove the containers and mounts of this demo that nothing looks after any more."""
     podman = ["podman"]
-    options = {"env": {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}, "text": True}
+    options = {"env": podman_environment(), "text": True}
     names = subprocess.run(
         [*podman, "ps", "-aq", "--filter", f"label=visa.hub={site.hub_id}"], capture_output=True, **options
     ).stdout.split()

@@ -14,6 +14,14 @@ from typing import IO
 CONTAINERS_CONF = Path(__file__).with_name("containers.conf")
 
 
+def podman_environment() -> dict[str, str]:
+    """The process environment, with this project's settings for podman.
+
+    A CONTAINERS_CONF that is set already is the machine owner's own and stays.
+    """
+    return {"CONTAINERS_CONF": str(CONTAINERS_CONF), **os.environ}
+
+
 class BuildFailed(Exception):
     """A build step failed; the message is for whoever builds."""
 
@@ -27,11 +35,8 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The process environment, with this project's settings for podman and BuildKit for docker.
-
-        A CONTAINERS_CONF that is set already is the machine owner's own and stays.
-        """
-        return {"CONTAINERS_CONF": str(CONTAINERS_CONF), **os.environ, "DOCKER_BUILDKIT": "1"}
+        """That of podman, and BuildKit for docker."""
+        return podman_environment() | {"DOCKER_BUILDKIT": "1"}
 
     def _run(self, arguments: list[str], what: str, **others) -> None:
         self.log.write(f"\n$ {self.program} {' '.join(arguments)}\n".encode())

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tarfile
 import uuid
 from io import BytesIO
 
 from demo.clean import remove_images
-from demo.site import ROOT
+from images.engine import podman_environment
 
 
 def podman(*words: str, **options) -> str:
-    environment = {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
+    environment = podman_environment()
     done = subprocess.run(["podman", *words], capture_output=True, check=True, env=environment, **options)
     return done.stdout.decode()
 

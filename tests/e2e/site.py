@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from demo.facility.tree import MARKER
+from images.engine import podman_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 18600
@@ -134,7 +135,7 @@ class Account:
             ["podman", "exec", *as_user, self.container(name), "sh", "-c", script],
             capture_output=True,
             text=True,
-            env=engine_environment(),
+            env=podman_environment(),
             timeout=60,
         )
 
@@ -147,12 +148,8 @@ def patiently(seconds: float, step: float = 0.2):
         time.sleep(step)
 
 
-def engine_environment() -> dict[str, str]:
-    return {**os.environ, "CONTAINERS_CONF": str(ROOT / "images/containers.conf")}
-
-
 def podman(*arguments: str) -> str:
-    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, env=engine_environment())
+    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, env=podman_environment())
     assert done.returncode == 0, done.stderr
     return done.stdout
 
