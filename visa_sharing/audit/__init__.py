@@ -1,0 +1,1 @@
+"""The audit log: who let whom in, who came and went, who asked and answered."""

@@ -1,0 +1,1 @@
+"""The calls that join the hub's REST API; docs/developers/sharing.md lists them."""
