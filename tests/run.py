@@ -2,9 +2,9 @@
 
     python -m tests.run [what pytest takes]
 
-The tests drive real engines, browsers and daemons on whatever machine this is, and some hold times of a
-second. A machine that stalls fails one now and then; a defect fails twice. What needed its second run is named
-at the end, so that it does not go unseen.
+The tests drive real engines, browsers and daemons on whatever machine this is, and some hold times of
+a second. A machine that stalls fails one now and then; a defect fails twice. What needed its second run is
+named at the end, so that it does not go unseen.
 """
 
 from __future__ import annotations
