@@ -18,6 +18,7 @@ from . import grants, support, table, team
 from .changes import Concerned, changes, touched
 from .database import Request, TeamShare, now
 from .line import lines
+from .notices import Clock
 from .refresh import refresh_present
 from .settings import VisaSharing
 
@@ -41,6 +42,7 @@ class Keeper:
         """For as long as the hub runs, from when it has loaded its sessions."""
         while self._app.http_server is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+        Clock(self._app).begin()
         # What ended, was blocked or was left while no hub ran.
         touched(self._shared())
         refreshing = asyncio.create_task(self._refresh())

@@ -19,6 +19,7 @@ GOOD_AND_BAD = {
     "count": (0, -1),
     "id": (1, 0),
     "time": ("2026-05-01T00:00:00Z", "soon"),
+    "flag": (True, 1),
     "role": ("viewer", "owner"),
     "way": ("link", "window"),
     "answer": ("watch", "yes"),

@@ -10,7 +10,7 @@ from visa_spawner.session import Resources, StartRefused
 
 BUSY = ("sh", "-c", "while :; do :; done")
 #: 60 MB of memory, held by a process that waits.
-FULL = ("sh", "-c", "x=$(head -c 60000000 /dev/zero | tr '\\0' x); sleep 300")
+FULL = ("sh", "-c", "dd if=/dev/zero of=/dev/shm/x bs=1M count=60; sleep 300")
 
 
 async def usage_once(backend, wanted, seconds=20):
@@ -56,7 +56,9 @@ async def test_who_asks_at_once_shares_one_question(engine, make_backend):
 
 
 async def test_nodes_say_what_they_hold_and_what_is_free(engine, make_backend):
-    config = settings([node(engine, cpus=4), node(engine, name="away", engine="unix:///nowhere/x.sock")])
+    config = settings(
+        [node(engine, cpus=4), node(engine, name="away") | {"engine": "unix:///nowhere/x.sock"}]
+    )
     backend = make_backend(config, plan(cpus=1))
     await backend.start()
     here, away = await ContainerBackend.nodes(config)
