@@ -147,7 +147,7 @@ class SessionApp(JupyterHubSingleUser):
     @classmethod
     def make_serverapp(cls, jpserver_extensions, **kwargs):
         """Leave the extensions out that a session has no use for."""
-        # Read by these extensions before our `load_config_file`; a site's own configuration may say otherwise.
+        # Read by them before our `load_config_file`; a site's own configuration may say otherwise.
         # JupyterLab asks nobody outside of the facility for news, updates or extensions.
         quiet = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
         ours = {"extension_manager": "readonly", "extra_labextensions_path": [str(LAB_EXTENSIONS)]}
