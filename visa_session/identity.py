@@ -12,8 +12,9 @@ import logging
 import time
 
 from jupyterhub.services.auth import HubOAuth, _ExpiringDict
-from jupyterhub.singleuser.extension import JupyterHubIdentityProvider
 from traitlets import default
+
+from .names import NamedIdentity
 
 log = logging.getLogger("visa")
 
@@ -63,8 +64,8 @@ class SessionAuth(HubOAuth):
         return user
 
 
-class SessionIdentity(JupyterHubIdentityProvider):
-    """JupyterHub's identity provider, which never names the session's own token.
+class SessionIdentity(NamedIdentity):
+    """JupyterHub's identity provider with full names, which never tells the session's own token.
 
     `auth` is set before the server is made.
     """

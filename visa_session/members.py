@@ -131,6 +131,13 @@ class Members:
             return member.role
         return Role.VIEWER if self.table.away == VIEW_ONLY else None
 
+    def full_name(self, name: str) -> str:
+        """The facility's name for a person of this session; "" where it is not known."""
+        if name == self.owner:
+            return self.table.owner_full_name
+        member = self.table.members.get(name)
+        return member.full_name if member else ""
+
     @property
     def trusted(self) -> bool:
         """Whether the table is believed: the line is up, or was within the last `trust_seconds`."""

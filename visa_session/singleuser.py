@@ -12,16 +12,18 @@ import importlib.util
 import os
 import socket as sockets
 import warnings
+from pathlib import Path
 from shutil import which
 
 import jupyter_server_proxy
+from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
 from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
 
-from . import extension
+from . import collaboration, extension
 from .contract import SessionInfo
 from .desktop import Desktop
 from .files import SessionFiles, first_directory, top_directories
@@ -29,11 +31,15 @@ from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .ready import Refused, post_ready
 
+#: JupyterLab's part of what people see of each other, made by hand: no bundler, no copy to install.
+LAB_EXTENSIONS = Path(__file__).parent / "labextensions"
+
 #: Server extensions that a session does not load, and why.
 LEFT_OUT = {
     "jupyter_remote_desktop_proxy": "its page, and its VNC server that asks nobody, are replaced by ours",
     "notebook_shim": "settings of the classic notebook, which is not there",
     "nbclassic": "the classic notebook",
+    "jupyter_server_ydoc": "`collaboration.py` loads it, with rooms that no page of another origin opens",
 }
 #: Extensions that need a program to be of use: left out where none of these commands is installed.
 ONLY_WITH = {"jupyter_lsp": ("pylsp", "jedi-language-server", "basedpyright", "pyright")}
@@ -60,9 +66,10 @@ def without_program() -> list[str]:
     return [name for name, commands in ONLY_WITH.items() if not any(map(which, commands))]
 
 
-def extensions_off() -> dict[str, bool]:
-    """What to tell Jupyter of the extensions that are not to be loaded with the others."""
-    return dict.fromkeys([*LEFT_OUT, *LATER, *without_program()], False)
+def extensions_chosen() -> dict[str, bool]:
+    """What to tell Jupyter of the extensions that are not to be loaded with the others, and of ours."""
+    off = dict.fromkeys([*LEFT_OUT, *LATER, *without_program()], False)
+    return off | {collaboration.__name__: True, "jupyter_server_fileid": True}
 
 
 def leave_out_proxies() -> None:
@@ -80,11 +87,15 @@ def leave_out_proxies() -> None:
 
 
 def plugins_off(hook):
-    """Turn off the parts of JupyterLab that would ask for what is not here.
+    """Turn off the parts of JupyterLab that would ask for what is not here, or hand out links.
 
     News it asks each newcomer about even where that is turned off.
     """
-    off = [NEWS_PLUGIN, *(plugin for name in without_program() for plugin in PLUGINS_OF[name])]
+    off = [
+        NEWS_PLUGIN,
+        *collaboration.LINK_PLUGINS,
+        *(plugin for name in without_program() for plugin in PLUGINS_OF[name]),
+    ]
 
     def changed(handler, page_config):
         page_config = hook(handler, page_config)
@@ -143,11 +154,13 @@ class SessionApp(JupyterHubSingleUser):
     @classmethod
     def make_serverapp(cls, jpserver_extensions, **kwargs):
         """Leave the extensions out that a session has no use for."""
-        # Read by JupyterLab before our `load_config_file`; a site's own configuration may say otherwise.
+        # Read by them before our `load_config_file`; a site's own configuration may say otherwise.
         # JupyterLab asks nobody outside of the facility for news, updates or extensions.
         quiet = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
-        config = Config({"LabApp": quiet | {"extension_manager": "readonly"}})
-        extensions = jpserver_extensions | extensions_off()
+        ours = {"extension_manager": "readonly", "extra_labextensions_path": [str(LAB_EXTENSIONS)]}
+        config = Config({"LabApp": quiet | ours})
+        config.merge(collaboration.settings(Path(jupyter_runtime_dir())))
+        extensions = jpserver_extensions | extensions_chosen()
         return super().make_serverapp(jpserver_extensions=extensions, config=config, **kwargs)
 
     @_fatal_errors
@@ -159,6 +172,8 @@ class SessionApp(JupyterHubSingleUser):
         SessionIdentity.auth = self.hub_auth
         config.ServerApp.identity_provider_class = SessionIdentity
         config.ServerApp.authorizer_class = SessionAuthorizer
+        # Nobody takes another name, picture or colour here: who people are is the facility's word.
+        config.IdentityProvider.updatable_fields = []
         config.ServerApp.allow_unauthenticated_access = False
         config.ServerApp.allow_origin = config.ServerApp.allow_origin_pat = ""
         config.ServerApp.disable_check_xsrf = False
@@ -182,6 +197,7 @@ class SessionApp(JupyterHubSingleUser):
         settings = self.serverapp.web_app.settings
         settings["page_config_hook"] = plugins_off(settings["page_config_hook"])
         self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
+        SessionIdentity.full_name = self.people.members.full_name
 
     async def _start_jupyter_server_extension(self, serverapp):
         """The server listens: say so to the hub, then load what could wait."""
