@@ -1,0 +1,114 @@
+"""What the pages for staff share: calls as the person, one search for all, refusals shown on the page."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from ..forms import LABELS
+from ..hub import NotThere, Refused
+from ..hub_staff import StaffCalls
+from ..staff_models import STATES
+from .base import PersonHandler
+
+#: Sessions shown at first, and at most; who needs more than that needs a better search.
+FEW, MOST = 50, 800
+#: Somebody's session in an address: the account's name, and the session's.
+SESSION = r"([^/]+)/([a-z][a-z0-9-]{0,29})"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What sessions are looked for, and how many are shown."""
+
+    q: str = ""
+    state: str = ""
+    instrument: str = ""
+    limit: int = FEW
+
+    @property
+    def query(self) -> dict:
+        """As the hub takes it: one more than is shown tells whether there are more."""
+        return {"q": self.q, "state": self.state, "instrument": self.instrument, "limit": self.limit + 1}
+
+    @property
+    def any(self) -> bool:
+        return bool(self.q or self.state or self.instrument)
+
+    def address(self, **others) -> str:
+        """The query of the page's address that asks for the same; `others` replace."""
+        values = {"q": self.q, "state": self.state, "instrument": self.instrument, "limit": self.limit} | others
+        if values["limit"] == FEW:
+            del values["limit"]
+        return urlencode({key: value for key, value in values.items() if value})
+
+    @property
+    def more(self) -> str:
+        """The address of the same with more of them; empty where it is enough."""
+        return self.address(limit=min(self.limit * 4, MOST)) if self.limit < MOST else ""
+
+
+class DeskHandler(PersonHandler):
+    """A page for staff. Whom it is for is the hub's to say; its refusals are shown in its words."""
+
+    #: What was done, by the word that the address carries after it.
+    SAID: dict[str, str] = {}
+
+    @property
+    def calls(self) -> StaffCalls:
+        return StaffCalls(self.site.hub, self.token)
+
+    @property
+    def said(self) -> str:
+        """What was done just before, in words; empty for a page that is simply opened."""
+        return self.SAID.get(self.get_query_argument("said", ""), "")
+
+    def search(self) -> Search:
+        """What the address looks for; what cannot be is left out."""
+        state = self.get_query_argument("state", "")
+        limit = self.get_query_argument("limit", "")
+        return Search(
+            q=self.get_query_argument("q", "")[:200],
+            state=state if state in STATES else "",
+            instrument=self.get_query_argument("instrument", "")[:200],
+            limit=min(max(int(limit), 1), MOST) if limit.isascii() and limit.isdigit() else FEW,
+        )
+
+    def body(self, name: str) -> str:
+        """A field of the form."""
+        return self.get_body_argument(name, "")
+
+    def done(self, path: str, said: str) -> None:
+        """Go back to a page, which says what was done."""
+        self.redirect(f"{self.site.prefix}{path}?said={said}", status=303)
+
+    @contextmanager
+    def refusing(self) -> Iterator[list[str]]:
+        """Collects what the hub refuses inside, to be shown on the page that asked for it."""
+        refused: list[str] = []
+        try:
+            with self.timed("hub"):
+                yield refused
+        except (Refused, NotThere) as error:
+            self.set_status(error.status)
+            field = getattr(error, "field", "")
+            label = LABELS.get(field) or field.capitalize()
+            refused.append(f"{label}: {error.words}" if label else error.words[:1].upper() + error.words[1:])
+
+
+class Fragment:
+    """A part of a page alone, for the page's script; 304 while nothing has changed."""
+
+    is_fragment = True
+
+    def compute_etag(self) -> str:
+        digest = hashlib.sha256(b"".join(self._write_buffer))
+        return f'"{digest.hexdigest()[:32]}"'
+
+
+def at(owner: str, name: str) -> str:
+    """A session's place in an address."""
+    return f"{quote(owner, safe='')}/{quote(name, safe='')}"

@@ -1,0 +1,156 @@
+""" "Support": the sessions that staff may help with, what their owners ask, and asking to be let in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..staff_models import Ask, Supported
+from .desk import SESSION, DeskHandler, Fragment, at
+
+#: What is asked of the owner, by the role.
+ROLES = {"viewer": "Watch", "collaborator": "Work together"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One session, with one's own last request to join it, and those of colleagues that wait for a second."""
+
+    session: Supported
+    mine: Ask | None
+    others: tuple[Ask, ...] = ()
+
+    @property
+    def inside(self) -> bool:
+        return self.mine is not None and self.mine.state == "accepted"
+
+
+class SupportHandler(DeskHandler):
+    """The list: requests for help, one's own requests to join, and the sessions."""
+
+    SAID = {
+        "taken": "It is yours. The owner is told that you take care of it.",
+        "closed": "Closed.",
+        "left": "You have left the session.",
+    }
+    template = "support.html"
+
+    async def get(self) -> None:
+        await self.show()
+
+    async def show(self, refused: list[str] = ()) -> None:
+        search = self.search()
+        with self.timed("hub"):
+            desk = await self.calls.desk(**search.query)
+        self.finish(
+            self.page(
+                self.template,
+                search=search,
+                sessions=desk.sessions[: search.limit],
+                more=len(desk.sessions) > search.limit,
+                help=sorted(desk.help, key=lambda one: (one.state != "open", one.id)),
+                asks=desk.asks,
+                may=desk.may,
+                roles=ROLES,
+                refused=refused,
+                said=self.said,
+            )
+        )
+
+
+class ListHandler(Fragment, SupportHandler):
+    """What changes of the list."""
+
+    template = "support_list.html"
+
+
+class HelpHandler(SupportHandler):
+    """Take a request for help, or close it."""
+
+    async def get(self, number: str, what: str) -> None:
+        self.redirect(f"{self.site.prefix}support")
+
+    async def post(self, number: str, what: str) -> None:
+        with self.refusing() as refused:
+            if what == "take":
+                await self.calls.take(int(number))
+            else:
+                await self.calls.close(int(number), self.body("words"))
+        if refused:
+            await self.show(refused)
+        else:
+            self.done("support", "taken" if what == "take" else "closed")
+
+
+class CaseHandler(DeskHandler):
+    """One session: all that is known of it from outside, and asking to be let in."""
+
+    SAID = {
+        "asked": "The owner has been asked. This page shows the answer as soon as it is there.",
+        "left": "You are no longer in this session.",
+        "seconded": "You have agreed. Your colleague can enter now, and the owner will be told.",
+    }
+    template = "support_session.html"
+
+    async def get(self, owner: str, name: str) -> None:
+        await self.show(owner, name)
+
+    async def show(self, owner: str, name: str, refused: list[str] = (), message: str = "") -> None:
+        case = await self.case(owner, name)
+        self.finish(
+            self.page(
+                self.template,
+                case=case,
+                s=case.session,
+                at=f"{self.site.prefix}support/{at(owner, name)}",
+                roles=ROLES,
+                refused=refused,
+                message=message,
+                said=self.said,
+            )
+        )
+
+    async def case(self, owner: str, name: str) -> Case:
+        with self.timed("hub"):
+            session = await self.calls.supported(owner, name)
+            desk = await self.calls.desk(q=f"{owner}/{name}", limit=1)
+        here = [ask for ask in desk.asks if (ask.owner, ask.name) == (owner, name)]
+        return Case(session, max(here, key=lambda ask: ask.id, default=None), session.asks)
+
+
+class LiveHandler(Fragment, CaseHandler):
+    """What changes of one session's page."""
+
+    template = "support_live.html"
+
+
+class AskHandler(CaseHandler):
+    """Ask to join, withdraw or leave, and agree to a colleague's request."""
+
+    async def get(self, owner: str, name: str, what: str) -> None:
+        self.redirect(f"{self.site.prefix}support/{at(owner, name)}")
+
+    async def post(self, owner: str, name: str, what: str) -> None:
+        message = self.body("message")
+        said = {"ask": "asked", "leave": "left", "second": "seconded"}[what]
+        with self.refusing() as refused:
+            if what == "ask":
+                await self.calls.ask(owner, name, self.body("role"), message)
+            elif what == "leave":
+                await self.calls.leave(owner, name)
+            else:
+                number = self.body("request")
+                await self.calls.second(owner, name, int(number) if number.isdecimal() else 0)
+        if refused:
+            await self.show(owner, name, refused, message)
+        else:
+            self.done(f"support/{at(owner, name)}", said)
+
+
+ROUTES = [
+    ("support", SupportHandler),
+    ("support/list", ListHandler),
+    ("support/help/([0-9]{1,18})/(take|close)", HelpHandler),
+    (f"support/{SESSION}", CaseHandler),
+    (f"support/{SESSION}/live", LiveHandler),
+    (f"support/{SESSION}/(ask|leave|second)", AskHandler),
+]
