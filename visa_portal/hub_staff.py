@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from .hub import HubClient, HubDown, headers, read
-from .staff_models import Announcement, Ask, Desk, Line, Node, Supported
+from .models_staff import Announcement, Ask, Desk, Line, Node, Supported
 
 log = logging.getLogger(__name__)
 

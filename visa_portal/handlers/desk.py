@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from ..forms import LABELS
 from ..hub import NotThere, Refused
 from ..hub_staff import StaffCalls
-from ..staff_models import STATES
+from ..models_staff import STATES
 from .base import PersonHandler
 
 #: Sessions shown at first, and at most; who needs more than that needs a better search.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..staff_models import Ask, Supported
+from ..models_staff import Ask, Supported
 from .desk import SESSION, DeskHandler, Fragment, at
 
 #: What is asked of the owner, by the role.
