@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote, urlencode
 
-import aiohttp
-
-from .hub import HubClient, HubDown, headers, read
-from .models_staff import Announcement, Ask, Desk, Line, Node, Supported
-
-log = logging.getLogger(__name__)
+from .hub import HubClient, read
+from .models_sharing import Event
+from .models_staff import Announcement, Ask, Desk, Node, Supported
 
 
 class StaffCalls:
@@ -93,25 +89,14 @@ class StaffCalls:
         """End it now."""
         await self._call("DELETE", f"visa/admin/announcements/{number}")
 
-    async def audit(self, **query) -> list[Line]:
+    async def audit(self, **query) -> list[Event]:
         """Lines of the audit log, newest first; `before` is the id to go on from."""
         answer = await self._call("GET", f"visa/audit?{_query(query)}")
-        return [read(Line, one) for one in answer.get("events", ())]
+        return [read(Event, one) for one in answer.get("events", ())]
 
-    async def audit_file(self, **query) -> AsyncIterator[bytes]:
+    def audit_file(self, **query) -> AsyncIterator[bytes]:
         """The same as a CSV file, piece by piece, however long."""
-        url = f"{self.hub.api_url}/visa/audit?{_query(query)}"
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.hub.timeout, sock_read=60)
-        asked = headers(self.token) | {"Accept": "text/csv"}
-        try:
-            async with self.hub.http.get(url, headers=asked, timeout=timeout) as response:
-                if response.status != 200:
-                    await self.hub.refuse(response, self.token)
-                async for piece in response.content.iter_any():
-                    yield piece
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("the audit log's file broke off: %s", error)
-            raise HubDown from error
+        return self.hub.pieces(f"visa/audit?{_query(query)}", self.token, "text/csv")
 
     async def _call(self, method: str, path: str, body: dict | None = None, timeout: float = 0):
         return await self.hub.call(method, path, self.token, body, timeout)

@@ -7,25 +7,10 @@ from datetime import datetime
 from pydantic import Field, field_validator
 
 from .models import Answer, Session
+from .models_sharing import Member
 
 #: The states a session can be looked for by.
 STATES = ("starting", "running", "unknown", "stopping", "stopped", "failed")
-
-
-class Present(Answer):
-    """Somebody let into a session; `present` is since when they are in it now."""
-
-    name: str
-    full_name: str = ""
-    role: str = "viewer"
-    support: bool = False
-    way: str = ""
-    by_way_of: str = ""
-    granted_by: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-    present: datetime | None = None
-    refused: str = ""
 
 
 class Usage(Answer):
@@ -34,29 +19,7 @@ class Usage(Answer):
     cpus: float | None = None
     memory: int | None = None
     memory_limit: int | None = None
-
-
-class Supported(Session):
-    """A session as staff see it; `why` says on what ground they may help with it."""
-
-    owner_full_name: str = ""
-    instruments: tuple[str, ...] = ()
-    node: str = ""
-    image: str = ""
-    members: tuple[Present, ...] = ()
-    may_ask: bool = False
-    why: str = ""
-    usage: Usage | None = None
-
-    @field_validator("node", "image", "why", "owner_full_name", mode="before")
-    @classmethod
-    def _nothing_is_empty(cls, value):
-        return value or ""
-
-    @field_validator("members", "instruments", mode="before")
-    @classmethod
-    def _none_are_none(cls, value):
-        return value or ()
+    cpu_limit: float | None = None
 
 
 class Ask(Answer):
@@ -73,8 +36,37 @@ class Ask(Answer):
     lapses: datetime | None = None
     words: str = ""
     url: str = ""
+    until: datetime | None = None
     staff: str = ""
     staff_full_name: str = ""
+    may_second: bool = True
+
+
+class Supported(Session):
+    """A session as staff see it; `why` says what went wrong, or why one may not ask to join.
+
+    `asks` are colleagues' requests to join that the owner did not answer and that one may second.
+    """
+
+    owner_full_name: str = ""
+    instruments: tuple[str, ...] = ()
+    node: str = ""
+    image: str = ""
+    members: tuple[Member, ...] = ()
+    may_ask: bool = False
+    why: str = ""
+    usage: Usage | None = None
+    asks: tuple[Ask, ...] = ()
+
+    @field_validator("node", "image", "why", "owner_full_name", mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, value):
+        return value or ""
+
+    @field_validator("members", "instruments", mode="before")
+    @classmethod
+    def _none_are_none(cls, value):
+        return value or ()
 
 
 class Help(Answer):
@@ -109,15 +101,15 @@ class Desk(Answer):
 
 
 class Node(Answer):
-    """A machine that sessions run on; `free` is what it could still take, in words."""
+    """A machine that sessions run on; `drained` ones get no new sessions, `words` says why."""
 
     backend: str
     node: str
     drained: bool = False
     words: str = ""
     sessions: int = 0
-    free: str = ""
-    state: str = ""
+    facts: str = ""
+    down: bool = False
     by: str = ""
     at: datetime | None = None
 
@@ -132,18 +124,3 @@ class Announcement(Answer):
     until: datetime | None = None
     made_by: str = ""
     made: datetime | None = None
-
-
-class Line(Answer):
-    """One line of the audit log."""
-
-    id: int
-    at: datetime
-    what: str
-    owner: str = ""
-    session: str = ""
-    who: str = ""
-    whom: str = ""
-    role: str = ""
-    address: str = ""
-    details: dict = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from visa_catalogue import Catalogue
 from visa_catalogue.account import Account, Role
 
-from . import words
+from . import words, words_history, words_staff
 from .assets import Assets
 from .hub import HubClient
 from .hub_sharing import SharingCalls
@@ -96,6 +96,10 @@ def environment(site: Site) -> Environment:
         some=words.some,
         helps=helps,
         administers=administers,
+        size=words.size,
+        place=words_staff.place,
+        told=words_history.sentence,
+        wrote=words_history.quoted,
     )
     made.globals.update(asset=site.asset, open_url=site.open_url, dates=words.dates, states=words.STATES)
     # Compiled now, so that the first visitor does not wait and a broken template stops the portal at once.

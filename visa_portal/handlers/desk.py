@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from tornado.web import HTTPError
+
+from visa_catalogue import Query
+from visa_catalogue.account import Role
+
+from .. import words_staff
 from ..forms import LABELS
 from ..hub import NotThere, Refused
 from ..hub_staff import StaffCalls
@@ -77,6 +82,11 @@ class DeskHandler(PersonHandler):
             limit=min(max(int(limit), 1), MOST) if limit.isascii() and limit.isdigit() else FEW,
         )
 
+    async def instruments(self) -> list[str]:
+        """The instruments of all experiments that the person may see, to choose from."""
+        with self.timed("catalogue"):
+            return list((await self.site.catalogue.search(self.account, Query(scope="all", limit=0))).instruments)
+
     def body(self, name: str) -> str:
         """A field of the form."""
         return self.get_body_argument(name, "")
@@ -84,6 +94,14 @@ class DeskHandler(PersonHandler):
     def done(self, path: str, said: str) -> None:
         """Go back to a page, which says what was done."""
         self.redirect(f"{self.site.prefix}{path}?said={said}", status=303)
+
+    async def give(self, template: str, **values) -> None:
+        """Finish with the page, or with the part of it that its script asked for."""
+        values = {"ask_states": words_staff.ASK_STATES, "roles": words_staff.ROLES} | values
+        if self.is_fragment:
+            self.finish(self.page(template, **values))
+        else:
+            await self.show(template, **values)
 
     @contextmanager
     def refusing(self) -> Iterator[list[str]]:
@@ -99,16 +117,10 @@ class DeskHandler(PersonHandler):
             refused.append(f"{label}: {error.words}" if label else error.words[:1].upper() + error.words[1:])
 
 
-class Fragment:
-    """A part of a page alone, for the page's script; 304 while nothing has changed."""
+class AdministratorHandler(DeskHandler):
+    """A page for administrators; the hub decides again with each call."""
 
-    is_fragment = True
-
-    def compute_etag(self) -> str:
-        digest = hashlib.sha256(b"".join(self._write_buffer))
-        return f'"{digest.hexdigest()[:32]}"'
-
-
-def at(owner: str, name: str) -> str:
-    """A session's place in an address."""
-    return f"{quote(owner, safe='')}/{quote(name, safe='')}"
+    async def prepare(self) -> None:
+        await super().prepare()
+        if Role.ADMINISTRATOR not in self.account.roles:
+            raise HTTPError(403, "This page is for the facility's administrators.")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..words_staff import at
 from ..models_staff import Ask, Supported
-from .desk import SESSION, DeskHandler, Fragment, at
-
-#: What is asked of the owner, by the role.
-ROLES = {"viewer": "Watch", "collaborator": "Work together"}
-
+from .base import LiveHandler
+from .desk import SESSION, DeskHandler
 
 @dataclass(frozen=True)
 class Case:
@@ -35,29 +33,27 @@ class SupportHandler(DeskHandler):
     template = "support.html"
 
     async def get(self) -> None:
-        await self.show()
+        await self.present()
 
-    async def show(self, refused: list[str] = ()) -> None:
+    async def present(self, refused: list[str] = ()) -> None:
         search = self.search()
         with self.timed("hub"):
             desk = await self.calls.desk(**search.query)
-        self.finish(
-            self.page(
+        await self.give(
                 self.template,
                 search=search,
+                instruments=() if self.is_fragment else await self.instruments(),
                 sessions=desk.sessions[: search.limit],
                 more=len(desk.sessions) > search.limit,
                 help=sorted(desk.help, key=lambda one: (one.state != "open", one.id)),
                 asks=desk.asks,
                 may=desk.may,
-                roles=ROLES,
                 refused=refused,
                 said=self.said,
             )
-        )
 
 
-class ListHandler(Fragment, SupportHandler):
+class ListHandler(LiveHandler, SupportHandler):
     """What changes of the list."""
 
     template = "support_list.html"
@@ -76,7 +72,7 @@ class HelpHandler(SupportHandler):
             else:
                 await self.calls.close(int(number), self.body("words"))
         if refused:
-            await self.show(refused)
+            await self.present(refused)
         else:
             self.done("support", "taken" if what == "take" else "closed")
 
@@ -92,22 +88,19 @@ class CaseHandler(DeskHandler):
     template = "support_session.html"
 
     async def get(self, owner: str, name: str) -> None:
-        await self.show(owner, name)
+        await self.present(owner, name)
 
-    async def show(self, owner: str, name: str, refused: list[str] = (), message: str = "") -> None:
+    async def present(self, owner: str, name: str, refused: list[str] = (), message: str = "") -> None:
         case = await self.case(owner, name)
-        self.finish(
-            self.page(
+        await self.give(
                 self.template,
                 case=case,
                 s=case.session,
                 at=f"{self.site.prefix}support/{at(owner, name)}",
-                roles=ROLES,
                 refused=refused,
                 message=message,
                 said=self.said,
             )
-        )
 
     async def case(self, owner: str, name: str) -> Case:
         with self.timed("hub"):
@@ -117,7 +110,7 @@ class CaseHandler(DeskHandler):
         return Case(session, max(here, key=lambda ask: ask.id, default=None), session.asks)
 
 
-class LiveHandler(Fragment, CaseHandler):
+class CaseLiveHandler(LiveHandler, CaseHandler):
     """What changes of one session's page."""
 
     template = "support_live.html"
@@ -141,7 +134,7 @@ class AskHandler(CaseHandler):
                 number = self.body("request")
                 await self.calls.second(owner, name, int(number) if number.isdecimal() else 0)
         if refused:
-            await self.show(owner, name, refused, message)
+            await self.present(owner, name, refused, message)
         else:
             self.done(f"support/{at(owner, name)}", said)
 
@@ -151,6 +144,6 @@ ROUTES = [
     ("support/list", ListHandler),
     ("support/help/([0-9]{1,18})/(take|close)", HelpHandler),
     (f"support/{SESSION}", CaseHandler),
-    (f"support/{SESSION}/live", LiveHandler),
+    (f"support/{SESSION}/live", CaseLiveHandler),
     (f"support/{SESSION}/(ask|leave|second)", AskHandler),
 ]
