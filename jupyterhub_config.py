@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import visa_portal
+import visa_sharing.hub
 from visa_session.contract import CONTROL_SCOPE, VIEW_SCOPE
 from visa_spawner.site import prepare
 
@@ -92,3 +93,4 @@ for path in sorted(Path(env.get("VISA_CONFIG_D", here / "jupyterhub_config.d")).
     load_subconfig(str(path))  # noqa: F821
 
 prepare(c)
+visa_sharing.hub.prepare(c)
