@@ -6,7 +6,9 @@ from pathlib import Path
 
 from jupyterhub.auth import DummyAuthenticator
 
+import visa_sharing.hub
 from visa_catalogue.account import Account
+from visa_session.contract import CONTROL_SCOPE, VIEW_SCOPE
 from visa_spawner.site import prepare
 
 given = json.loads(os.environ["TEST_SITE"])
@@ -62,8 +64,20 @@ c.JupyterHub.services = [
     },
     {"name": "tester", "api_token": given["admin_token"]},
 ]
+c.JupyterHub.custom_scopes = {
+    VIEW_SCOPE: {"description": "Watch"},
+    CONTROL_SCOPE: {"description": "Work", "subscopes": [VIEW_SCOPE]},
+}
 c.JupyterHub.load_roles = [
     {"name": "user", "scopes": ["self", "access:services!service=visa"]},
+    {
+        "name": "facility-administrator",
+        "groups": ["role-administrator"],
+        "scopes": [
+            *("admin-ui", "list:users", "read:users", "delete:users", "list:groups", "read:groups"),
+            *("read:servers", "delete:servers", "list:services", "read:services", "read:hub", "read:metrics"),
+        ],
+    },
     {"name": "tester", "scopes": ["admin:users", "admin:servers", "tokens"], "services": ["tester"]},
 ]
 c.JupyterHub.template_paths = [str(package / "hub_templates"), str(package / "static")]
@@ -75,3 +89,4 @@ c.JupyterHub.template_vars = {
 }
 c.JupyterHub.default_url = given["url"]
 prepare(c)
+visa_sharing.hub.prepare(c)

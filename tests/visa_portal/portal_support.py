@@ -42,7 +42,8 @@ def experiments(folder: Path, count: int = 2000) -> list[dict]:
     """Alice's three, one with a title meant to do harm, one written right to left; and open data."""
     made = [
         _experiment(folder, "ma-1", TITLES[0], *PLACES[0], date(2026, 3, 3), None),
-        _experiment(folder, "ma-2", NASTY, *PLACES[2], date(2026, 5, 11), None),
+        _experiment(folder, "ma-2", NASTY, *PLACES[2], date(2026, 5, 11), None)
+        | {"local_contacts": ["lars"]},
         _experiment(folder, "ma-3", RIGHT_TO_LEFT, *PLACES[3], date(2026, 6, 20), None) | {"team": ["alice"]},
         _experiment(folder, "hg-9", SECRET, *PLACES[0], date(2026, 7, 1), None) | {"team": ["bob"]},
     ]
@@ -126,6 +127,8 @@ ACCOUNTS = {
     "bob": {"uid": 21002, "roles": ["scientist"]},
     "ines": {"uid": 21003, "roles": ["instrument-scientist"], "instruments": ["id19"]},
     "heidi": {"uid": 21004, "roles": ["helpdesk"]},
+    "root": {"uid": 21005, "roles": ["administrator"]},
+    "lars": {"uid": 21006, "roles": ["scientist"]},
 }
 
 
