@@ -21,7 +21,7 @@ class StaffCalls:
         self.hub, self.token = hub, token
 
     async def desk(self, **query) -> Desk:
-        """The sessions the caller may help with, found by `q`, `state`, `instrument`, `node`; at most `limit`."""
+        """Sessions the caller may help with, by `q`, `state`, `instrument`, `node`; at most `limit`."""
         return read(Desk, await self._call("GET", f"visa/support?{_query(query)}"))
 
     async def supported(self, owner: str, name: str) -> Supported:

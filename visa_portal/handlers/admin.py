@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from ..hub import NotThere
-from ..words_staff import at
 from ..models_staff import Supported
+from ..words_staff import at
 from .base import LiveHandler
 from .desk import SESSION, AdministratorHandler
+
+#: What is asked before it is done: the question, what it means, and the words on the two buttons.
+CONFIRM = {
+    "stop": (
+        "Stop this session?",
+        "Programs that run in it end, and what they have not saved is lost. Files stay, and the owner can "
+        "start it again. The audit log tells who stopped it.",
+        "Stop it",
+        "Let it run",
+    ),
+    "end": (
+        "End this membership?",
+        "That person is out at once, and comes in again only if the owner lets them in.",
+        "End it",
+        "Keep it",
+    ),
+}
 
 
 class AdminHandler(AdministratorHandler):
@@ -52,6 +69,7 @@ class SessionHandler(AdministratorHandler):
             s=await self.session(owner, name),
             at=f"{self.site.prefix}admin/sessions/{at(owner, name)}",
             case=f"{self.site.prefix}support/{at(owner, name)}",
+            confirm=CONFIRM,
             refused=refused,
             words=words,
             said=self.said,
@@ -79,31 +97,22 @@ class ActHandler(SessionHandler):
         place = f"admin/sessions/{at(owner, name)}"
         session = await self.session(owner, name)
         title = session.title or session.name
-        if what == "stop":
-            await self.show(
-                "confirm.html",
-                subject=f"{title} ({owner})",
-                question="Stop this session?",
-                meaning="Programs that run in it end, and what they have not saved is lost. Files stay, and "
-                "the owner can start it again. It is noted in the audit log.",
-                to=f"{place}/stop",
-                back=place,
-                button="Stop",
-                keep="Let it run",
-            )
-        elif what == "end" and (member := self.get_query_argument("member", "")):
-            await self.show(
-                "confirm.html",
-                subject=f"{member} in {title} ({owner})",
-                question="End this membership?",
-                meaning="That person is out at once and comes in again only if the owner lets them in.",
-                to=f"{place}/end",
-                carried={"member": member},
-                back=place,
-                button="End it",
-            )
-        else:
+        member = self.get_query_argument("member", "")
+        if what == "message" or (what == "end" and not member):
             self.redirect(self.site.prefix + place)
+            return
+        question, meaning, button, keep = CONFIRM[what]
+        await self.show(
+            "confirm.html",
+            subject=f"{title} ({owner})" if what == "stop" else f"{member} in {title} ({owner})",
+            question=question,
+            meaning=meaning,
+            to=f"{place}/{what}",
+            carried={"member": member} if member else {},
+            back=place,
+            button=button,
+            keep=keep,
+        )
 
     async def post(self, owner: str, name: str, what: str) -> None:
         words = self.body("words")
@@ -113,7 +122,7 @@ class ActHandler(SessionHandler):
             elif what == "message":
                 await self.calls.message(owner, name, words)
             else:
-                await self.calls.end_membership(owner, name, self.body("member"))
+                await self.calls.end_membership(owner, name, self.get_argument("member", ""))
         if refused:
             await self.present(owner, name, refused, words)
         else:

@@ -45,7 +45,12 @@ class Search:
 
     def address(self, **others) -> str:
         """The query of the page's address that asks for the same; `others` replace."""
-        values = {"q": self.q, "state": self.state, "instrument": self.instrument, "limit": self.limit} | others
+        values = {
+            "q": self.q,
+            "state": self.state,
+            "instrument": self.instrument,
+            "limit": self.limit,
+        } | others
         if values["limit"] == FEW:
             del values["limit"]
         return urlencode({key: value for key, value in values.items() if value})
@@ -85,7 +90,9 @@ class DeskHandler(PersonHandler):
     async def instruments(self) -> list[str]:
         """The instruments of all experiments that the person may see, to choose from."""
         with self.timed("catalogue"):
-            return list((await self.site.catalogue.search(self.account, Query(scope="all", limit=0))).instruments)
+            return list(
+                (await self.site.catalogue.search(self.account, Query(scope="all", limit=0))).instruments
+            )
 
     def body(self, name: str) -> str:
         """A field of the form."""

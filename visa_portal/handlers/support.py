@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..words_staff import at
 from ..models_staff import Ask, Supported
+from ..words_staff import at
 from .base import LiveHandler
 from .desk import SESSION, DeskHandler
+
 
 @dataclass(frozen=True)
 class Case:
@@ -40,17 +41,17 @@ class SupportHandler(DeskHandler):
         with self.timed("hub"):
             desk = await self.calls.desk(**search.query)
         await self.give(
-                self.template,
-                search=search,
-                instruments=() if self.is_fragment else await self.instruments(),
-                sessions=desk.sessions[: search.limit],
-                more=len(desk.sessions) > search.limit,
-                help=sorted(desk.help, key=lambda one: (one.state != "open", one.id)),
-                asks=desk.asks,
-                may=desk.may,
-                refused=refused,
-                said=self.said,
-            )
+            self.template,
+            search=search,
+            instruments=() if self.is_fragment else await self.instruments(),
+            sessions=desk.sessions[: search.limit],
+            more=len(desk.sessions) > search.limit,
+            help=sorted(desk.help, key=lambda one: (one.state != "open", one.id)),
+            asks=desk.asks,
+            may=desk.may,
+            refused=refused,
+            said=self.said,
+        )
 
 
 class ListHandler(LiveHandler, SupportHandler):
@@ -93,14 +94,14 @@ class CaseHandler(DeskHandler):
     async def present(self, owner: str, name: str, refused: list[str] = (), message: str = "") -> None:
         case = await self.case(owner, name)
         await self.give(
-                self.template,
-                case=case,
-                s=case.session,
-                at=f"{self.site.prefix}support/{at(owner, name)}",
-                refused=refused,
-                message=message,
-                said=self.said,
-            )
+            self.template,
+            case=case,
+            s=case.session,
+            at=f"{self.site.prefix}support/{at(owner, name)}",
+            refused=refused,
+            message=message,
+            said=self.said,
+        )
 
     async def case(self, owner: str, name: str) -> Case:
         with self.timed("hub"):

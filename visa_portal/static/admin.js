@@ -1,15 +1,17 @@
 // "Admin": lists follow what happens; times of an announcement are the browser's own.
-import { finder, follow } from "./live.js";
+import { finder, live } from "./live.js";
 import { showTimes } from "./page.js";
 
-const live = document.getElementById("live");
+const place = document.getElementById("live");
 const form = document.getElementById("find-session");
-if (live) {
-  const look = follow(live, () => location.search);
+if (place) {
+  const look = live(place);
   if (form) finder(form, look);
 } else {
   showTimes();
 }
+// A question in a dialog before what cannot be undone.
+if (document.getElementById("ask")) await import("./ask.js");
 
 const announcing = document.getElementById("announcing");
 if (announcing) {

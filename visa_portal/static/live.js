@@ -1,10 +1,10 @@
 // Parts of a page that follow what happens. Each has an id and `data-part`; what has not changed stays as it
 // is, and so does whoever is on a button or writing in a field.
-import { announce, ask, nodes, showTimes } from "./page.js";
+import { follow } from "./follow.js";
+import { announce, showTimes } from "./page.js";
 
 const SOON = 2000; // while something moves or somebody waits
 const CALM = 8000;
-const connection = document.getElementById("connection");
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** How long something has been running, beside the times that page.js shows. */
@@ -33,47 +33,11 @@ function busy(part) {
   return written || (field && field.matches("input:not([type=radio]), textarea"));
 }
 
-/** Follow `place.dataset.live`, a path of the portal; `query()` is added to it. Returns "look now". */
-export function follow(place, query = () => "") {
+/** Follow `place.dataset.live`, a path of the portal, with the query of the address; returns "look now". */
+export function live(place) {
   const served = new Map([...place.querySelectorAll("[data-part]")].map((part) => [part.id, part.outerHTML]));
-  let etag = "";
-  let timer = 0;
-  let failures = 0;
-  let asked = 0;
-
   const moving = () =>
     place.querySelector('.state:is([data-state="starting"],[data-state="stopping"]), .ask-card[data-state="open"], #join[data-state="open"]');
-
-  function plan() {
-    clearTimeout(timer);
-    const pause = failures ? Math.min(30000, SOON * 2 ** failures) : moving() ? SOON : CALM;
-    timer = setTimeout(look, document.hidden ? 4 * pause : pause);
-  }
-
-  async function look() {
-    const number = (asked += 1);
-    try {
-      const response = await ask(place.dataset.live + query(), { headers: etag ? { "If-None-Match": etag } : {} });
-      const html = response.status === 200 ? await response.text() : "";
-      if (number !== asked) return; // somebody has typed on: that answer comes later
-      if (response.status === 200) {
-        if (show(nodes(html))) etag = response.headers.get("ETag") || "";
-      } else if (response.status !== 304) {
-        throw new Error(await response.text());
-      }
-      if (failures) announce("The page is up to date again.");
-      failures = 0;
-      connection.hidden = true;
-    } catch (error) {
-      if (number !== asked) return;
-      failures = Math.min(failures + 1, 4);
-      connection.textContent =
-        (error instanceof TypeError ? "No connection. " : `${error.message} `) +
-        "What you see may be out of date. This page tries again by itself.";
-      connection.hidden = false;
-    }
-    plan();
-  }
 
   /** Put in the parts that have changed; whether all could be. */
   function show(fresh) {
@@ -97,10 +61,11 @@ export function follow(place, query = () => "") {
 
   tidy();
   setInterval(() => (showTimes(), showSince()), 20000);
-  document.addEventListener("visibilitychange", () => document.hidden || look());
-  window.addEventListener("pageshow", (event) => event.persisted && look());
-  plan();
-  return look;
+  return follow(
+    () => place.dataset.live + location.search,
+    show,
+    () => (moving() ? SOON : CALM),
+  );
 }
 
 /** The search form: looks as one types, and keeps the address in step. */
@@ -121,7 +86,3 @@ export function finder(form, look) {
     now();
   });
 }
-
-document.addEventListener("submit", (event) => {
-  if (!event.defaultPrevented) event.submitter?.setAttribute("aria-busy", "true");
-});
