@@ -64,10 +64,6 @@ c.JupyterHub.services = [
     },
     {"name": "tester", "api_token": given["admin_token"]},
 ]
-c.JupyterHub.custom_scopes = {
-    VIEW_SCOPE: {"description": "Watch"},
-    CONTROL_SCOPE: {"description": "Work", "subscopes": [VIEW_SCOPE]},
-}
 c.JupyterHub.load_roles = [
     {"name": "user", "scopes": ["self", "access:services!service=visa"]},
     {
@@ -88,5 +84,11 @@ c.JupyterHub.template_vars = {
     "support": "user.support@example.org",
 }
 c.JupyterHub.default_url = given["url"]
+c.JupyterHub.custom_scopes = {
+    VIEW_SCOPE: {"description": "Watch a session's desktop"},
+    CONTROL_SCOPE: {"description": "Work in a session", "subscopes": [VIEW_SCOPE]},
+}
+for name, value in given["sharing"].items():
+    setattr(c.VisaSharing, name, value)
 prepare(c)
 visa_sharing.hub.prepare(c)
