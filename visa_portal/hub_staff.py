@@ -49,10 +49,9 @@ class StaffCalls:
         """Close a request for help."""
         await self._call("POST", f"visa/support/help/{request}/close", {"words": words})
 
-    async def sessions(self, **query) -> list[Supported]:
+    async def sessions(self, **query) -> Desk:
         """Everybody's sessions, as `desk` finds them; for administrators."""
-        answer = await self._call("GET", f"visa/admin/sessions?{_query(query)}")
-        return [read(Supported, one) for one in answer.get("sessions", ())]
+        return read(Desk, await self._call("GET", f"visa/admin/sessions?{_query(query)}"))
 
     async def stop(self, owner: str, name: str) -> None:
         """Stop somebody's session."""

@@ -39,13 +39,18 @@ class Ask(Answer):
     until: datetime | None = None
     staff: str = ""
     staff_full_name: str = ""
-    may_second: bool = True
+    may_second: bool = False
+
+    @property
+    def inside(self) -> bool:
+        """Whether it was accepted and still holds: only then there is an address."""
+        return self.state == "accepted" and bool(self.url)
 
 
 class Supported(Session):
     """A session as staff see it; `why` says what went wrong, or why one may not ask to join.
 
-    `asks` are colleagues' requests to join that the owner did not answer and that one may second.
+    `asks` are one's own requests to join it, and of colleagues those that one may second.
     """
 
     owner_full_name: str = ""
@@ -81,6 +86,7 @@ class Help(Answer):
     message: str = ""
     state: str = "open"
     staff: str = ""
+    staff_full_name: str = ""
     made: datetime | None = None
 
 
@@ -92,9 +98,13 @@ class May(Answer):
 
 
 class Desk(Answer):
-    """All of the Support page: sessions, requests for help, and one's own requests to join."""
+    """All of the Support page: sessions, and whether there are more; requests for help; requests to join.
+
+    Those are one's own, and of colleagues those that one may second.
+    """
 
     sessions: tuple[Supported, ...] = ()
+    more: bool = False
     help: tuple[Help, ...] = ()
     asks: tuple[Ask, ...] = ()
     may: May = Field(default_factory=May)

@@ -15,6 +15,7 @@ from visa_catalogue.account import Account, Role
 from . import words, words_history, words_sharing, words_staff
 from .assets import Assets
 from .codes import Codes
+from .contacts import Contacts
 from .hub import HubClient
 from .hub_sharing import SharingCalls
 from .models import Session
@@ -46,6 +47,7 @@ class Site:
     def __post_init__(self) -> None:
         self.sharing = SharingCalls(self.hub)
         self.codes = Codes()
+        self.contacts = Contacts(self.catalogue)
         self.templates = environment(self)
 
     def asset(self, name: str) -> str:

@@ -58,7 +58,10 @@ class PortalBackend(Backend, Spawner):
         if self.session.resources.cpus >= 32:
             raise StartRefused("there is no room for it now", field="plan", status=503, reason="room")
         person, hold = self.session.person, Path(self.folder) / "hold"
-        self.run([sys.executable, "-S", str(SESSION), str(hold), self.session.image], person)
+        command = [sys.executable, "-S", str(SESSION), str(hold), self.session.image]
+        if self.session.image == "real":
+            command = [sys.executable, "-m", "visa_session.start"]
+        self.run(command, person)
         self.at("pid").write_text(str(self.process.pid))
         self.remember()
 

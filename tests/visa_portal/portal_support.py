@@ -122,6 +122,8 @@ PROFILES = [
         large={"title": "16 cores, 64 GB", "cpus": 16, "memory": "64G"},
     ),
     _profile("broken", "Broken", "Its server ends at once", ["none"], ["none"], [], small=SMALL),
+    # A session as in an image, with all its defences, of somebody who needs no data.
+    _profile("real", "Real", "visa-session", ["none"], ["none"], [], small=SMALL) | {"roles": ["helpdesk"]},
 ]
 ACCOUNTS = {
     "alice": {"uid": 21001, "roles": ["scientist"], "teams": ["ma-1", "ma-2"], "name": "Alice Arnaud"},

@@ -34,13 +34,13 @@ class AdminHandler(AdministratorHandler):
     async def get(self) -> None:
         search = self.search()
         with self.timed("hub"):
-            sessions = await self.calls.sessions(**search.query)
+            found = await self.calls.sessions(**search.query)
         await self.give(
             self.template,
             search=search,
             instruments=() if self.is_fragment else await self.instruments(),
-            sessions=sessions[: search.limit],
-            more=len(sessions) > search.limit,
+            sessions=found.sessions,
+            more=found.more,
         )
 
 
@@ -78,7 +78,7 @@ class SessionHandler(AdministratorHandler):
     async def session(self, owner: str, name: str) -> Supported:
         with self.timed("hub"):
             found = await self.calls.sessions(q=f"{owner}/{name}", limit=20)
-        for session in found:
+        for session in found.sessions:
             if (session.owner, session.name) == (owner, name):
                 return session
         raise NotThere("There is no such session.")

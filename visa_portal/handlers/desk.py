@@ -17,10 +17,11 @@ from ..forms import LABELS
 from ..hub import NotThere, Refused
 from ..hub_staff import StaffCalls
 from ..models_staff import STATES
+from ..site import helps
 from .base import PersonHandler
 
 #: Sessions shown at first, and at most; who needs more than that needs a better search.
-FEW, MOST = 50, 800
+FEW, MOST = 50, 500
 #: Somebody's session in an address: the account's name, and the session's.
 SESSION = r"([^/]+)/([a-z][a-z0-9-]{0,29})"
 
@@ -36,8 +37,8 @@ class Search:
 
     @property
     def query(self) -> dict:
-        """As the hub takes it: one more than is shown tells whether there are more."""
-        return {"q": self.q, "state": self.state, "instrument": self.instrument, "limit": self.limit + 1}
+        """As the hub takes it."""
+        return {"q": self.q, "state": self.state, "instrument": self.instrument, "limit": self.limit}
 
     @property
     def any(self) -> bool:
@@ -62,10 +63,15 @@ class Search:
 
 
 class DeskHandler(PersonHandler):
-    """A page for staff. Whom it is for is the hub's to say; its refusals are shown in its words."""
+    """A page for staff. Whom they may help is the hub's to say; its refusals are shown in its words."""
 
     #: What was done, by the word that the address carries after it.
     SAID: dict[str, str] = {}
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        if not (helps(self.account) or await self.site.contacts.has(self.account)):
+            raise HTTPError(403, "This page is for the facility's staff.")
 
     @property
     def calls(self) -> StaffCalls:

@@ -12,15 +12,22 @@ from .desk import SESSION, DeskHandler
 
 @dataclass(frozen=True)
 class Case:
-    """One session, with one's own last request to join it, and those of colleagues that wait for a second."""
+    """One session, with one's own last request to join it, and those of colleagues that one may second."""
 
     session: Supported
     mine: Ask | None
     others: tuple[Ask, ...] = ()
 
+    @classmethod
+    def of(cls, session: Supported, person: str) -> Case:
+        """As `person` sees it."""
+        mine = [ask for ask in session.asks if ask.staff == person]
+        others = tuple(ask for ask in session.asks if ask.may_second)
+        return cls(session, max(mine, key=lambda ask: ask.id, default=None), others)
+
     @property
     def inside(self) -> bool:
-        return self.mine is not None and self.mine.state == "accepted"
+        return self.mine is not None and self.mine.inside
 
 
 class SupportHandler(DeskHandler):
@@ -44,10 +51,11 @@ class SupportHandler(DeskHandler):
             self.template,
             search=search,
             instruments=() if self.is_fragment else await self.instruments(),
-            sessions=desk.sessions[: search.limit],
-            more=len(desk.sessions) > search.limit,
+            sessions=desk.sessions,
+            more=desk.more,
             help=sorted(desk.help, key=lambda one: (one.state != "open", one.id)),
-            asks=desk.asks,
+            asks=[ask for ask in desk.asks if ask.staff == self.owner],
+            waiting=[ask for ask in desk.asks if ask.may_second],
             may=desk.may,
             refused=refused,
             said=self.said,
@@ -105,10 +113,7 @@ class CaseHandler(DeskHandler):
 
     async def case(self, owner: str, name: str) -> Case:
         with self.timed("hub"):
-            session = await self.calls.supported(owner, name)
-            desk = await self.calls.desk(q=f"{owner}/{name}", limit=1)
-        here = [ask for ask in desk.asks if (ask.owner, ask.name) == (owner, name)]
-        return Case(session, max(here, key=lambda ask: ask.id, default=None), session.asks)
+            return Case.of(await self.calls.supported(owner, name), self.owner)
 
 
 class CaseLiveHandler(LiveHandler, CaseHandler):
