@@ -76,7 +76,7 @@ class StaffCalls:
         await self._call("PUT", path, {"drained": drained, "words": words})
 
     async def announcements(self) -> list[Announcement]:
-        """All announcements that are not over."""
+        """All announcements, those that are over too; newest first."""
         answer = await self._call("GET", "visa/admin/announcements")
         return [read(Announcement, one) for one in answer.get("announcements", ())]
 

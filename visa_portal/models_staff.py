@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import Field, field_validator
 
@@ -110,18 +110,32 @@ class Desk(Answer):
     may: May = Field(default_factory=May)
 
 
-class Node(Answer):
-    """A machine that sessions run on; `drained` ones get no new sessions, `words` says why."""
+class Room(Answer):
+    """Cores, bytes of memory and GPUs."""
+
+    cpus: float = 0
+    memory: int = 0
+    gpus: int = 0
+
+
+class Node(Room):
+    """A machine that sessions run on, with what is free there.
+
+    Drained ones get no new sessions: by an administrator, whose `words` say why, or `by_settings`. `state`
+    is answers, silent or unknown, since `since`.
+    """
 
     backend: str
     node: str
+    state: str = "unknown"
+    since: datetime | None = None
     drained: bool = False
+    by_settings: bool = False
     words: str = ""
-    sessions: int = 0
-    facts: str = ""
-    down: bool = False
-    by: str = ""
-    at: datetime | None = None
+    drained_by: str = ""
+    drained_at: datetime | None = None
+    free: Room = Field(default_factory=Room)
+    sessions: tuple[str, ...] = ()
 
 
 class Announcement(Answer):
@@ -134,3 +148,9 @@ class Announcement(Answer):
     until: datetime | None = None
     made_by: str = ""
     made: datetime | None = None
+    live: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it is shown no more."""
+        return self.until is not None and self.until <= datetime.now(UTC)

@@ -118,6 +118,7 @@ def environment(site: Site) -> Environment:
         administers=administers,
         size=words.size,
         place=words_staff.place,
+        spare=words_staff.spare,
     )
     made.globals.update(
         asset=site.asset, open_url=site.open_url, open_at=site.open_at, dates=words.dates, states=words.STATES

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from .models_staff import Node
+from .words import number, size
+
 #: What became of a request to join.
 ASK_STATES = {
     "open": "Waiting for the owner's answer",
@@ -57,3 +60,15 @@ def at(owner: str, name: str) -> str:
 def place(thing) -> str:
     """The same, of anything that has the session's `owner` and `name`."""
     return at(thing.owner, thing.name)
+
+
+def spare(node: Node) -> str:
+    """What is free on a node, of what it has: `12 of 16 cores, 40 GB of 64 GB, 1 of 2 GPUs free`."""
+    free, parts = node.free, []
+    if node.cpus:
+        parts.append(f"{number(free.cpus)} of {number(node.cpus)} cores")
+    if node.memory:
+        parts.append(f"{size(free.memory)} of {size(node.memory)}")
+    if node.gpus:
+        parts.append(f"{free.gpus} of {node.gpus} GPU{'s' if node.gpus > 1 else ''}")
+    return f"{', '.join(parts)} free" if parts else ""
