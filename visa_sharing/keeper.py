@@ -19,6 +19,7 @@ from .audit.record import record
 from .changes import Concerned, changes, touched
 from .database import Event, Grant, Request, TeamShare, now
 from .line import lines
+from .notices import Clock
 from .refresh import refresh_present
 from .roles import role_of
 from .settings import VisaSharing
@@ -43,6 +44,7 @@ class Keeper:
         """For as long as the hub runs, from when it has loaded its sessions."""
         while self._app.http_server is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+        Clock(self._app).begin()
         # What ended, was blocked or was left while no hub ran.
         touched(self._shared())
         refreshing = asyncio.create_task(self._refresh())
