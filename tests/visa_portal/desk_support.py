@@ -6,7 +6,8 @@ import time
 from contextlib import closing
 
 import httpx
-from portal_support import TestSite, hidden
+from bs4 import BeautifulSoup
+from portal_support import TestSite
 
 OPTIONS = {"experiments": ["ma-1"], "profile": "tomography", "plan": "small", "interface": "desktop"}
 
@@ -61,7 +62,7 @@ class Pages:
         return self.browser.get(self.site.url + path, **values)
 
     def post(self, path: str, **form) -> httpx.Response:
-        form["_xsrf"] = hidden(self.get("support").text, "_xsrf")
+        form["_xsrf"] = BeautifulSoup(self.get("support").text, "html.parser").body["data-xsrf"]
         return self.browser.post(self.site.url + path, data=form, headers={"Origin": self.site.origin})
 
     def close(self) -> None:

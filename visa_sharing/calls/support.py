@@ -92,9 +92,12 @@ class SupportedHandler(StaffHandler):
 
     async def get(self, owner, name):
         row = self.row(owner, name)
-        found = await Sessions(self.app, await self.staff()).closely(row) if row else None
+        person = await self.staff()
+        sessions = Sessions(self.app, person)
+        found = await sessions.closely(row) if row else None
         if found is None:
             raise web.HTTPError(404, UNKNOWN)
+        found["asks"] = await asks.listed(self.app, person, sessions.experimental, only=row)
         self.answer(found)
 
 
