@@ -151,7 +151,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(url: str, seconds: float = 30, status: int = 200) -> None:
+def wait_for(url: str, seconds: float = 90, status: int = 200) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         with suppress(httpx.HTTPError):
