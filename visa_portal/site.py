@@ -9,10 +9,12 @@ from urllib.parse import urljoin, urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from visa_catalogue import Catalogue
+from visa_catalogue.account import Account, Role
 
 from . import words
 from .assets import Assets
 from .hub import HubClient
+from .hub_sharing import SharingCalls
 from .models import Session
 from .starts import Starts
 
@@ -40,6 +42,7 @@ class Site:
     page_size: int = 50
 
     def __post_init__(self) -> None:
+        self.sharing = SharingCalls(self.hub)
         self.templates = environment(self)
 
     def asset(self, name: str) -> str:
@@ -56,6 +59,20 @@ class Site:
             raise ValueError(f"not an address of a session: {session.url!r}")
         base = base if base.endswith("/") else base + "/"
         return base + ("desktop/" if (interface or session.interface) == "desktop" else "lab")
+
+
+#: Facility roles whose accounts are shown the way to Support; the hub says whom they may help.
+STAFF = frozenset({Role.INSTRUMENT_SCIENTIST, Role.HELPDESK, Role.ADMINISTRATOR})
+
+
+def helps(account: Account) -> bool:
+    """Whether somebody is shown the way to Support."""
+    return bool(account.roles & STAFF)
+
+
+def administers(account: Account) -> bool:
+    """Whether somebody is shown the way to Admin."""
+    return Role.ADMINISTRATOR in account.roles
 
 
 def environment(site: Site) -> Environment:
@@ -77,6 +94,8 @@ def environment(site: Site) -> Environment:
         room=words.room,
         left=words.left,
         some=words.some,
+        helps=helps,
+        administers=administers,
     )
     made.globals.update(asset=site.asset, open_url=site.open_url, dates=words.dates, states=words.STATES)
     # Compiled now, so that the first visitor does not wait and a broken template stops the portal at once.

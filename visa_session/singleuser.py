@@ -20,6 +20,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
 from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
+from traitlets import default
 from traitlets.config import Config
 
 from . import collaboration, extension
@@ -27,7 +28,7 @@ from .contract import SessionInfo
 from .desktop import Desktop
 from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
-from .names import NamedIdentity
+from .identity import SessionAuth, SessionIdentity
 from .pages import portal_address, sharing_page
 from .ready import Refused, post_ready
 
@@ -134,6 +135,12 @@ class SessionApp(JupyterHubSingleUser):
     serverapp_class = SessionServer
     info: SessionInfo
     desktop: Desktop
+    token: str
+
+    @default("hub_auth")
+    def _default_hub_auth(self):
+        """The one that the identity provider asks too; it alone holds the session's token."""
+        return SessionAuth(parent=self, api_token=self.token)
 
     async def check_hub_version(self):
         """Done with the answer to `visa/ready`, so that a hub that restarts delays or ends nothing."""
@@ -165,8 +172,9 @@ class SessionApp(JupyterHubSingleUser):
         super().load_config_file()
         home = os.environ["HOME"]
         config = self.serverapp.config
+        SessionIdentity.auth = self.hub_auth
+        config.ServerApp.identity_provider_class = SessionIdentity
         config.ServerApp.authorizer_class = SessionAuthorizer
-        config.ServerApp.identity_provider_class = NamedIdentity
         # Nobody takes another name, picture or colour here: who people are is the facility's word.
         config.IdentityProvider.updatable_fields = []
         config.ServerApp.allow_unauthenticated_access = False
@@ -193,7 +201,8 @@ class SessionApp(JupyterHubSingleUser):
         hub_host = self.serverapp.identity_provider.hub_auth.hub_host
         portal = portal_address(self.info.portal_url, hub_host)
         settings["page_config_hook"] = page_settings(settings["page_config_hook"], portal, self.info.name)
-        extension.load(self.serverapp, self.info, self.desktop)
+        self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
+        SessionIdentity.full_name = self.people.members.full_name
 
     async def _start_jupyter_server_extension(self, serverapp):
         """The server listens: say so to the hub, then load what could wait."""
@@ -203,13 +212,14 @@ class SessionApp(JupyterHubSingleUser):
     async def say_ready(self):
         """Tell the hub; end the session where the hub does not know it."""
         try:
-            await post_ready(self.serverapp.port)
+            await post_ready(self.serverapp.port, self.token)
         except Refused as reason:
             self.log.critical("%s", reason)
             self.serverapp.exit_code = 1
             self.serverapp.stop()
         else:
             self.log.info("Ready on port %s", self.serverapp.port)
+            self.people.start()
 
     async def load_later(self):
         """Load the extensions in `LATER` that are installed, importing beside the event loop."""
@@ -233,6 +243,7 @@ class SessionApp(JupyterHubSingleUser):
         await super().stop_extension()
         for task in (self.ready_task, self.later_task):
             task.cancel()
+        await self.people.stop()
         await asyncio.to_thread(self.desktop.stop)
 
 
@@ -240,9 +251,10 @@ def _jupyter_server_extension_points():
     return [{"module": __name__, "app": SessionApp}]
 
 
-def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop) -> int:
+def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
     """Serve until told to stop; the exit code."""
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
+    SessionApp.token = token
     leave_out_proxies()
     SessionApp.launch_instance(argv=[])
     return getattr(ServerApp.instance(), "exit_code", 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from visa_catalogue import UnknownExperiment
@@ -11,7 +10,8 @@ from visa_catalogue.model import Experiment
 
 from ..hub import NotThere
 from ..models import Session
-from .base import PersonHandler
+from . import NAME
+from .base import LiveHandler, PersonHandler
 
 #: What is asked before it is done: the verb, what it means, and the word on the button.
 CONFIRM = {
@@ -57,7 +57,7 @@ class SessionsHandler(PersonHandler):
         staff = bool(self.account.roles & {Role.ADMINISTRATOR, Role.HELPDESK})
         moving = any(tile.session.state in MOVING for tile in tiles)
         self.set_header("X-Visa-Moving", "1" if moving else "0")
-        self.finish(self.page(self.template, tiles=tiles, staff=staff, confirm=CONFIRM))
+        await self.show(self.template, tiles=tiles, staff=staff, confirm=CONFIRM)
 
     template = "sessions.html"
 
@@ -80,15 +80,10 @@ class SessionsHandler(PersonHandler):
         return Tile(session, tuple(found))
 
 
-class TilesHandler(SessionsHandler):
-    """The tiles alone, for the page's script; 304 while nothing has changed."""
+class TilesHandler(LiveHandler, SessionsHandler):
+    """The tiles alone, for the page's script."""
 
-    is_fragment = True
     template = "tiles.html"
-
-    def compute_etag(self) -> str:
-        digest = hashlib.sha256(b"".join(self._write_buffer))
-        return f'"{digest.hexdigest()[:32]}"'
 
 
 class ActionHandler(PersonHandler):
@@ -100,15 +95,13 @@ class ActionHandler(PersonHandler):
             return
         session = await self._session(name)
         question, meaning, button = CONFIRM[action]
-        self.finish(
-            self.page(
-                "confirm.html",
-                session=session,
-                action=action,
-                question=question,
-                meaning=meaning,
-                button=button,
-            )
+        await self.show(
+            "confirm.html",
+            subject=session.title or session.name,
+            to=f"sessions/{session.name}/{action}",
+            question=question,
+            meaning=meaning,
+            button=button,
         )
 
     async def post(self, name: str, action: str) -> None:
@@ -133,3 +126,10 @@ class ActionHandler(PersonHandler):
             if session.name == name:
                 return session
         raise NotThere("There is no such session.")
+
+
+ROUTES = [
+    ("?", SessionsHandler),
+    ("sessions", TilesHandler),
+    (f"sessions/{NAME}/(stop|delete|start)", ActionHandler),
+]
