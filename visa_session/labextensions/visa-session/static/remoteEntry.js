@@ -23,7 +23,7 @@
       const [apputils, coreutils, services, statusbar, widgets] = await Promise.all(
         ["@jupyterlab/apputils", "@jupyterlab/coreutils", "@jupyterlab/services", "@jupyterlab/statusbar", "@lumino/widgets"].map(take),
       );
-      return () => ({ default: plugin({ apputils, coreutils, services, statusbar, widgets }) });
+      return () => ({ __esModule: true, default: plugin({ apputils, coreutils, services, statusbar, widgets }) });
     },
   };
   window._JUPYTERLAB = window._JUPYTERLAB ?? {};
