@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from .hub import HubClient, read
-from .models_sharing import Event, Joined, Link, Member, Notice, Shared, Sharing
+from .models_sharing import Event, Joined, Link, Member, Mine, Notice, Shared, Sharing
 
 
 def _part(value: str | int) -> str:
@@ -81,6 +81,10 @@ class SharingCalls:
     async def join(self, token: str, code: str) -> Joined:
         """Come in by a link; raises NotThere for a code that is not good (any more)."""
         return read(Joined, await self.hub.call("POST", "visa/join", token, {"code": code}))
+
+    async def mine(self, token: str) -> Mine:
+        """Who is in one's own sessions, and the sessions one is let into: for a page that looks often."""
+        return read(Mine, await self.hub.call("GET", "visa/mine", token))
 
     async def shared(self, token: str) -> list[Shared]:
         """The sessions of others that one is let into."""

@@ -145,6 +145,22 @@ class Shared(Session):
         return self.owner_full_name or self.owner
 
 
+class Inside(Answer):
+    """Who is in one of one's own sessions, who asks to be, and whether help was asked for."""
+
+    name: str
+    members: tuple[Member, ...] = ()
+    requests: tuple[Request, ...] = ()
+    help: Asked | None = None
+
+
+class Mine(Answer):
+    """All that concerns one's own sessions and those one is let into."""
+
+    sessions: tuple[Inside, ...] = ()
+    shared: tuple[Shared, ...] = ()
+
+
 class Joined(Answer):
     """The session that a link let one into."""
 

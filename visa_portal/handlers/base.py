@@ -138,6 +138,14 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
             notices = await (self._notices or self._ask_notices())
         self.finish(self.page(template, notices=notices, **values))
 
+    def sent(self) -> dict[str, list[str]]:
+        """The form that was sent, as text; raises a 400 for what is not UTF-8."""
+        found = self.request.body_arguments.items()
+        return {
+            self.decode_argument(name.encode()): [self.decode_argument(value, name) for value in values]
+            for name, values in found
+        }
+
     def on_finish(self) -> None:
         if self._notices is not None:
             self._notices.cancel()

@@ -10,7 +10,11 @@ class NoticesHandler(LiveHandler):
     """The notices alone, for the pages' script."""
 
     async def get(self) -> None:
-        notices = await self.site.sharing.notices(self.token)
+        try:
+            notices = await self.site.sharing.notices(self.token)
+        except NotThere:
+            # A hub without sharing.
+            notices = []
         self.finish(self.page("notices.html", notices=notices))
 
 

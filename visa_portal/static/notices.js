@@ -1,4 +1,5 @@
-// The notices on top of every page: new ones appear by themselves, a message goes when it is dismissed.
+// On every page: times in the browser's zone, and the notices on top. New ones appear by themselves, a message
+// goes when it is dismissed.
 import { announce, ask, nodes, showTimes } from "./page.js";
 
 const EVERY = 20000;
@@ -50,6 +51,6 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
-showTimes(place());
+showTimes();
 setInterval(look, EVERY);
 document.addEventListener("visibilitychange", look);
