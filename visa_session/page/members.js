@@ -143,8 +143,8 @@ export function setUp() {
   const stack = element("div", { class: "visa-stack" });
   document.body.append(stack);
   const banner = new Banner(document.getElementById("sign"));
-  const notices = new Notices(stack);
   requests = new Requests(stack, (request, answer) => make("visa/answers", "POST", { request, answer }));
+  const notices = new Notices(stack);
   const people = new People(document.getElementById("people-panel"), {
     end: (name) => make(`visa/members/${encodeURIComponent(name)}`, "DELETE"),
     endAll: () => make("visa/members", "DELETE"),
