@@ -89,11 +89,8 @@ class Keeper:
         if what.people:
             shares = db.query(orm.Share.spawner_id).filter(orm.Share.user_id.in_(what.people))
             found |= {row.spawner_id for row in shares}
-        if what.experiments or what.newcomers:
-            teams = db.query(TeamShare.spawner_id)
-            if not what.newcomers:
-                teams = teams.filter(TeamShare.experiment.in_(what.experiments))
-            found |= {row.spawner_id for row in teams}
+        if what.more:
+            found |= {row.spawner_id for row in db.query(TeamShare.spawner_id).distinct()}
         if what.owners:
             own = db.query(orm.Spawner.id).join(orm.User).filter(orm.User.name.in_(what.owners))
             found |= {row.id for row in own}
