@@ -48,7 +48,7 @@ def test_two_staff_take_one_request(desk, people):
     for one in (ines, heidi):
         look(one.page)
         one.page.get_by_text("It does not fit in memory").wait_for()
-    expect(heidi.page.locator("#announce")).to_have_text("1 open requests for help")
+    expect(heidi.page.locator("#announce")).to_have_text("One open request for help")
     ines.page.get_by_role("button", name="Take it").click()
     ines.page.get_by_text("Taken by you").wait_for()
     # Quicker than the page noticed.

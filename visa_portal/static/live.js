@@ -53,6 +53,7 @@ export function live(place) {
       if (part.dataset.say && part.dataset.say !== old.dataset.say) announce(part.dataset.say);
       served.set(part.id, part.outerHTML);
       old.replaceWith(part);
+      document.querySelector("main > .notice.good")?.remove(); // what was done has had its effect
       if (key) (part.querySelector(`[data-key="${CSS.escape(key)}"]`) ?? part.querySelector("[data-key]"))?.focus();
     }
     tidy();
