@@ -65,7 +65,7 @@ WAYS = {
 def sentence(event: Event, me: str = "") -> Markup:
     """What a line of the history says to `me`; names are escaped and set apart.
 
-    Starts with a capital and ends without a full stop.
+    A name at its beginning stays as it is written; there is no full stop at its end.
     """
     details = event.details
     done, happened = SENTENCES.get(event.what, ("{who}: {what}", "{what}"))
