@@ -62,8 +62,8 @@ def give(
         db.add(grant)
     grant.way, grant.by_way_of, grant.granted_by, grant.granted_at = way, by_way_of, who, now()
     grant.until, grant.despite = until, " ".join(despite)
-    details = {"way": way, "by_way_of": by_way_of, "until": iso(until), "despite": list(despite)}
-    _line(db, what, share, role, who, address, before=before, **details)
+    details = {"way": way, "by_way_of": by_way_of or None, "until": until, "despite": list(despite) or None}
+    _line(db, what, share, role, who, address, was=before or None, **details)
     return share
 
 
@@ -77,7 +77,8 @@ def change(db: Session, share: orm.Share, role: str, *, who: str, address: str =
     db.flush()
     told.done(share)
     grant = db.get(Grant, share.id)
-    _line(db, "member-changed", share, role, who, address, before=before, way=grant.way if grant else "hub")
+    way = grant.way if grant else "hub"
+    _line(db, "member-changed", share, role, who, address, was=before or None, way=way)
 
 
 def end(

@@ -15,10 +15,12 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 
 from . import grants, support, table, team
+from .audit.record import record
 from .changes import Concerned, changes, touched
-from .database import Request, TeamShare, now
+from .database import Event, Grant, Request, TeamShare, now
 from .line import lines
 from .refresh import refresh_present
+from .roles import role_of
 from .settings import VisaSharing
 
 log = logging.getLogger(__name__)
@@ -129,8 +131,8 @@ class Keeper:
                 line.close()
             return
         due = support.settle(app.db, row)
-        await end_what_is_over(app, row)
         await team.follow(app, row)
+        await end_what_is_over(app, row)
         if row not in app.db:
             return
         self._at_the_next(row, due)
@@ -162,12 +164,39 @@ async def end_what_is_over(app: JupyterHub, row: orm.Spawner) -> None:
     The share itself, so that the hub refuses them as well. One whose account is not good at the moment
     stays, and opens nothing until it is.
     """
+    settings = VisaSharing.of(app.config)
     for member in await table.members(app, row):
-        if member.lost:
-            grants.end(app.db, member.share, who="", why=member.refused)
-        elif table.role_of(member.share) != member.role:
-            grants.change(app.db, member.share, member.role, who="")
+        if member.share not in app.db or member.stands is None:
+            continue
+        # Judged again by what stands now, since others may have acted while the last ones were asked about.
+        grant = app.db.get(Grant, member.share.id)
+        role = role_of(member.share)
+        now_is = table.judge(member.share, grant, member.name, role, member.stands, settings)
+        if now_is.lost:
+            grants.end(app.db, member.share, who="", why=now_is.refused)
+            continue
+        if now_is.role != role:
+            grants.change(app.db, member.share, now_is.role, who="")
+        _tell_refusal(app, row, now_is)
     app.db.commit()
+
+
+def _tell_refusal(app: JupyterHub, row: orm.Spawner, member: table.Member) -> None:
+    """A line when a member is refused for a while, and one when that is over."""
+    last = (
+        app.db.query(Event.what, Event.who)
+        .filter_by(owner=row.user.name, session=row.name, whom=member.name)
+        .filter(Event.what.startswith("member-"))
+        .order_by(Event.id.desc())
+        .first()
+    )
+    # With a name it was the owner who was refused, when they tried to let this person in.
+    was_refused = last is not None and last.what == "member-refused" and not last.who
+    if bool(member.refused) == was_refused:
+        return
+    what, why = ("member-refused", member.refused) if member.refused else ("member-changed", "good again")
+    names = {"owner": row.user.name, "session": row.name, "whom": member.name, "role": member.role}
+    record(app.db, what, **names, why=why)
 
 
 async def tell(app: JupyterHub, row: orm.Spawner) -> None:

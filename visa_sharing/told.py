@@ -31,15 +31,23 @@ def done(share: orm.Share) -> None:
 def before_flush(session: Session) -> None:
     """Write what is to be told of the shares that this flush makes, changes or removes."""
     for share in [row for row in session.new if isinstance(row, orm.Share)]:
-        _tell(session, share, "member-granted", way="hub")
+        if roles.role_of(share):
+            _tell(session, share, "member-granted", way="hub")
     for share in [row for row in session.dirty if isinstance(row, orm.Share)]:
         if inspect(share).attrs["_scopes"].history.has_changes():
-            _tell(session, share, "member-changed", way="hub")
+            _tell_change(session, share)
     for share in [row for row in session.deleted if isinstance(row, orm.Share)]:
         grant = session.get(Grant, share.id)
-        _tell(
-            session, share, "member-ended", way=grant.way if grant else "hub", why=_why_gone(session, share)
-        )
+        way = grant.way if grant else "hub"
+        _tell(session, share, "member-ended", way=way, why=_why_gone(session, share))
+
+
+def _tell_change(session: Session, share: orm.Share) -> None:
+    # What it had before is not at hand; what it has now decides what there is to tell.
+    if roles.role_of(share):
+        _tell(session, share, "member-changed", way="hub")
+    else:
+        _tell(session, share, "member-ended", way="hub", why="by the hub's own API")
 
 
 def _why_gone(session: Session, share: orm.Share) -> str:

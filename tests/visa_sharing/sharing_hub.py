@@ -79,6 +79,9 @@ c.JupyterHub.custom_scopes = {{
     VIEW_SCOPE: {{"description": "Watch"}},
     CONTROL_SCOPE: {{"description": "Work", "subscopes": [VIEW_SCOPE]}},
 }}
+# Somebody who may share by the hub's own API: nobody may but who is given that on purpose.
+c.JupyterHub.load_roles.append({{"name": "sharer", "services": ["admin"], "scopes": [
+    "shares", "access:servers", VIEW_SCOPE, CONTROL_SCOPE]}})
 for name, value in SETTINGS["sharing"].items():
     setattr(c.VisaSharing, name, value)
 visa_sharing.hub.prepare(c)
