@@ -8,7 +8,7 @@ from jupyterhub.apihandlers import default_handlers
 from traitlets.config import Config
 
 from . import changes, schema
-from .calls import join, line, links, lock, members, session, shared, teams
+from .calls import join, line, links, lock, members, mine, session, shared, teams
 from .keeper import Keeper
 from .settings import VisaSharing
 
@@ -22,6 +22,7 @@ HANDLERS = [
     *lock.HANDLERS,
     *join.HANDLERS,
     *shared.HANDLERS,
+    *mine.HANDLERS,
 ]
 
 #: Held here, or the loop would let the task go.
