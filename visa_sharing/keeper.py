@@ -19,6 +19,7 @@ from .audit.record import record
 from .changes import Concerned, changes, touched
 from .database import Event, Grant, Request, TeamShare, now
 from .line import lines
+from .notices import Clock
 from .refresh import refresh_present
 from .roles import role_of
 from .settings import VisaSharing
@@ -43,6 +44,7 @@ class Keeper:
         """For as long as the hub runs, from when it has loaded its sessions."""
         while self._app.http_server is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+        Clock(self._app).begin()
         # What ended, was blocked or was left while no hub ran.
         touched(self._shared())
         refreshing = asyncio.create_task(self._refresh())
@@ -87,11 +89,8 @@ class Keeper:
         if what.people:
             shares = db.query(orm.Share.spawner_id).filter(orm.Share.user_id.in_(what.people))
             found |= {row.spawner_id for row in shares}
-        if what.experiments or what.newcomers:
-            teams = db.query(TeamShare.spawner_id)
-            if not what.newcomers:
-                teams = teams.filter(TeamShare.experiment.in_(what.experiments))
-            found |= {row.spawner_id for row in teams}
+        if what.more:
+            found |= {row.spawner_id for row in db.query(TeamShare.spawner_id).distinct()}
         if what.owners:
             own = db.query(orm.Spawner.id).join(orm.User).filter(orm.User.name.in_(what.owners))
             found |= {row.id for row in own}
