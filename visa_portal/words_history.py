@@ -16,7 +16,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "member-changed": ("{who} made {whom} a {role}", "{whom} became a {role}"),
     "member-ended": ("{who} ended the membership of {whom}", "The membership of {whom} ended"),
     "member-refused": ("{whom} could not get in for the time being",) * 2,
-    "team-shared": ("{who} shared the session with the whole team of {experiment}, as {role}",) * 2,
+    "team-shared": ("{who} shared the session with the whole team of {experiment}, as {role}s",) * 2,
     "team-unshared": (
         "{who} shared the session with the team of {experiment} no longer",
         "The session was shared with the team of {experiment} no longer",
