@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
@@ -19,10 +22,16 @@ from .loglines import harmless
 from .roles import VIEWER, role_of
 from .staff import Experimental, Staff
 
+log = logging.getLogger(__name__)
+
 #: Rows looked at before others have their turn.
 LOOK = 50
 #: Lines of a session's log.
 LINES = 40
+#: Seconds that a backend gets to tell about one session.
+PATIENCE = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -126,10 +135,24 @@ class Sessions:
         owner = self._app.users[row.user]
         child, usage = _child(owner, row.name), None
         if child is not None and one["state"] in ("starting", "running"):
-            lines, usage = await asyncio.gather(child.last_lines(LINES), child.usage())
+            lines, usage = await asyncio.gather(
+                _in_time(child.last_lines(LINES), []), _in_time(child.usage(), None)
+            )
         else:
             lines = report.session(owner, row, with_log=True)["log"]
         return one | {"log": harmless(lines), "usage": asdict(usage) if usage else None}
+
+
+async def _in_time(asked: Awaitable[T], otherwise: T) -> T:
+    """What a backend answers; `otherwise` when it fails or takes too long: the rest is worth showing."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await asked
+    except TimeoutError:
+        return otherwise
+    except Exception:
+        log.exception("a backend does not say what a session says or takes")
+        return otherwise
 
 
 def _child(owner, name: str):
