@@ -209,13 +209,13 @@ class SessionLine:
 
 
 @contextmanager
-def a_sharing_hub(sharing=None, **site):
+def a_sharing_hub(sharing=None, kind=SharingHub, **site):
     """One hub on a facility's tree of its own, which only root may change."""
     root = Path(tempfile.mkdtemp(prefix="visa-sharing-test-", dir="/var/lib"))
     root.chmod(0o755)
     try:
         furnish(root)
-        hub = SharingHub(root, sharing, **site)
+        hub = kind(root, sharing, **site)
         try:
             yield hub.start()
         finally:
