@@ -52,10 +52,11 @@ class ChangingFacility(Facility):
         return json.loads(file.read_text()).get(name)
 
     def _model(self, told):
+        no_start = told.pop("no_start", "")
         account = Account(**told)
         return {{"name": account.username, "groups": account.groups,
                  "admin": "administrator" in account.roles,
-                 "auth_state": {{"account": account.model_dump(mode="json")}}}}
+                 "auth_state": {{"account": account.model_dump(mode="json"), "no_start": no_start}}}}
 
     async def authenticate(self, handler, data):
         told = self._told(data["username"])
