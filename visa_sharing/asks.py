@@ -18,11 +18,18 @@ from .staff import Experimental, Staff
 LISTED = timedelta(hours=24)
 
 
-async def listed(app: JupyterHub, person: Staff, experimental: Experimental) -> list[dict]:
-    """This person's own, and those of colleagues that they may agree to; newest first."""
+async def listed(
+    app: JupyterHub, person: Staff, experimental: Experimental, only: orm.Spawner | None = None
+) -> list[dict]:
+    """This person's own, and those of colleagues that they may agree to; newest first.
+
+    `only` those to join one session.
+    """
     db, after = app.db, now() - LISTED
     rows = db.query(Request, orm.Spawner).join(orm.Spawner, orm.Spawner.id == Request.spawner_id)
     rows = rows.filter(Request.kind == support.JOIN, Request.made_at > after).order_by(Request.id.desc())
+    if only is not None:
+        rows = rows.filter(Request.spawner_id == only.id)
     answer = []
     for row, spawner in rows.all():
         support.settle(db, spawner)
