@@ -9,7 +9,7 @@ from pathlib import Path
 
 import portal_sharing
 import pytest
-from portal_support import ACCOUNTS, TestSite, free_ports
+from portal_support import ACCOUNTS, TITLES, TestSite, free_ports
 
 from tests.chromium import CHROMIUM, FLAGS
 
@@ -53,7 +53,7 @@ def working(site):
     for user in ACCOUNTS:
         site.clear(user)
     portal_sharing.here(site, *ACCOUNTS)
-    portal_sharing.run(site)
+    portal_sharing.run(site, title=TITLES[0])
     yield site
     site.clear("alice")
 

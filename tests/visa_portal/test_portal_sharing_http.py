@@ -5,7 +5,7 @@ from contextlib import closing
 import httpx
 import pytest
 from portal_sharing import Page, browser, call, comes, let_in, members, run, soup, until
-from portal_support import NASTY_NAME, hidden
+from portal_support import NASTY_NAME, TITLES, hidden
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,11 @@ def test_all_are_ended_after_a_question(page, work):
 
 def test_odd_names_are_whole_and_text(page, work):
     page.send("let-in", name="o'neill", role="viewer")
+    let_in(work, "mallory", despite=["ma-1"])
     text = page.client.get(page.at).text
     assert "<script>alert(2)" not in text
-    assert NASTY_NAME in page.listed()["o'neill"]
+    assert NASTY_NAME in page.listed()["mallory"]
+    page.send("end", name="mallory")
     page.send("change", name="o'neill", role="collaborator")
     assert members(work)["o'neill"]["role"] == "collaborator"
     with browser(work, "o'neill") as theirs:
@@ -144,7 +146,7 @@ def test_a_link_is_shown_once_and_is_nowhere_else(page, work):
         joined = carol.post(f"{work.url}join", data=join_form(work, carol, made), headers=origin(work))
         assert joined.status_code == 200
         said = " ".join(soup(joined).select_one("#join").text.split())
-        assert "Alice Arnaud invites you to The session work as viewer." in said
+        assert f"Alice Arnaud invites you to {TITLES[0]} as viewer." in said
         links = [one["href"] for one in soup(joined).select("#join a.primary")]
         assert links == [f"http://alice.localhost:{work.public}/user/alice/work/desktop/"]
         tile = soup(carol.get(work.url)).select_one("#shared .tile")
