@@ -45,7 +45,9 @@ async def may_second(
     """Whether it makes sense to offer this: `support.second` has the last word."""
     if VisaSharing.of(app.config).owner_absent != "two-staff" or row.state != support.LAPSED:
         return False
-    if row.staff == person.name or row.lapses_at + support.SECOND_WITHIN < now() or not support.runs(spawner):
+    if row.staff == person.name or row.lapses_at + support.SECOND_WITHIN < now():
+        return False
+    if support.newer(app.db, row) or not support.runs(spawner):
         return False
     roles = person.roles_for(spawner.user.name, await experimental.of_session(spawner))
     return any(role != row.staff_role for role in roles)

@@ -49,8 +49,8 @@ def in_words():
         yield
     except support.Conflict as error:
         raise web.HTTPError(409, str(error)) from None
-    except LookupError as error:
-        raise web.HTTPError(404, str(error.args[0])) from None
+    except support.NotThere as error:
+        raise web.HTTPError(404, str(error)) from None
 
 
 class StaffHandler(PersonHandler):
