@@ -82,6 +82,8 @@ def test_a_blocked_account_is_out_at_once_and_its_session_runs_on(facility):
         facility.log_in("blocked", browser())
     facility.provider.unblock("blocked")
     assert not facility.inside(client), "a login that was ended does not come back by itself"
+    again = client.get(f"{facility.site}/hub/oauth_login")
+    assert "password" in Page(again.text).fields, "nor does the provider's"
     assert facility.inside(facility.log_in("blocked", browser()))
     facility.hub.api("DELETE", "users/blocked/servers/one")
 
