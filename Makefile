@@ -12,7 +12,7 @@ test: ## Every test, against the real parts
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory lint
 	@$(PYTHON) -m images.build base
-	@exec $(PYTHON) -m pytest
+	@exec $(PYTHON) -m tests.run
 
 image: ## The base image
 	@$(SETUP) demo

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import visa_portal
+import visa_sharing.hub
 from visa_session.contract import CONTROL_SCOPE, VIEW_SCOPE
 from visa_spawner.site import prepare
 
@@ -72,10 +73,24 @@ c.JupyterHub.custom_scopes = {
     VIEW_SCOPE: {"description": "Watch a session's desktop"},
     CONTROL_SCOPE: {"description": "Work in a session", "subscopes": [VIEW_SCOPE]},
 }
-c.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", "access:services!service=visa"]}]
+c.JupyterHub.load_roles = [
+    {"name": "user", "scopes": ["self", "access:services!service=visa"]},
+    {
+        # Not JupyterHub's own admin role: that one may make tokens of anybody, share anybody's server with
+        # itself and read what the login keeps. Nobody needs it for running the place.
+        "name": "facility-administrator",
+        "description": "The facility's administrators: see users and groups, stop sessions",
+        "groups": ["role-administrator"],
+        "scopes": [
+            *("admin-ui", "list:users", "read:users", "delete:users", "list:groups", "read:groups"),
+            *("read:servers", "delete:servers", "list:services", "read:services", "read:hub", "read:metrics"),
+        ],
+    },
+]
 
 # ---- The facility's own settings
 for path in sorted(Path(env.get("VISA_CONFIG_D", here / "jupyterhub_config.d")).glob("*.py")):
     load_subconfig(str(path))  # noqa: F821
 
 prepare(c)
+visa_sharing.hub.prepare(c)

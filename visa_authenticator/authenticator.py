@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urljoin
 
 from tornado import web
 
-from visa_catalogue.account import Account, Role
+from visa_catalogue.account import Account
 
 from .accounts import Accounts, from_state, to_state
 from .backchannel import BackchannelLogoutHandler
@@ -40,7 +40,7 @@ ENDED = "Your login has ended. Log in again, then start the session."
 
 
 class VisaAuthenticator(LoginSettings):
-    """Turns a facility's OpenID Connect login into an account, its hub groups and its admin right."""
+    """Turns a facility's OpenID Connect login into an account, its hub groups."""
 
     login_handler = VisaLoginHandler
     callback_handler = VisaCallbackHandler
@@ -148,12 +148,12 @@ class VisaAuthenticator(LoginSettings):
             raise TokenRefused("the answer came from another provider")
 
     def _model(self, account: Account, state: dict[str, Any]) -> dict[str, Any]:
-        """What JupyterHub keeps of an account. The admin right is given and taken by the role alone."""
-        admin = (
-            Role.ADMINISTRATOR in account.roles
-            or account.username in self.admin_users
-            or bool(self.admin_groups & set(account.groups))
-        )
+        """What JupyterHub keeps of an account.
+
+        No facility role makes a hub admin: JupyterHub's admin may give out tokens of anybody, and so be
+        anybody. What administrators may do is a role of the hub's configuration, given to their group.
+        """
+        admin = account.username in self.admin_users or bool(self.admin_groups & set(account.groups))
         return {
             "name": account.username,
             "admin": admin,

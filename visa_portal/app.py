@@ -18,13 +18,13 @@ from visa_catalogue import Catalogue, CatalogueError, open_catalogue
 from . import accesslog, security
 from .assets import AssetHandler, Assets
 from .auth import PortalAuth, make_auth
-from .handlers import misc, new, sessions, starting
+from .handlers import asking, history, join, misc, new, notices, sessions, shared, sharing, starting
 from .hub import HubClient
 from .site import Site
 from .starts import Starts
 
-#: A session's name in an address.
-_NAME = r"([a-z][a-z0-9-]{0,29})"
+#: The modules whose `ROUTES` are served: pairs of an address below the prefix, and its handler.
+PAGES = (misc, sessions, starting, new, notices, sharing, shared, join, asking, history)
 
 
 def _from(variable: str, otherwise: str = ""):
@@ -169,18 +169,7 @@ class Portal(Application):
         return Pages(
             [
                 (f"{at}static/([0-9a-f]+)/(.+)", AssetHandler, {"assets": site.assets}),
-                (f"{at}oauth_callback", misc.CallbackHandler, parts),
-                (f"{at}logout", misc.LogoutHandler, parts),
-                (f"{at}health", misc.HealthHandler, parts),
-                (f"{at}proxy-error/([0-9]{{3}})", misc.ProxyErrorHandler, parts),
-                (f"{at}?", sessions.SessionsHandler, parts),
-                (f"{at}sessions", sessions.TilesHandler, parts),
-                (f"{at}sessions/{_NAME}/starting", starting.StartingHandler, parts),
-                (f"{at}sessions/{_NAME}/progress", starting.ProgressHandler, parts),
-                (f"{at}sessions/{_NAME}/(stop|delete|start)", sessions.ActionHandler, parts),
-                (f"{at}new", new.NewHandler, parts),
-                (f"{at}new/experiments", new.ResultsHandler, parts),
-                (f"{at}new/choice", new.ChoiceHandler, parts),
+                *((at + path, handler, parts) for page in PAGES for path, handler in page.ROUTES),
             ],
             default_handler_class=misc.NothingHandler,
             default_handler_args=parts,

@@ -38,6 +38,13 @@ LABELS = {
     "screen": "Screen",
     "keyboard": "Keyboard",
     "lifetime_hours": "Time",
+    "role": "As",
+    "hours": "Good for",
+    "uses": "People",
+    "message": "Message",
+    "code": "Code",
+    "answer": "Answer",
+    "experiment": "Experiment",
 }
 
 #: Characters of a session's generated name: none that look alike.
@@ -56,7 +63,7 @@ def read_query(arguments: Arguments, limit: int) -> Query:
         "offset": _one(arguments, "offset") or 0,
         "limit": limit,
     }
-    return _checked(Query, values)
+    return checked(Query, values)
 
 
 def write_query(query: Query, chosen: Sequence[str] = (), **others) -> str:
@@ -90,15 +97,15 @@ def read_start(arguments: Arguments) -> StartForm:
     below: dict[str, dict[str, str]] = {"plan": {}, "lifetime": {}}
     for name in arguments:
         if name in _SIMPLE:
-            values[name] = _only(arguments, name)
+            values[name] = only(arguments, name)
         elif found := PER_PROFILE.match(name):
-            below[found[1]][found[2]] = _only(arguments, name)
+            below[found[1]][found[2]] = only(arguments, name)
         elif name not in ("_xsrf", "experiment", "home"):
             raise FormError(name[:40], "there is no such field")
     profile = values.get("profile", "")
     values.setdefault("plan", below["plan"].get(profile, ""))
     values.setdefault("lifetime_hours", below["lifetime"].get(profile) or None)
-    form = _checked(StartForm, values)
+    form = checked(StartForm, values)
     if not form.experiments and _one(arguments, "home") != "1":
         raise FormError("experiments", "choose at least one")
     return form
@@ -132,13 +139,15 @@ def _one(arguments: Arguments, name: str) -> str:
     return next(iter(arguments.get(name, ())), "").strip()
 
 
-def _only(arguments: Arguments, name: str) -> str:
+def only(arguments: Arguments, name: str) -> str:
+    """A field that may be sent once; raises FormError."""
     if len(arguments[name]) != 1:
         raise FormError(name, "sent more than once")
     return arguments[name][0].strip()
 
 
-def _checked(model: Callable[..., Model], values: dict) -> Model:
+def checked(model: Callable[..., Model], values: dict) -> Model:
+    """The values as the model that they must fit; raises FormError."""
     try:
         return model(**values)
     except ValidationError as error:
@@ -151,6 +160,10 @@ def _plain(error: dict) -> str:
     kind = error["type"]
     if kind in ("missing", "string_pattern_mismatch") and not error.get("input"):
         return "choose one"
+    if kind in ("missing", "string_too_short"):
+        return "this is missing"
+    if kind in ("int_parsing", "float_parsing"):
+        return "a number is needed"
     if kind == "string_pattern_mismatch":
         return "this cannot be used here"
     return error["msg"].removeprefix("Value error, ")

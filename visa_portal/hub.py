@@ -9,6 +9,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from urllib.parse import quote
 
 import aiohttp
@@ -18,12 +19,30 @@ from .models import Options, Session
 
 log = logging.getLogger(__name__)
 
-#: The options a refusal may name at its beginning, as in `lifetime_hours: at most 8`.
-_FIELD = re.compile(
-    r"^(experiments|datasets|profile|plan|interface|screen|keyboard|lifetime_hours|title|name|account|home|user_options)"
-    r"(?:[.\[][^:\s]*)?\s*:\s*(.*)$",
-    re.DOTALL,
+#: The fields a refusal may name at its beginning, as in `lifetime_hours: at most 8`.
+FIELDS = (
+    *("experiments", "datasets", "profile", "plan", "interface", "screen", "keyboard", "lifetime_hours"),
+    *("title", "name", "account", "home", "user_options"),
+    *("role", "despite", "hours", "uses", "locked", "code", "request", "answer", "message", "words"),
+    *(
+        "instrument",
+        "since",
+        "until",
+        "limit",
+        "before",
+        "q",
+        "who",
+        "owner",
+        "session",
+        "what",
+        "state",
+        "node",
+    ),
 )
+_FIELD = re.compile(rf"^({'|'.join(FIELDS)})(?:[.\[][^:\s]*)?\s*:\s*(.*)$", re.DOTALL)
+
+#: The address of the browser that the present request came from; told to the hub with each call.
+browser: ContextVar[str] = ContextVar("browser", default="")
 
 
 class HubError(Exception):
@@ -68,6 +87,17 @@ class Refused(HubError):
         self.field, self.status = field, status
 
 
+class Despite(Refused):
+    """Somebody may not see all of a session's experiments, and the owner may let them watch in spite of it.
+
+    `experiments` are the ids of those they may not see.
+    """
+
+    def __init__(self, words: str, experiments: tuple[str, ...]):
+        super().__init__(words, "name", 409)
+        self.experiments = experiments
+
+
 class HubClient:
     """Calls at the hub's API, each as the owner of the token given with it.
 
@@ -104,16 +134,16 @@ class HubClient:
 
     async def user(self, token: str) -> dict:
         """The hub's model of the token's owner; raises LoginNeeded when the token is not good."""
-        return await self._json("GET", "user", token)
+        return await self.call("GET", "user", token)
 
     async def options(self, token: str) -> Options:
         """The profiles and plans this account may use, with what is free now."""
-        return _read(Options, await self._json("GET", "visa/options", token))
+        return read(Options, await self.call("GET", "visa/options", token))
 
     async def sessions(self, token: str) -> list[Session]:
         """The account's own sessions, running or not."""
-        answer = await self._json("GET", "visa/sessions", token)
-        return [_read(Session, one) for one in answer.get("sessions", ())]
+        answer = await self.call("GET", "visa/sessions", token)
+        return [read(Session, one) for one in answer.get("sessions", ())]
 
     async def start(self, token: str, owner: str, name: str, body: dict | None = None) -> None:
         """Start a session; without a body, as it was started last.
@@ -121,15 +151,15 @@ class HubClient:
         Returns when it runs or when the hub is satisfied that it is on its way, after up to the hub's
         `slow_spawn_timeout`.
         """
-        await self._json("POST", self._server(owner, name), token, body, timeout=90)
+        await self.call("POST", self._server(owner, name), token, body, timeout=90)
 
     async def stop(self, token: str, owner: str, name: str) -> None:
         """Stop a session; its name and options stay."""
-        await self._json("DELETE", self._server(owner, name), token, timeout=60)
+        await self.call("DELETE", self._server(owner, name), token, timeout=60)
 
     async def delete(self, token: str, owner: str, name: str) -> None:
         """Stop a session and forget it. Files are not touched."""
-        await self._json("DELETE", self._server(owner, name), token, {"remove": True}, timeout=60)
+        await self.call("DELETE", self._server(owner, name), token, {"remove": True}, timeout=60)
 
     async def progress(self, token: str, owner: str, name: str) -> AsyncIterator[dict]:
         """The hub's progress events of a start, each a dict with at least `message` or `ready`/`failed`.
@@ -153,7 +183,11 @@ class HubClient:
     def _server(owner: str, name: str) -> str:
         return f"users/{quote(owner, safe='')}/servers/{quote(name, safe='')}"
 
-    async def _json(self, method: str, path: str, token: str, body: dict | None = None, timeout: float = 0):
+    async def call(self, method: str, path: str, token: str, body: dict | None = None, timeout: float = 0):
+        """Ask the hub; its answer's JSON, or an empty dict where it has none. Raises the errors above.
+
+        `path` is below the API's address, quoted already; `timeout` is in seconds.
+        """
         limit = aiohttp.ClientTimeout(total=timeout or self.timeout)
         try:
             async with self.http.request(
@@ -174,9 +208,10 @@ class HubClient:
     async def _raise(self, response: aiohttp.ClientResponse, token: str) -> None:
         """Turn an answer of 400 or above into one of our errors."""
         try:
-            message = str(json.loads(await response.text()).get("message") or "")
+            said = json.loads(await response.text())
+            message = str(said.get("message") or "")
         except (ValueError, AttributeError):
-            message = ""
+            said, message = {}, ""
         path = response.url.path
         log.info("hub: %s %s: %d %s", response.method, path, response.status, message)
         if response.status in (401, 403) and not await self._good(token):
@@ -186,6 +221,8 @@ class HubClient:
         if response.status in (502, 503, 504) and not message:
             raise HubDown
         found = _FIELD.match(message)
+        if response.status == 409 and said.get("experiments"):
+            raise Despite(found[2] if found else message, tuple(map(str, said["experiments"])))
         if found:
             raise Refused(found[2].strip(), found[1], response.status)
         if response.status >= 500:
@@ -202,10 +239,13 @@ class HubClient:
 
 
 def _headers(token: str) -> dict[str, str]:
-    return {"Authorization": f"token {token}", "Accept": "application/json, text/event-stream"}
+    headers = {"Authorization": f"token {token}", "Accept": "application/json, text/event-stream"}
+    address = browser.get()
+    return headers | {"X-Forwarded-For": address} if address else headers
 
 
-def _read(model, value):
+def read(model, value):
+    """An answer as the model that it must fit; raises HubError, and logs how it does not."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

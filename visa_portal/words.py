@@ -144,3 +144,8 @@ def some(values: Sequence[str], most: int = 3) -> str:
     if len(values) <= most:
         return ", ".join(values)
     return f"{', '.join(values[:most])} and {len(values) - most} more"
+
+
+def lower_first(text: str) -> str:
+    """A sentence as it goes on after a colon."""
+    return text[:1].lower() + text[1:]

@@ -24,6 +24,12 @@ CONTROL_SCOPE = "custom:visa:control"
 #: Hub REST path, below the hub's API address, where a session says that it listens: `{"port": N}`.
 READY_PATH = "visa/ready"
 
+#: Hub REST paths of sharing, as docs/developers/sharing.md has them: the table of members, kept open; who
+#: came and went; and, below the last, `OWNER/NAME/...`.
+LINE_PATH = "visa/line"
+ENTRIES_PATH = "visa/entries"
+SHARING_PATH = "visa/sharing"
+
 #: Port a session listens on when it has a network namespace of its own.
 SESSION_PORT = 8888
 

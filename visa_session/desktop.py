@@ -100,6 +100,17 @@ class Desktop:
         """The running VNC server's password: for mouse and keyboard, or to watch only."""
         return self.passwords[control]
 
+    def renew_passwords(self) -> None:
+        """New passwords for whoever connects from now on: the VNC server reads its file each time."""
+        with self._lock:
+            if self.passwords:
+                self._make_passwords()
+
+    def _make_passwords(self) -> None:
+        passwords = {True: rfb.new_password(), False: rfb.new_password()}
+        self._write("passwd", rfb.password_file(passwords[True], passwords[False]))
+        self.passwords = passwords
+
     def set_keyboard(self, keyboard: str) -> None:
         """Switch the layout, now or when the desktop starts.
 
@@ -144,8 +155,8 @@ class Desktop:
             raise DesktopFailed("this environment has no VNC server.")
         self.directory.mkdir(mode=0o700, exist_ok=True)
         self.socket.unlink(missing_ok=True)
-        self.passwords = {True: rfb.new_password(), False: rfb.new_password()}
-        self._write("passwd", rfb.password_file(self.passwords[True], self.passwords[False]))
+        with self._lock:
+            self._make_passwords()
         self._write("xauthority", xauthority(secrets.token_bytes(16)))
         self._write("log", b"")
         width, height = screen_size(self.info.screen)
@@ -258,7 +269,9 @@ class Desktop:
             return []
 
     def _write(self, name: str, content: bytes) -> None:
-        path = self.directory / name
+        # Whole at any moment: the VNC server reads its passwords when somebody connects.
+        path = self.directory / f"{name}.new"
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
+        path.replace(self.directory / name)

@@ -10,7 +10,9 @@ from jupyter_server.utils import url_path_join
 from .contract import SessionInfo
 from .desktop import Desktop
 from .gate import Gate, guard
+from .identity import SessionAuth
 from .pages import DesktopPage, KeyboardCall, PageFiles, SessionCall, WithSlash
+from .people import People
 from .relay import DesktopSocket
 
 ICON = Path(__file__).parent / "icons" / "desktop.svg"
@@ -31,8 +33,9 @@ def launcher_entries() -> dict[str, dict]:
     return {"visa-desktop": {"launcher_entry": tile, "new_browser_tab": False}}
 
 
-def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop) -> None:
-    """Add the handlers and put the gate before every handler of the server."""
+def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: SessionAuth) -> People:
+    """Add the handlers and put the gate before every handler of the server; the people it asks about."""
+    people = People(info, desktop, auth)
     base = serverapp.web_app.settings["base_url"]
     told = {"info": info, "desktop": desktop}
     serverapp.web_app.add_handlers(
@@ -44,7 +47,9 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop) -> None:
             (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
             (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
             (url_path_join(base, "visa/session"), SessionCall, told),
+            *people.handlers(base),
         ],
     )
-    gate = Gate(serverapp.identity_provider, base, info.owner, info.name)
+    gate = Gate(serverapp.identity_provider, base, people.members, people.connections)
     guard(serverapp.web_app, gate, serverapp.authorizer)
+    return people

@@ -101,8 +101,10 @@ def import_server() -> None:
                     del sys.modules[name]
                 importlib.import_module("jupyterhub.singleuser.extension")
             leave_yarn_alone()
+            import jupyter_server_fileid.extension  # noqa: F401
             import jupyter_server_proxy  # noqa: F401
             import jupyter_server_terminals  # noqa: F401
+            import jupyter_server_ydoc.app  # noqa: F401
             import jupyterlab.labapp  # noqa: F401
     finally:
         gc.enable()

@@ -32,7 +32,7 @@ class Refused(Exception):
     """The hub does not want this session; the text says what it answered."""
 
 
-async def post_ready(port: int, environment: Mapping[str, str] = os.environ) -> bool:
+async def post_ready(port: int, token: str, environment: Mapping[str, str] = os.environ) -> bool:
     """Post the port until the hub takes it; True then, False where the hub does not ask for it.
 
     A hub that is away, restarting or in trouble is tried again without end: it comes back, or ends the
@@ -40,7 +40,7 @@ async def post_ready(port: int, environment: Mapping[str, str] = os.environ) -> 
     """
     url = environment["JUPYTERHUB_API_URL"].rstrip("/") + "/" + READY_PATH
     headers = {
-        "Authorization": f"token {environment['JUPYTERHUB_API_TOKEN']}",
+        "Authorization": f"token {token}",
         "Content-Type": "application/json",
     }
     wait = FIRST_WAIT

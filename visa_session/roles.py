@@ -3,23 +3,22 @@
 Everything that is not named here is refused. `gate.py` asks for every request to every handler of the
 server, whatever package it comes from.
 
-    owner          the account whose session it is: everything
-    collaborator   holds CONTROL_SCOPE for exactly this server: the desktop, with mouse and keyboard
-    viewer         holds VIEW_SCOPE for exactly this server: the desktop, to watch
+    owner          the account whose session it is
+    collaborator   works in the desktop and in JupyterLab with the owner
+    viewer         watches the desktop
     anyone         not logged in: software that is public anyway, and the steps of logging in
 
-Nobody else gets anything: not an administrator, not a service, not an account that the hub lets in for
-another reason.
+Support is let in as viewer or collaborator. Nobody else gets anything: not an administrator, not a service,
+not an account that the hub lets in for another reason. Who is what is in `members.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-
-from .contract import CONTROL_SCOPE, VIEW_SCOPE
+from functools import cached_property
 
 
 class Role(StrEnum):
@@ -30,6 +29,21 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
+#: How much each role may do, to tell up from down.
+RANK: dict[Role | None, int] = {None: 0, Role.VIEWER: 1, Role.COLLABORATOR: 2, Role.OWNER: 3}
+
+#: Stands in a rule's paths for the caller's own JupyterLab workspace: their layout, not the owner's.
+OWN_WORKSPACE = "{own workspace}"
+
+READ = ("GET", "HEAD")
+CHANGE = ("POST", "PUT", "PATCH", "DELETE")
+WORK = READ + CHANGE
+
+OWNER = (Role.OWNER,)
+TOGETHER = (Role.OWNER, Role.COLLABORATOR)
+ALL = (Role.OWNER, Role.COLLABORATOR, Role.VIEWER)
+
+
 @dataclass(frozen=True)
 class Allowed:
     """Roles that may send these methods to these paths (below the session's own prefix), and why.
@@ -38,63 +52,100 @@ class Allowed:
     """
 
     paths: str
-    methods: frozenset[str]
-    roles: frozenset[Role]
+    methods: tuple[str, ...]
+    roles: tuple[Role, ...]
     why: str
     anyone: bool = False
 
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(self.paths)
 
-READ = frozenset({"GET", "HEAD"})
-MEMBERS = frozenset({Role.COLLABORATOR, Role.VIEWER})
-NOBODY: frozenset[Role] = frozenset()
+    def covers(self, path: str, person: str) -> bool:
+        """Whether this rule speaks of `path`, asked for by `person`."""
+        if OWN_WORKSPACE in self.paths:
+            return bool(re.fullmatch(self.paths.replace(OWN_WORKSPACE, workspace_of(person)), path))
+        return bool(self._pattern.fullmatch(path))
 
-TABLE: tuple[Allowed, ...] = (
-    Allowed(r"/desktop/?", READ, MEMBERS, "the desktop's page"),
-    Allowed(r"/desktop/socket", READ, MEMBERS, "its stream; the VNC server itself holds viewers to watching"),
-    Allowed(r"/visa/session", READ, MEMBERS, "the session's title, experiments and time left"),
-    Allowed(r"/desktop/static/[^/]+", READ, NOBODY, "the desktop page's script and style", anyone=True),
-    Allowed(r"/static/.+", READ, NOBODY, "JupyterLab's own scripts, styles and fonts", anyone=True),
-    Allowed(r"/lab/extensions/.+", READ, NOBODY, "scripts of JupyterLab's extensions", anyone=True),
-    Allowed(r"/lab/api/themes/.+", READ, NOBODY, "styles of JupyterLab's themes", anyone=True),
-    Allowed(r"/api/?", READ, NOBODY, "the server's version: how the hub sees that it is up", anyone=True),
-    Allowed(r"/oauth_callback", READ, NOBODY, "coming back from the hub's login", anyone=True),
-    Allowed(r"/logout", READ, NOBODY, "logging out", anyone=True),
+
+ANYONE: tuple[Allowed, ...] = (
+    Allowed(r"/desktop/static/[^/]+", READ, (), "the desktop page's script and style", anyone=True),
+    Allowed(r"/static/.+", READ, (), "JupyterLab's own scripts, styles and fonts", anyone=True),
+    Allowed(r"/lab/extensions/.+", READ, (), "scripts of JupyterLab's extensions", anyone=True),
+    Allowed(r"/lab/api/themes/.+", READ, (), "styles of JupyterLab's themes", anyone=True),
+    Allowed(r"/api/?", READ, (), "the server's version: how the hub sees that it is up", anyone=True),
+    Allowed(r"/oauth_callback", READ, (), "coming back from the hub's login", anyone=True),
+    Allowed(r"/logout", READ, (), "logging out", anyone=True),
 )
 
-#: Whose mouse and keyboard the VNC server listens to.
+MEMBERS: tuple[Allowed, ...] = (
+    Allowed(r"/desktop/?", READ, ALL, "the desktop's page"),
+    Allowed(r"/desktop/socket", READ, ALL, "its stream; the VNC server itself holds viewers to watching"),
+    Allowed(r"/visa/session", READ, ALL, "the session's title, experiments and time left"),
+    Allowed(r"/visa/news", READ, ALL, "who is in, told as it changes; members see less than the owner"),
+)
+
+#: What working in JupyterLab together takes. It ends where the session itself begins.
+JUPYTERLAB: tuple[Allowed, ...] = (
+    Allowed(r"/?", READ, TOGETHER, "the way to the page a session opens with"),
+    Allowed(r"/(lab|doc)(/workspaces/[\w-]+)?(/tree/.*)?", READ, TOGETHER, "JupyterLab's page"),
+    Allowed(r"/lab/api/settings(/.*)?", READ, TOGETHER, "its settings, to read"),
+    Allowed(r"/lab/api/workspaces(/.*)?", READ, TOGETHER, "its layouts, to read"),
+    Allowed(r"/lab/api/workspaces/" + OWN_WORKSPACE, CHANGE, TOGETHER, "the person's own layout"),
+    Allowed(r"/lab/api/(translations|licenses|listings)(/.*)?", READ, TOGETHER, "its languages and licences"),
+    Allowed(r"/lab/api/(plugins|build|extensions)", READ, TOGETHER, "what is installed, to read"),
+    Allowed(r"/api/(me|status|spec.yaml|resolvePath)", READ, TOGETHER, "who one is, and the server's state"),
+    Allowed(r"/api/config/\w+", READ, TOGETHER, "settings of its parts, to read"),
+    Allowed(r"/api/contents(/.*)?", WORK, TOGETHER, "files, their checkpoints and trust"),
+    Allowed(r"/api/notebooks(/.*)?", READ, TOGETHER, "the old way to the same files"),
+    Allowed(r"/api/fileid/(id|path)", READ, TOGETHER, "which file a shared document is"),
+    Allowed(r"/(files|view)/.*", READ, TOGETHER, "files, to download and to look at"),
+    Allowed(r"/(api/)?nbconvert(/.*)?", (*READ, "POST"), TOGETHER, "notebooks in other formats"),
+    Allowed(r"/(api/)?kernelspecs(/.*)?", READ, TOGETHER, "kernels to choose from, and their icons"),
+    Allowed(r"/api/(kernels|sessions)(/.*)?", WORK, TOGETHER, "kernels, their channels, what runs where"),
+    Allowed(r"/api/terminals(/\w+)?", WORK, TOGETHER, "terminals"),
+    Allowed(r"/terminals/websocket/\w+", READ, TOGETHER, "a terminal's stream"),
+    Allowed(r"/api/collaboration/room/.+", READ, TOGETHER, "a shared document, and who is in it"),
+    Allowed(r"/api/collaboration/(session|undo_redo)/.+", ("PUT",), TOGETHER, "opening one; stepping back"),
+    Allowed(r"/api/collaboration/timeline/.+", READ, TOGETHER, "a document's history"),
+    Allowed(r"/api/collaboration/fork/.+", (*READ, "PUT", "DELETE"), TOGETHER, "a document's suggestions"),
+    Allowed(r"/api/events/subscribe", READ, TOGETHER, "what happens to files and documents"),
+    Allowed(r"/lsp/(status|ws/[\w.-]+)", READ, TOGETHER, "language servers"),
+    Allowed(r"/h5web/(attr|data|meta|paths|stats)/.*", READ, TOGETHER, "looking into HDF5 files"),
+    Allowed(r"/server-proxy/(servers-info|icon/.+)", READ, TOGETHER, "tiles of the launcher"),
+    Allowed(
+        r"/proxy/(absolute/)?([^/:@]+:)?\d+(/.*)?",
+        (*WORK, "OPTIONS"),
+        TOGETHER,
+        "pages of programs inside",
+    ),
+)
+
+OWNERS: tuple[Allowed, ...] = (
+    Allowed(
+        r"/.*|",
+        (*WORK, "OPTIONS"),
+        OWNER,
+        "everything else: settings, extensions, shutting down, answers to support, ending a membership",
+    ),
+)
+
+TABLE: tuple[Allowed, ...] = (*ANYONE, *MEMBERS, *JUPYTERLAB, *OWNERS)
+
+#: Whose mouse, keyboard and clipboard the VNC server listens to.
 CONTROLS_DESKTOP = frozenset({Role.OWNER, Role.COLLABORATOR})
 
-_COMPILED = tuple((re.compile(allowed.paths), allowed) for allowed in TABLE)
+
+def workspace_of(person: str) -> str:
+    """The name of a person's own JupyterLab workspace in somebody else's session."""
+    return "member-" + hashlib.sha256(person.encode()).hexdigest()[:12]
 
 
-def role_of(user: Mapping | None, owner: str, server: str) -> Role | None:
-    """The role of a hub user model (`GET /hub/api/user`) in the session `owner`/`server`; None for none.
-
-    Scopes count only when written for exactly this server: everybody holds the forms that are about
-    themselves (`!user=NAME`), and those say nothing about somebody else's session.
-    """
-    if user is None or user.get("kind") != "user":
-        return None
-    if owner and user.get("name") == owner:
-        return Role.OWNER
-    scopes = set(user.get("scopes") or ())
-    exactly = f"!server={owner}/{server}"
-    if CONTROL_SCOPE + exactly in scopes:
-        return Role.COLLABORATOR
-    if VIEW_SCOPE + exactly in scopes:
-        return Role.VIEWER
-    return None
-
-
-def may(role: Role | None, method: str, path: str) -> bool:
-    """Whether `role` may send `method` to `path`, the part of the address below the session's prefix."""
-    if role is Role.OWNER:
-        return True
-    for pattern, allowed in _COMPILED:
-        if (
-            method in allowed.methods
-            and pattern.fullmatch(path)
-            and (allowed.anyone or role in allowed.roles)
-        ):
-            return True
-    return False
+def may(role: Role | None, method: str, path: str, person: str = "") -> bool:
+    """Whether `role`, held by `person`, may send `method` to `path`, the part below the session's prefix."""
+    return any(
+        method in allowed.methods
+        and (allowed.anyone or role in allowed.roles)
+        and allowed.covers(path, person)
+        for allowed in TABLE
+    )

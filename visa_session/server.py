@@ -10,12 +10,15 @@ from .desktop import Desktop
 from .lean import import_server
 
 
-def serve(info: SessionInfo, socket: sockets.socket, runtime: Path) -> int:
-    """Run the server on a bound socket until it is told to stop; its exit code."""
+def serve(info: SessionInfo, socket: sockets.socket, runtime: Path, token: str) -> int:
+    """Run the server on a bound socket until it is told to stop; its exit code.
+
+    `token` is what proves to the hub that this is its session.
+    """
     desktop = Desktop(info, runtime)
     if info.interface == "desktop":
         desktop.start()  # it comes up beside the imports below
     import_server()
     from .singleuser import run
 
-    return run(info, socket, desktop)
+    return run(info, socket, desktop, token)

@@ -12,26 +12,34 @@ import importlib.util
 import os
 import socket as sockets
 import warnings
+from pathlib import Path
 from shutil import which
 
 import jupyter_server_proxy
+from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
 from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
+from traitlets import default
 from traitlets.config import Config
 
-from . import extension
+from . import collaboration, extension
 from .contract import SessionInfo
 from .desktop import Desktop
 from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
+from .identity import SessionAuth, SessionIdentity
 from .ready import Refused, post_ready
+
+#: JupyterLab's part of what people see of each other, made by hand: no bundler, no copy to install.
+LAB_EXTENSIONS = Path(__file__).parent / "labextensions"
 
 #: Server extensions that a session does not load, and why.
 LEFT_OUT = {
     "jupyter_remote_desktop_proxy": "its page, and its VNC server that asks nobody, are replaced by ours",
     "notebook_shim": "settings of the classic notebook, which is not there",
     "nbclassic": "the classic notebook",
+    "jupyter_server_ydoc": "`collaboration.py` loads it, with rooms that no page of another origin opens",
 }
 #: Extensions that need a program to be of use: left out where none of these commands is installed.
 ONLY_WITH = {"jupyter_lsp": ("pylsp", "jedi-language-server", "basedpyright", "pyright")}
@@ -58,9 +66,10 @@ def without_program() -> list[str]:
     return [name for name, commands in ONLY_WITH.items() if not any(map(which, commands))]
 
 
-def extensions_off() -> dict[str, bool]:
-    """What to tell Jupyter of the extensions that are not to be loaded with the others."""
-    return dict.fromkeys([*LEFT_OUT, *LATER, *without_program()], False)
+def extensions_chosen() -> dict[str, bool]:
+    """What to tell Jupyter of the extensions that are not to be loaded with the others, and of ours."""
+    off = dict.fromkeys([*LEFT_OUT, *LATER, *without_program()], False)
+    return off | {collaboration.__name__: True, "jupyter_server_fileid": True}
 
 
 def leave_out_proxies() -> None:
@@ -78,11 +87,15 @@ def leave_out_proxies() -> None:
 
 
 def plugins_off(hook):
-    """Turn off the parts of JupyterLab that would ask for what is not here.
+    """Turn off the parts of JupyterLab that would ask for what is not here, or hand out links.
 
     News it asks each newcomer about even where that is turned off.
     """
-    off = [NEWS_PLUGIN, *(plugin for name in without_program() for plugin in PLUGINS_OF[name])]
+    off = [
+        NEWS_PLUGIN,
+        *collaboration.LINK_PLUGINS,
+        *(plugin for name in without_program() for plugin in PLUGINS_OF[name]),
+    ]
 
     def changed(handler, page_config):
         page_config = hook(handler, page_config)
@@ -119,6 +132,12 @@ class SessionApp(JupyterHubSingleUser):
     serverapp_class = SessionServer
     info: SessionInfo
     desktop: Desktop
+    token: str
+
+    @default("hub_auth")
+    def _default_hub_auth(self):
+        """The one that the identity provider asks too; it alone holds the session's token."""
+        return SessionAuth(parent=self, api_token=self.token)
 
     async def check_hub_version(self):
         """Done with the answer to `visa/ready`, so that a hub that restarts delays or ends nothing."""
@@ -135,11 +154,13 @@ class SessionApp(JupyterHubSingleUser):
     @classmethod
     def make_serverapp(cls, jpserver_extensions, **kwargs):
         """Leave the extensions out that a session has no use for."""
-        # Read by JupyterLab before our `load_config_file`; a site's own configuration may say otherwise.
+        # Read by them before our `load_config_file`; a site's own configuration may say otherwise.
         # JupyterLab asks nobody outside of the facility for news, updates or extensions.
         quiet = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
-        config = Config({"LabApp": quiet | {"extension_manager": "readonly"}})
-        extensions = jpserver_extensions | extensions_off()
+        ours = {"extension_manager": "readonly", "extra_labextensions_path": [str(LAB_EXTENSIONS)]}
+        config = Config({"LabApp": quiet | ours})
+        config.merge(collaboration.settings(Path(jupyter_runtime_dir())))
+        extensions = jpserver_extensions | extensions_chosen()
         return super().make_serverapp(jpserver_extensions=extensions, config=config, **kwargs)
 
     @_fatal_errors
@@ -148,7 +169,11 @@ class SessionApp(JupyterHubSingleUser):
         super().load_config_file()
         home = os.environ["HOME"]
         config = self.serverapp.config
+        SessionIdentity.auth = self.hub_auth
+        config.ServerApp.identity_provider_class = SessionIdentity
         config.ServerApp.authorizer_class = SessionAuthorizer
+        # Nobody takes another name, picture or colour here: who people are is the facility's word.
+        config.IdentityProvider.updatable_fields = []
         config.ServerApp.allow_unauthenticated_access = False
         config.ServerApp.allow_origin = config.ServerApp.allow_origin_pat = ""
         config.ServerApp.disable_check_xsrf = False
@@ -171,7 +196,8 @@ class SessionApp(JupyterHubSingleUser):
         super().initialize()
         settings = self.serverapp.web_app.settings
         settings["page_config_hook"] = plugins_off(settings["page_config_hook"])
-        extension.load(self.serverapp, self.info, self.desktop)
+        self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
+        SessionIdentity.full_name = self.people.members.full_name
 
     async def _start_jupyter_server_extension(self, serverapp):
         """The server listens: say so to the hub, then load what could wait."""
@@ -181,13 +207,14 @@ class SessionApp(JupyterHubSingleUser):
     async def say_ready(self):
         """Tell the hub; end the session where the hub does not know it."""
         try:
-            await post_ready(self.serverapp.port)
+            await post_ready(self.serverapp.port, self.token)
         except Refused as reason:
             self.log.critical("%s", reason)
             self.serverapp.exit_code = 1
             self.serverapp.stop()
         else:
             self.log.info("Ready on port %s", self.serverapp.port)
+            self.people.start()
 
     async def load_later(self):
         """Load the extensions in `LATER` that are installed, importing beside the event loop."""
@@ -211,6 +238,7 @@ class SessionApp(JupyterHubSingleUser):
         await super().stop_extension()
         for task in (self.ready_task, self.later_task):
             task.cancel()
+        await self.people.stop()
         await asyncio.to_thread(self.desktop.stop)
 
 
@@ -218,9 +246,10 @@ def _jupyter_server_extension_points():
     return [{"module": __name__, "app": SessionApp}]
 
 
-def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop) -> int:
+def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
     """Serve until told to stop; the exit code."""
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
+    SessionApp.token = token
     leave_out_proxies()
     SessionApp.launch_instance(argv=[])
     return getattr(ServerApp.instance(), "exit_code", 0)

@@ -13,6 +13,7 @@ from .checks import NotFit, check_all
 from .contract import EXIT_BAD_INFO, SessionInfo
 from .listen import service_address, take_socket
 from .runtime import make_runtime, prepare_environment, remove_runtime
+from .secret import hide_process, take_token, wipe_environment
 from .supervise import supervise
 
 
@@ -27,9 +28,12 @@ def read_info() -> SessionInfo:
 def main() -> None:
     """Run a session until it is told to stop; ends the process with a code of the contract."""
     try:
+        token = take_token(os.environ)
+        wipe_environment(token)
         info = read_info()
         check_all(info, os.environ.get("HOME", ""))
         socket = take_socket(*service_address())
+        hide_process()
         runtime = make_runtime()
     except NotFit as reason:
         sys.exit(_say(reason))
@@ -42,7 +46,7 @@ def main() -> None:
         def serve() -> int:
             from .server import serve as run
 
-            return run(info, socket, runtime)
+            return run(info, socket, runtime, token)
 
         code = supervise(serve)
     finally:

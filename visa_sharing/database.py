@@ -143,7 +143,8 @@ class Event(Base):
     """
 
     __tablename__ = "visa_events"
-    __table_args__ = (Index("ix_visa_events_session", "owner", "session"),)
+    # No number is used twice, also when old lines were taken out: the events file goes by the numbers.
+    __table_args__ = (Index("ix_visa_events_session", "owner", "session"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(default=now, index=True)

@@ -22,29 +22,33 @@ from .site import VisaSite
 _MAX_READY_BODY = 200
 
 
-class ReadyHandler(APIHandler):
-    """A session says on which port it listens."""
+class SessionHandler(APIHandler):
+    """A call by a session, with its own token."""
 
     _accept_cookie_auth = False
 
     async def refresh_auth(self, user, force=False):
-        """A session's start does not wait for the identity provider."""
+        """What a session says does not wait for the identity provider."""
         return user
 
-    async def post(self):
-        spawner = self._session()
-        if not spawner.listens_on(self._port()):
-            raise web.HTTPError(409, "port: this session has named another one before")
-        self.set_status(204)
-
-    def _session(self) -> Admission:
+    def session(self) -> Admission:
         """The session whose own token this is; no other token speaks for one, its owner's neither."""
         token, user = self.get_token(), self.current_user
         if token is not None and isinstance(user, User):
             for spawner in user.spawners.values():
                 if spawner.kept.phase and spawner.kept.token == token.id:
                     return spawner
-        raise web.HTTPError(403, "only a session itself says where it listens")
+        raise web.HTTPError(403, "this is for a running session itself, with its own token")
+
+
+class ReadyHandler(SessionHandler):
+    """A session says on which port it listens."""
+
+    async def post(self):
+        spawner = self.session()
+        if not spawner.listens_on(self._port()):
+            raise web.HTTPError(409, "port: this session has named another one before")
+        self.set_status(204)
 
     def _port(self) -> int:
         try:

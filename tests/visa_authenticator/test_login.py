@@ -53,12 +53,13 @@ def test_login_gives_account_groups_and_no_admin_right(facility):
     }
 
 
-def test_administrator_is_admin_and_a_role_group_carries_hub_rights(facility):
+def test_no_role_makes_a_hub_admin_and_a_role_group_carries_hub_rights(facility):
     facility.provider.add("boss", 20002, roles=["administrator"])
     facility.provider.add("hedy", 20003, roles=["helpdesk", "moon-walker"], instruments=["id19"])
     facility.log_in("boss")
     client = facility.log_in("hedy")
-    assert facility.hub.user("boss")["admin"] is True
+    assert facility.hub.user("boss")["admin"] is False
+    assert facility.hub.user("boss")["groups"] == ["role-administrator"]
     assert sorted(facility.hub.user("hedy")["groups"]) == ["instrument-id19", "role-helpdesk"]
     token = token_for(client, facility.site, "hedy", "test")
     facility.seen.add(token)

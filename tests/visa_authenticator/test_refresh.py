@@ -43,7 +43,6 @@ def test_a_new_team_and_role_arrive_without_a_new_login(facility):
     assert facility.inside(client)
     user = facility.hub.user("newt")
     assert sorted(user["groups"]) == ["experiment-A-1", "experiment-A-2", "role-administrator"]
-    assert user["admin"] is True
     assert user["auth_state"]["account"]["teams"] == ["A-1", "A-2"]
     facility.provider.change("newt", experiments=[], roles=[])
     time.sleep(STALE)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from jupyterhub.auth import DummyAuthenticator
 
+import visa_sharing.hub
 from visa_catalogue.account import Account
+from visa_session.contract import CONTROL_SCOPE, VIEW_SCOPE
 from visa_spawner.site import prepare
 
 given = json.loads(os.environ["TEST_SITE"])
@@ -74,4 +76,11 @@ c.JupyterHub.template_vars = {
     "support": "user.support@example.org",
 }
 c.JupyterHub.default_url = given["url"]
+c.JupyterHub.custom_scopes = {
+    VIEW_SCOPE: {"description": "Watch a session's desktop"},
+    CONTROL_SCOPE: {"description": "Work in a session", "subscopes": [VIEW_SCOPE]},
+}
+for name, value in given["sharing"].items():
+    setattr(c.VisaSharing, name, value)
 prepare(c)
+visa_sharing.hub.prepare(c)

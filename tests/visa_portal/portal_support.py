@@ -25,6 +25,7 @@ ROOT = HERE.parents[1]
 RESULTS = ROOT / "tests" / "results"
 
 NASTY = "\"><script>alert(1)</script> 'quoted' & <b>bold</b>"
+NASTY_NAME = "Sinéad O'Neill <script>alert(2)</script>"
 RIGHT_TO_LEFT = "مسح ضوئي للعظام (bone scan)"
 TITLES = [
     "Microstructure of additively manufactured titanium under load",
@@ -122,10 +123,19 @@ PROFILES = [
     _profile("broken", "Broken", "Its server ends at once", ["none"], ["none"], [], small=SMALL),
 ]
 ACCOUNTS = {
-    "alice": {"uid": 21001, "roles": ["scientist"], "teams": ["ma-1", "ma-2"]},
-    "bob": {"uid": 21002, "roles": ["scientist"]},
-    "ines": {"uid": 21003, "roles": ["instrument-scientist"], "instruments": ["id19"]},
-    "heidi": {"uid": 21004, "roles": ["helpdesk"]},
+    "alice": {"uid": 21001, "roles": ["scientist"], "teams": ["ma-1", "ma-2"], "name": "Alice Arnaud"},
+    "bob": {"uid": 21002, "roles": ["scientist"], "name": "Bob Berger"},
+    "ines": {
+        "uid": 21003,
+        "roles": ["instrument-scientist"],
+        "instruments": ["id19"],
+        "name": "Ines Iversen",
+    },
+    "heidi": {"uid": 21004, "roles": ["helpdesk"], "name": "Heidi Holm"},
+    "carol": {"uid": 21005, "roles": ["scientist"], "teams": ["ma-1", "ma-2"], "name": "Carol Cohen"},
+    "o'neill": {"uid": 21006, "roles": ["scientist"], "teams": ["ma-1"], "name": NASTY_NAME},
+    "dalal": {"uid": 21007, "roles": ["scientist"], "teams": ["ma-1"], "name": "دلال حداد"},
+    "adam": {"uid": 21008, "roles": ["administrator"], "name": "Adam Amundsen"},
 }
 
 
@@ -187,6 +197,8 @@ class TestSite:
     proxy_token: str = field(default_factory=lambda: secrets.token_hex(16))
     crypt_key: str = field(default_factory=lambda: secrets.token_hex(32))
     support: str = "user.support@example.org"
+    #: Settings of `VisaSharing`.
+    sharing: dict = field(default_factory=lambda: {"outsiders_may_watch": True})
 
     @property
     def url(self) -> str:
@@ -207,7 +219,7 @@ class TestSite:
     @property
     def environment(self) -> dict[str, str]:
         wanted = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        names = ("public", "api", "hub_port", "portal_port", "admin_token", "portal_token", "url")
+        names = ("public", "api", "hub_port", "portal_port", "admin_token", "portal_token", "url", "sharing")
         given = {name: getattr(self, name) for name in names}
         given |= {"folder": str(self.folder), "package": str(ROOT / "visa_portal"), "accounts": self.accounts}
         return wanted | {

@@ -39,6 +39,12 @@ def wait_until(true, seconds: float = 10.0, message: str = "") -> None:
         time.sleep(0.02)
 
 
+def new_table() -> dict:
+    """A session's table that lets nobody in."""
+    table = {"members": [], "owner": {"name": "alice", "full_name": "Alice"}, "away": "leave"}
+    return table | {"trust_seconds": 60, "requests": [], "help": None, "notices": []}
+
+
 @dataclass
 class Site:
     """The hub and its proxy, in a directory of their own."""
@@ -50,6 +56,7 @@ class Site:
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     proxy_token: str = field(default_factory=lambda: secrets.token_hex(16))
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+    tables: dict[str, dict] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -114,12 +121,44 @@ class Site:
         answer.raise_for_status()
         return answer.json()["token"]
 
-    def share(self, owner: str, server: str, name: str, control: bool = False) -> None:
-        """Let somebody into a session, as the portal will: a share with the custom scope."""
+    def share(self, owner: str, server: str, name: str, control: bool = False, **others) -> None:
+        """Let somebody into a session: a share of the hub's, and the table that tells the session."""
         scope = CONTROL_SCOPE if control else VIEW_SCOPE
         exactly = f"!server={owner}/{server}"
         wanted = {"user": name, "scopes": ["access:servers" + exactly, scope + exactly]}
         self.api("POST", f"shares/{owner}/{server}", wanted).raise_for_status()
+        member = {"name": name, "full_name": name.title(), "role": "collaborator" if control else "viewer"}
+        member |= {"support": False, "since": "2026-01-01T00:00:00+00:00", "until": None} | others
+        table = self.tables.setdefault(f"{owner}/{server}", new_table())
+        table["members"] = [m for m in table["members"] if m["name"] != name] + [member]
+        self.tell(owner, server)
+
+    def unshare(self, owner: str, server: str, name: str) -> None:
+        """End it. The share of the hub's stays: what counts is the table."""
+        table = self.tables.setdefault(f"{owner}/{server}", new_table())
+        table["members"] = [m for m in table["members"] if m["name"] != name]
+        self.tell(owner, server)
+
+    def tell(self, owner: str, server: str, **changes) -> None:
+        """Write the session's table on its line, with changes."""
+        table = self.tables.setdefault(f"{owner}/{server}", new_table())
+        table.update(changes)
+        self.api("PUT", f"tests/table/{owner}/{server}", table).raise_for_status()
+
+    def answer(self, **how) -> None:
+        """How sessions' calls are answered from now on: `line=404`, `calls=[409, "words"]`, nothing."""
+        self.api("PUT", "tests/answer", how).raise_for_status()
+
+    def heard(self, of: Session, call: str) -> list[dict]:
+        """The bodies of what a session has posted, by the end of the call's path."""
+        heard = self.api("GET", "tests/heard").json()["heard"]
+        mine = [one for one in heard if one["who"] == f"{of.owner}/{of.name}"]
+        return [one["body"] for one in mine if one["call"].endswith(call)]
+
+    def entries(self, of: Session) -> list[tuple[str, str]]:
+        """Who entered and left a session, each once."""
+        told = {entry["key"]: entry for body in self.heard(of, "/entries") for entry in body["entries"]}
+        return [(entry["name"], entry["what"]) for entry in told.values()]
 
 
 @dataclass

@@ -65,6 +65,8 @@ prepare(c)
 class Hub:
     """A hub below `root`, which is a facility's tree with its site's files."""
 
+    config, accounts = CONFIG, ACCOUNTS
+
     def __init__(self, root, **site):
         self.root, self.marks = root, root / "marks"
         self.marks.mkdir(mode=0o777)
@@ -99,17 +101,22 @@ class Hub:
             command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
 
-    def start(self):
+    def settings(self):
+        """What the configuration is told."""
         accounts = {
             name: {"username": name, "home": str(self.root / "home" / name)} | values
-            for name, values in ACCOUNTS.items()
+            for name, values in self.accounts.items()
         }
         names = ("url", "hub_url", "proxy_api", "admin_token", "site", "spawner")
-        settings = {name: getattr(self, name) for name in names} | {
-            "accounts": accounts, "marks": str(self.marks)
-        }  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {
+            "accounts": accounts,
+            "marks": str(self.marks),
+        }
+
+    def start(self):
+        settings = self.settings()
         config = self.root / "jupyterhub_config.py"
-        config.write_text(CONFIG.format(settings=json.dumps(settings)))
+        config.write_text(self.config.format(settings=json.dumps(settings)))
         config.chmod(0o600)
         if self.proxy is None:
             self.start_proxy()
@@ -173,7 +180,7 @@ class Hub:
 
     def api(self, method, path, who=None, **options):
         """A call at the REST API, as a person or as the admin service."""
-        token = self.token(who) if who in ACCOUNTS else (who or self.admin_token)
+        token = self.token(who) if who in self.accounts else (who or self.admin_token)
         headers = {"Authorization": f"token {token}"}
         return self.http.request(method, f"{self.hub_url}/hub/api/{path}", headers=headers, **options)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Iterator
@@ -16,7 +18,8 @@ from visa_catalogue.account import Account
 
 from .. import security
 from ..auth import PortalAuth
-from ..hub import HubDown, HubError, LoginNeeded
+from ..hub import HubDown, HubError, LoginNeeded, browser
+from ..models_sharing import Notice
 from ..site import Site
 
 log = logging.getLogger(__name__)
@@ -104,14 +107,48 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
     hub_auth_class = PortalAuth
 
     async def prepare(self) -> None:
+        # The proxy in front says it; the hub writes it into the audit log.
+        browser.set(self.request.remote_ip or "")
         with self.timed("auth"):
             model = await self._identify()
         self.current_user = model
         if model is None:
             self._log_in()
-        if self.request.method not in security.SAFE_METHODS and not self._trusted():
+        if self.request.method in security.SAFE_METHODS:
+            if not self.is_fragment and self.current_user:
+                self._notices = asyncio.create_task(self._ask_notices())
+        elif not self._trusted():
             log.warning("POST %s from origin %r", self.request.path, self.request.headers.get("Origin"))
             raise HTTPError(403, "This form was not sent from our own page.")
+
+    #: The notices for this person, being asked for while the page is made.
+    _notices: asyncio.Task | None = None
+
+    async def _ask_notices(self) -> list[Notice]:
+        try:
+            return await self.site.sharing.notices(self.token)
+        except HubError as error:
+            # A page without its notices is still a page.
+            log.info("no notices: %s", error.words)
+            return []
+
+    async def show(self, template: str, **values) -> None:
+        """Finish with a whole page, the notices for this person on top."""
+        with self.timed("notices"):
+            notices = await (self._notices or self._ask_notices())
+        self.finish(self.page(template, notices=notices, **values))
+
+    def sent(self) -> dict[str, list[str]]:
+        """The form that was sent, as text; raises a 400 for what is not UTF-8."""
+        found = self.request.body_arguments.items()
+        return {
+            self.decode_argument(name.encode()): [self.decode_argument(value, name) for value in values]
+            for name, values in found
+        }
+
+    def on_finish(self) -> None:
+        if self._notices is not None:
+            self._notices.cancel()
 
     async def _identify(self) -> dict | None:
         try:
@@ -191,3 +228,13 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
             return self.site.templates.get_template(template).render(
                 site=self.site, account=self.account, xsrf=xsrf, **values
             )
+
+
+class LiveHandler(PersonHandler):
+    """A part of a page that its script looks at again and again: 304 while nothing has changed."""
+
+    is_fragment = True
+
+    def compute_etag(self) -> str:
+        digest = hashlib.sha256(b"".join(self._write_buffer))
+        return f'"{digest.hexdigest()[:32]}"'

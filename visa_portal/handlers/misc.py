@@ -76,3 +76,11 @@ class NothingHandler(BaseHandler):
 
     def prepare(self) -> None:
         raise HTTPError(404, "There is no such page.")
+
+
+ROUTES = [
+    ("oauth_callback", CallbackHandler),
+    ("logout", LogoutHandler),
+    ("health", HealthHandler),
+    ("proxy-error/([0-9]{3})", ProxyErrorHandler),
+]

@@ -181,10 +181,9 @@ class NewHandler(_NewHandler):
         with self.timed("catalogue"):
             instruments = list((await self.site.catalogue.search(self.account, everything)).instruments)
         choice = await self.choice(experiments, home, wanted)
-        page = self.page(
+        await self.show(
             "new.html", results=results, instruments=instruments, note=note, refused=refused, **choice
         )
-        self.finish(page)
 
 
 class ResultsHandler(_NewHandler):
@@ -220,3 +219,10 @@ def _title(experiments: list[Experiment]) -> str:
     if len(experiments) == 1:
         return experiments[0].title or experiments[0].id
     return f"{experiments[0].id} and {len(experiments) - 1} more"
+
+
+ROUTES = [
+    ("new", NewHandler),
+    ("new/experiments", ResultsHandler),
+    ("new/choice", ChoiceHandler),
+]

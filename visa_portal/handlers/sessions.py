@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from visa_catalogue import UnknownExperiment
@@ -11,7 +10,11 @@ from visa_catalogue.model import Experiment
 
 from ..hub import NotThere
 from ..models import Session
-from .base import PersonHandler
+from ..models_sharing import Inside, Mine
+from ..words_sharing import asks
+from . import NAME
+from .base import LiveHandler, PersonHandler
+from .shared import LEAVE
 
 #: What is asked before it is done: the verb, what it means, and the word on the button.
 CONFIRM = {
@@ -29,9 +32,6 @@ CONFIRM = {
     ),
 }
 
-#: States in which a page should look again soon.
-MOVING = frozenset({"starting", "stopping", "unknown"})
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -39,6 +39,7 @@ class Tile:
 
     session: Session
     experiments: tuple[tuple[str, Experiment | None], ...]
+    inside: Inside = Inside(name="")
 
     @property
     def instruments(self) -> list[str]:
@@ -48,47 +49,64 @@ class Tile:
     def title(self) -> str:
         return self.session.title or self.session.name
 
+    @property
+    def news(self) -> str:
+        """What a screen reader is told as soon as it is there: who asks to be let in."""
+        asking = [f"{one.called} from support asks to {asks(one.role)}" for one in self.inside.requests]
+        return "; ".join(asking)
+
 
 class SessionsHandler(PersonHandler):
     """The landing page."""
 
     async def get(self) -> None:
-        tiles = await self.tiles()
+        mine = await self.mine()
+        tiles = await self.tiles({one.name: one for one in mine.sessions})
         staff = bool(self.account.roles & {Role.ADMINISTRATOR, Role.HELPDESK})
-        moving = any(tile.session.state in MOVING for tile in tiles)
-        self.set_header("X-Visa-Moving", "1" if moving else "0")
-        self.finish(self.page(self.template, tiles=tiles, staff=staff, confirm=CONFIRM))
+        await self.show(
+            self.template, tiles=tiles, staff=staff, shared=mine.shared, confirm=CONFIRM, leave=LEAVE
+        )
+
+    async def show(self, template: str, **values) -> None:
+        if self.is_fragment:
+            self.finish(self.page(template, **values))
+        else:
+            await super().show(template, **values)
+
+    async def mine(self) -> Mine:
+        """Who is in the account's sessions, and in whose it is; nothing where the hub cannot say."""
+        try:
+            with self.timed("hub"):
+                return await self.site.sharing.mine(self.token)
+        except NotThere:
+            # A hub without sharing.
+            return Mine()
 
     template = "sessions.html"
 
-    async def tiles(self) -> list[Tile]:
+    async def tiles(self, inside: dict[str, Inside]) -> list[Tile]:
         """The account's sessions, those that run or move first, then by title."""
         with self.timed("hub"):
             sessions = await self.site.hub.sessions(self.token)
         with self.timed("catalogue"):
-            tiles = [await self._tile(session) for session in sessions]
+            tiles = [await self._tile(session, inside) for session in sessions]
         idle = {"stopped": 1, "failed": 1}
         return sorted(tiles, key=lambda t: (idle.get(t.session.state, 0), t.title.casefold(), t.session.name))
 
-    async def _tile(self, session: Session) -> Tile:
+    async def _tile(self, session: Session, inside: dict[str, Inside]) -> Tile:
         found = []
         for experiment_id in session.experiments:
             try:
                 found.append((experiment_id, await self.site.catalogue.visible(self.account, experiment_id)))
             except UnknownExperiment:
                 found.append((experiment_id, None))
-        return Tile(session, tuple(found))
+        return Tile(session, tuple(found), inside.get(session.name, Inside(name=session.name)))
 
 
-class TilesHandler(SessionsHandler):
-    """The tiles alone, for the page's script; 304 while nothing has changed."""
+class TilesHandler(LiveHandler, SessionsHandler):
+    """The tiles alone, for the page's script."""
 
-    is_fragment = True
     template = "tiles.html"
-
-    def compute_etag(self) -> str:
-        digest = hashlib.sha256(b"".join(self._write_buffer))
-        return f'"{digest.hexdigest()[:32]}"'
 
 
 class ActionHandler(PersonHandler):
@@ -100,15 +118,13 @@ class ActionHandler(PersonHandler):
             return
         session = await self._session(name)
         question, meaning, button = CONFIRM[action]
-        self.finish(
-            self.page(
-                "confirm.html",
-                session=session,
-                action=action,
-                question=question,
-                meaning=meaning,
-                button=button,
-            )
+        await self.show(
+            "confirm.html",
+            subject=session.title or session.name,
+            to=f"sessions/{session.name}/{action}",
+            question=question,
+            meaning=meaning,
+            button=button,
         )
 
     async def post(self, name: str, action: str) -> None:
@@ -133,3 +149,10 @@ class ActionHandler(PersonHandler):
             if session.name == name:
                 return session
         raise NotThere("There is no such session.")
+
+
+ROUTES = [
+    ("?", SessionsHandler),
+    ("sessions", TilesHandler),
+    (f"sessions/{NAME}/(stop|delete|start)", ActionHandler),
+]

@@ -11,6 +11,7 @@ from tornado.iostream import StreamClosedError
 from ..hub import NotThere
 from ..models import Session, StartForm
 from ..starts import Start, Step
+from . import NAME
 from .base import PersonHandler
 
 
@@ -33,17 +34,15 @@ class StartingHandler(PersonHandler):
                 raise NotThere("There is no such session.")
             start = self.site.starts.follow(self.token, self.owner, name)
             await start.news(0.3)
-        self.finish(
-            self.page(
-                "starting.html",
-                name=name,
-                start=start,
-                session=session,
-                steps=[(step, since(start, step.at)) for step in start.steps],
-                again=again(session or asked(start)),
-                title=_title(name, session, start),
-                ready_url=self.site.open_url(session) if ready else "",
-            )
+        await self.show(
+            "starting.html",
+            name=name,
+            start=start,
+            session=session,
+            steps=[(step, since(start, step.at)) for step in start.steps],
+            again=again(session or asked(start)),
+            title=_title(name, session, start),
+            ready_url=self.site.open_url(session) if ready else "",
         )
 
 
@@ -115,3 +114,9 @@ def _title(name: str, session: Session | None, start: Start) -> str:
 
 def _step(start: Start, step: Step) -> dict:
     return {"words": step.words, "after": since(start, step.at), "at": step.at.isoformat()}
+
+
+ROUTES = [
+    (f"sessions/{NAME}/starting", StartingHandler),
+    (f"sessions/{NAME}/progress", ProgressHandler),
+]

@@ -61,3 +61,16 @@ export function showTimes(root = document) {
     time.title = `Until ${moment.format(new Date(time.dateTime))}`;
   }
 }
+
+/** A part as the server sent it: without what scripts and people have changed on it, to be compared. */
+export function plain(part) {
+  const copy = part.cloneNode(true);
+  for (const time of copy.querySelectorAll("time")) {
+    time.textContent = "";
+    time.removeAttribute("title");
+  }
+  for (const details of copy.querySelectorAll("details")) details.removeAttribute("open");
+  for (const busy of copy.querySelectorAll("[aria-busy]")) busy.removeAttribute("aria-busy");
+  copy.querySelector("#refused")?.remove();
+  return copy.outerHTML.replace(/\s+/g, " ");
+}

@@ -21,7 +21,7 @@ from visa_session import singleuser  # noqa: E402
 bound = socket.socket()
 bound.bind(("127.0.0.1", 0))
 singleuser.SessionApp.info, singleuser.SessionApp.desktop = info, desktop
-singleuser.SessionServer.bound = bound
+singleuser.SessionServer.bound, singleuser.SessionApp.token = bound, "none"
 singleuser.leave_out_proxies()
 server = singleuser.SessionApp.initialize_server(argv=[])
 

@@ -35,8 +35,10 @@ class Ready(APIHandler):
 
 
 def take_ready() -> None:
-    """Add the call to the hub's REST API."""
-    default_handlers.append((r"/api/visa/ready", Ready))
+    """Add the calls of sessions to the hub's REST API."""
+    import sharing
+
+    default_handlers.extend([(r"/api/visa/ready", Ready), *sharing.HANDLERS])
 
 
 class SessionSpawner(Spawner):

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("details", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visa_events")),
         sa.UniqueConstraint("key", name=op.f("uq_visa_events_key")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("visa_events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_visa_events_at"), ["at"], unique=False)

@@ -1,0 +1,36 @@
+"""The notices on top of every page: looked for again by its script, and dismissed."""
+
+from __future__ import annotations
+
+from ..hub import NotThere
+from .base import LiveHandler, PersonHandler
+
+
+class NoticesHandler(LiveHandler):
+    """The notices alone, for the pages' script."""
+
+    async def get(self) -> None:
+        try:
+            notices = await self.site.sharing.notices(self.token)
+        except NotThere:
+            # A hub without sharing.
+            notices = []
+        self.finish(self.page("notices.html", notices=notices))
+
+
+class SeenHandler(PersonHandler):
+    """A message was read and need not be shown again."""
+
+    async def post(self, notice: str) -> None:
+        try:
+            await self.site.sharing.seen(self.token, int(notice))
+        except NotThere:
+            # Dismissed already, in another tab.
+            pass
+        self.redirect(self.site.prefix, status=303)
+
+
+ROUTES = [
+    ("notices", NoticesHandler),
+    ("notices/([0-9]{1,18})/seen", SeenHandler),
+]

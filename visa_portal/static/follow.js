@@ -1,0 +1,54 @@
+// Looking at a part of the page again and again: soon while it matters, seldom while nobody sees it.
+import { announce, ask, nodes } from "./page.js";
+
+const connection = document.getElementById("connection");
+
+/**
+ * Ask for `path` and hand what has changed to `show`; `pause` says how long to wait until the next look, in ms.
+ * While the portal does not answer the page says so. Returns a function that looks at once.
+ */
+export function follow(path, show, pause) {
+  let etag = "";
+  let timer = 0;
+  let failures = 0;
+  let looking = false;
+
+  function plan() {
+    clearTimeout(timer);
+    const wait = failures ? Math.min(30000, 2000 * 2 ** failures) : pause();
+    timer = setTimeout(look, document.hidden ? 4 * wait : wait);
+  }
+
+  async function look() {
+    if (looking) return;
+    looking = true;
+    try {
+      const response = await ask(path, { headers: etag ? { "If-None-Match": etag } : {} });
+      if (response.status === 200) {
+        etag = response.headers.get("ETag") || "";
+        show(nodes(await response.text()));
+      } else if (response.status !== 304) {
+        throw new Error(await response.text());
+      }
+      if (failures) announce("The page is up to date again.");
+      failures = 0;
+      connection.hidden = true;
+    } catch (error) {
+      failures = Math.min(failures + 1, 4);
+      connection.textContent =
+        (error instanceof TypeError ? "No connection. " : `${error.message} `) +
+        "What you see may be out of date. This page tries again by itself.";
+      connection.hidden = false;
+    } finally {
+      looking = false;
+    }
+    plan();
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) look();
+  });
+  window.addEventListener("pageshow", (event) => event.persisted && look());
+  plan();
+  return look;
+}

@@ -1,0 +1,123 @@
+"""The line to the hub: one request that stays open, on which the hub writes the table of members.
+
+It costs nothing while nothing happens, so that it is dead shows only by the connection itself: by keepalive
+of TCP, which asks a silent peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import socket as sockets
+from collections.abc import AsyncIterator, Callable
+
+from aiohttp import ClientError, ClientResponse, ClientTimeout
+
+from .contract import LINE_PATH
+from .hubcalls import HubCalls, HubFailed
+from .members import Members, Table
+
+log = logging.getLogger("visa")
+
+#: Seconds before the line is opened again, and at most between two attempts.
+FIRST_WAIT, LONGEST_WAIT = 0.2, 2.0
+#: Seconds between two attempts where the hub has no such call.
+WAIT_FOR_THE_CALL = 30.0
+#: Seconds the hub has to take the connection, and to answer.
+CONNECT_LIMIT, ANSWER_LIMIT = 5.0, 10.0
+#: Keepalive: asked after 10 s of silence, given up after 3 questions 5 s apart: 25 s in all.
+KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+#: Bytes of the longest table.
+LONGEST = 4 * 1024 * 1024
+
+
+class LineBroken(Exception):
+    """The line ended or could not be opened; the text says why."""
+
+
+class NoSuchCall(LineBroken):
+    """This hub has no line to its sessions."""
+
+
+class Line:
+    """Keeps the line open and the members up to date.
+
+    `before` is called before each new table is taken, to forget what rests on an old one.
+    """
+
+    def __init__(self, hub: HubCalls, members: Members, before: Callable[[], None] = lambda: None):
+        self.hub, self.members, self.before = hub, members, before
+        self._wait = FIRST_WAIT
+
+    async def run(self) -> None:
+        """Keep it open for as long as the session lasts."""
+        while True:
+            try:
+                await self._listen()
+            except NoSuchCall as reason:
+                self.members.forget()
+                log.warning("Nobody but the owner can be let in: %s", reason)
+                await asyncio.sleep(WAIT_FOR_THE_CALL * random.uniform(0.5, 1.0))
+                continue
+            except LineBroken as reason:
+                log.warning("The line to the hub is broken, opening it again: %s", reason)
+            except Exception:
+                # Whatever it is, the line must come back: without it nobody can be let in or put out.
+                log.exception("The line to the hub broke in an unknown way")
+            self.members.line_lost()
+            await asyncio.sleep(self._wait * random.uniform(0.5, 1.0))
+            self._wait = min(self._wait * 2, LONGEST_WAIT)
+
+    async def _listen(self) -> None:
+        limits = ClientTimeout(total=None, sock_connect=CONNECT_LIMIT, sock_read=None)
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                answer = await self.hub.open("GET", LINE_PATH, timeout=limits)
+        except (HubFailed, TimeoutError) as error:
+            raise LineBroken(str(error) or "it does not answer") from error
+        async with answer:
+            if answer.status in (404, 405, 410, 501):
+                raise NoSuchCall(f"this hub has no line to its sessions ({answer.status})")
+            if answer.status != 200:
+                raise LineBroken(f"it answered {answer.status}")
+            keep_alive(answer)
+            async for text in lines(answer):
+                try:
+                    table = Table.read(json.loads(text))
+                except ValueError as error:
+                    raise LineBroken(str(error)) from error
+                self._wait = FIRST_WAIT
+                self.before()
+                self.members.take(table)
+        raise LineBroken("the hub closed it")
+
+
+def keep_alive(answer: ClientResponse) -> None:
+    """Have the kernel ask a silent hub whether it is still there."""
+    connection = answer.connection
+    socket = connection.transport.get_extra_info("socket") if connection and connection.transport else None
+    if socket is None or socket.family == sockets.AF_UNIX:
+        return
+    socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE:
+        if hasattr(sockets, name):
+            socket.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, name), value)
+
+
+async def lines(answer: ClientResponse) -> AsyncIterator[bytes]:
+    """The lines of an endless answer, empty ones left out; raises LineBroken when it breaks off."""
+    waiting = bytearray()
+    try:
+        async for piece in answer.content.iter_any():
+            waiting += piece
+            while (end := waiting.find(b"\n")) >= 0:
+                text = bytes(waiting[:end]).strip()
+                del waiting[: end + 1]
+                if text:
+                    yield text
+            if len(waiting) > LONGEST:
+                raise LineBroken("a table is too long")
+    except (OSError, TimeoutError, ClientError) as error:
+        raise LineBroken(str(error) or type(error).__name__) from error

@@ -1,0 +1,72 @@
+"""Who is in a session at this moment, by what the session said of comings and goings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from jupyterhub import orm
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+
+from visa_spawner.kept import Kept
+
+from .audit.record import record
+from .database import Event, now
+
+ENTERED, LEFT = "entered", "left"
+
+
+def started(spawner: orm.Spawner) -> datetime | None:
+    """When the session that runs was started, in UTC without a time zone; None when none runs."""
+    moment = Kept.read(spawner.state).started
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
+
+
+def present(db: Session, spawner: orm.Spawner) -> dict[str, datetime]:
+    """Names of those who are in, each with the time of the last entry.
+
+    Counted from the log, so that a restarted hub knows it too; from this start on, since a session that
+    ends without a word has let nobody leave.
+    """
+    since = started(spawner)
+    if since is None:
+        return {}
+    rows = (
+        db.query(Event.who, Event.what, func.count(), func.max(Event.at))
+        .filter(
+            Event.owner == spawner.user.name,
+            Event.session == spawner.name,
+            Event.what.in_((ENTERED, LEFT)),
+            Event.at >= since,
+        )
+        .group_by(Event.who, Event.what)
+    )
+    counts: dict[str, int] = {}
+    last: dict[str, datetime] = {}
+    for who, what, count, at in rows:
+        counts[who] = counts.get(who, 0) + (count if what == ENTERED else -count)
+        if what == ENTERED:
+            last[who] = at
+    return {who: last[who] for who, count in counts.items() if count > 0 and who in last}
+
+
+def note(
+    db: Session,
+    spawner: orm.Spawner,
+    *,
+    key: str,
+    name: str,
+    role: str,
+    what: str,
+    at: datetime,
+    address: str,
+) -> None:
+    """Write one coming or going down, once for each key. Added, not committed.
+
+    `at` is in UTC without a time zone; it is moved into the time that the session has run.
+    """
+    if db.query(Event.id).filter(Event.key == key).first():
+        return
+    names = {"owner": spawner.user.name, "session": spawner.name, "who": name, "role": role}
+    event = record(db, what, **names, address=address, key=key)
+    event.at = max(min(at, now()), started(spawner) or at)

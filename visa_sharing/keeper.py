@@ -1,0 +1,212 @@
+"""The hub's one task for sharing: after each change it settles the sessions concerned, and tells them.
+
+Settling a session ends what is over or has lost its ground, follows its teams, and writes the table that
+comes of it to the session's line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import datetime
+
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
+
+from . import grants, support, table, team
+from .audit.record import record
+from .changes import Concerned, changes, touched
+from .database import Event, Grant, Request, TeamShare, now
+from .line import lines
+from .notices import Clock
+from .refresh import refresh_present
+from .roles import role_of
+from .settings import VisaSharing
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which something that failed is tried again.
+AGAIN = 2
+
+
+class Keeper:
+    """Settles sessions, each by itself, so that one that takes long holds up no other."""
+
+    def __init__(self, settings: VisaSharing):
+        self._settings = settings
+        self._app = JupyterHub.instance()
+        self._tasks: dict[int, asyncio.Task] = {}
+        self._again: set[int] = set()
+        self._due: dict[int, asyncio.TimerHandle] = {}
+
+    async def run(self) -> None:
+        """For as long as the hub runs, from when it has loaded its sessions."""
+        while self._app.http_server is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        Clock(self._app).begin()
+        # What ended, was blocked or was left while no hub ran.
+        touched(self._shared())
+        refreshing = asyncio.create_task(self._refresh())
+        try:
+            while True:
+                what = await changes().wait()
+                try:
+                    found = self._sessions(what)
+                except Exception:
+                    log.exception("which sessions a change concerns is not known: all are looked at")
+                    found = set(self._shared()) | set(lines().sessions)
+                for one in found:
+                    self._settle_soon(one)
+        finally:
+            refreshing.cancel()
+
+    async def _refresh(self) -> None:
+        """What no commit tells: an account that was blocked, a catalogue that has other teams now."""
+        while True:
+            await asyncio.sleep(self._settings.refresh_seconds)
+            try:
+                await refresh_present(self._app)
+                touched(self._shared())
+            except Exception:
+                log.exception("refreshing the members of sessions failed; it is tried again")
+
+    # Whom it concerns --------------------------------------------------------------------------------
+    def _shared(self) -> set[int]:
+        """Sessions that somebody but their owner is let into, or waits to be."""
+        db = self._app.db
+        found = {row.spawner_id for row in db.query(orm.Share.spawner_id).distinct()}
+        found |= {row.spawner_id for row in db.query(TeamShare.spawner_id).distinct()}
+        found |= {row.spawner_id for row in db.query(Request.spawner_id).filter_by(state="open")}
+        return found - {None}
+
+    def _sessions(self, what: Concerned) -> set[int]:
+        """The sessions that a change concerns."""
+        db = self._app.db
+        found = set(what.sessions)
+        if what.everything:
+            found |= set(lines().sessions)
+        if what.people:
+            shares = db.query(orm.Share.spawner_id).filter(orm.Share.user_id.in_(what.people))
+            found |= {row.spawner_id for row in shares}
+        if what.more:
+            found |= {row.spawner_id for row in db.query(TeamShare.spawner_id).distinct()}
+        if what.owners:
+            own = db.query(orm.Spawner.id).join(orm.User).filter(orm.User.name.in_(what.owners))
+            found |= {row.id for row in own}
+        return found
+
+    # One session -------------------------------------------------------------------------------------
+    def _settle_soon(self, spawner_id: int) -> None:
+        if spawner_id in self._tasks:
+            self._again.add(spawner_id)
+        else:
+            self._tasks[spawner_id] = asyncio.create_task(self._settle(spawner_id))
+
+    async def _settle(self, spawner_id: int) -> None:
+        try:
+            while True:
+                self._again.discard(spawner_id)
+                await self._settle_once(spawner_id)
+                if spawner_id not in self._again:
+                    break
+        except Exception:
+            # A session that cannot be told the truth must not go on believing what it was told before.
+            log.exception("the members of session %s could not be settled; it is tried again", spawner_id)
+            self._app.db.rollback()
+            for line in lines().of(spawner_id):
+                line.close()
+            self._at(spawner_id, AGAIN)
+        finally:
+            self._tasks.pop(spawner_id, None)
+            if spawner_id in self._again:
+                self._settle_soon(spawner_id)
+
+    async def _settle_once(self, spawner_id: int) -> None:
+        app = self._app
+        row = app.db.get(orm.Spawner, spawner_id)
+        if row is None or not row.name or row.user is None:
+            for line in lines().of(spawner_id):
+                line.close()
+            return
+        due = support.settle(app.db, row)
+        await team.follow(app, row)
+        await end_what_is_over(app, row)
+        if row not in app.db:
+            return
+        self._at_the_next(row, due)
+        await tell(app, row)
+
+    def _at_the_next(self, row: orm.Spawner, due: datetime | None) -> None:
+        ends = [grant.until for _, grant in grants.shares_of(self._app.db, row) if grant and grant.until]
+        ends += [due] if due else []
+        if ends:
+            self._at(row.id, (min(ends) - now()).total_seconds() + 0.01)
+
+    def _at(self, spawner_id: int, seconds: float) -> None:
+        """Settle a session again after so many seconds; the last word counts."""
+        if spawner_id in self._due:
+            self._due[spawner_id].cancel()
+
+        def again():
+            self._due.pop(spawner_id, None)
+            touched([spawner_id])
+
+        # A timer of the loop is good for a day at most; longer is looked at once more then.
+        seconds = min(max(seconds, 0.01), 86400)
+        self._due[spawner_id] = asyncio.get_running_loop().call_later(seconds, again)
+
+
+async def end_what_is_over(app: JupyterHub, row: orm.Spawner) -> None:
+    """Take away the shares of those who have no right to them any more; committed.
+
+    The share itself, so that the hub refuses them as well. One whose account is not good at the moment
+    stays, and opens nothing until it is.
+    """
+    settings = VisaSharing.of(app.config)
+    for member in await table.members(app, row):
+        if member.share not in app.db or member.stands is None:
+            continue
+        # Judged again by what stands now, since others may have acted while the last ones were asked about.
+        grant = app.db.get(Grant, member.share.id)
+        role = role_of(member.share)
+        now_is = table.judge(member.share, grant, member.name, role, member.stands, settings)
+        if now_is.lost:
+            grants.end(app.db, member.share, who="", why=now_is.refused)
+            continue
+        if now_is.role != role:
+            grants.change(app.db, member.share, now_is.role, who="")
+        _tell_refusal(app, row, now_is)
+    app.db.commit()
+
+
+def _tell_refusal(app: JupyterHub, row: orm.Spawner, member: table.Member) -> None:
+    """A line when a member is refused for a while, and one when that is over."""
+    last = (
+        app.db.query(Event.what, Event.who)
+        .filter_by(owner=row.user.name, session=row.name, whom=member.name)
+        .filter(Event.what.startswith("member-"))
+        .order_by(Event.id.desc())
+        .first()
+    )
+    # With a name it was the owner who was refused, when they tried to let this person in.
+    was_refused = last is not None and last.what == "member-refused" and not last.who
+    if bool(member.refused) == was_refused:
+        return
+    what, why = ("member-refused", member.refused) if member.refused else ("member-changed", "good again")
+    names = {"owner": row.user.name, "session": row.name, "whom": member.name, "role": member.role}
+    record(app.db, what, **names, why=why)
+
+
+async def tell(app: JupyterHub, row: orm.Spawner) -> None:
+    """Write the session's table to its lines; close those of a session that is not any more."""
+    spawner = app.users[row.user].spawners.get(row.name)
+    kept = getattr(spawner, "kept", None)
+    for line in lines().of(row.id):
+        if kept is None or not kept.phase or kept.token != line.token:
+            line.close()
+    if not lines().of(row.id):
+        return
+    text = json.dumps(await table.snapshot(app, row), ensure_ascii=False, separators=(",", ":"))
+    for line in lines().of(row.id):
+        line.put(text.encode() + b"\n")

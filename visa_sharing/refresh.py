@@ -1,0 +1,69 @@
+"""Asks the identity provider again about members who are in somebody else's session now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from jupyterhub import orm, roles
+from jupyterhub.app import JupyterHub
+from jupyterhub.user import User
+
+from . import entries
+from .line import lines
+
+log = logging.getLogger(__name__)
+
+#: How many are asked about at a time.
+AT_A_TIME = 8
+
+
+async def refresh_present(app: JupyterHub) -> None:
+    """Each of them once, by the same way as the hub does when they make a request themselves."""
+    found: set[str] = set()
+    for spawner_id in lines().sessions:
+        row = app.db.get(orm.Spawner, spawner_id)
+        if row is not None:
+            found |= set(entries.present(app.db, row)) - {row.user.name}
+    turn = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(name: str) -> None:
+        async with turn:
+            orm_user = orm.User.find(app.db, name)
+            if orm_user is not None:
+                await refresh(app, app.users[orm_user])
+
+    for outcome in await asyncio.gather(*map(one, sorted(found)), return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.error("an account could not be refreshed; it is tried again", exc_info=outcome)
+
+
+async def refresh(app: JupyterHub, user: User) -> None:
+    """Have the authenticator refresh one account, and keep what it says as the hub would."""
+    age = user.authenticator.auth_refresh_age
+    if not age or user.encrypted_auth_state is None:
+        return
+    if user._auth_refreshed and time.monotonic() - user._auth_refreshed < 1:
+        return  # by a request of theirs, just now
+    outcome = await user.authenticator.refresh_user(user, None)
+    if not outcome:
+        # The hub asks for a new login from here on, and so do we.
+        user._auth_refreshed = None
+        await user.save_auth_state(None)
+        return
+    user._auth_refreshed = time.monotonic()
+    if outcome is not True:
+        await _keep(app, user, outcome)
+
+
+async def _keep(app: JupyterHub, user: User, model: dict) -> None:
+    """What `BaseHandler.auth_to_user` does with it; that needs a request, which there is none of here."""
+    if model.get("admin") is not None and model["admin"] != user.admin:
+        user.admin = model["admin"]
+    roles.assign_default_roles(app.db, entity=user)
+    if user.authenticator.manage_groups and model.get("groups") is not None:
+        user.sync_groups(model["groups"])
+    if user.authenticator.enable_auth_state:
+        await user.save_auth_state(model.get("auth_state"))
+    app.db.commit()

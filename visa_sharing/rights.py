@@ -1,0 +1,94 @@
+"""Whether somebody may be in a session: what the facility says of them, held against what is in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from jupyterhub import orm
+from jupyterhub.user import User
+
+from visa_catalogue import Catalogue, CatalogueError, UnknownExperiment
+from visa_catalogue.access import why_visible
+from visa_catalogue.account import Account
+from visa_catalogue.model import Experiment
+from visa_spawner.kept import Kept
+
+from . import accounts
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a catalogue gets to answer before what it said last is believed: an end must not wait for it.
+PATIENCE = 0.5
+
+
+class NotKnown(Exception):
+    """The catalogue does not answer, and has not said before."""
+
+
+class Experiments:
+    """Experiments by id, as the catalogue has them now, or had them last while it does not answer."""
+
+    _of: WeakKeyDictionary[Catalogue, Experiments] = WeakKeyDictionary()
+
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> Experiments:
+        """The one of this catalogue, made at first use."""
+        return cls._of.setdefault(catalogue, cls(catalogue))
+
+    def __init__(self, catalogue: Catalogue):
+        self._catalogue = catalogue
+        self._last: dict[str, Experiment] = {}
+
+    async def get(self, experiment_id: str) -> Experiment | None:
+        """One of them, None when the catalogue says there is none; raises NotKnown."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = await self._catalogue.experiment(experiment_id)
+        except UnknownExperiment:
+            self._last.pop(experiment_id, None)
+            return None
+        except (TimeoutError, CatalogueError, OSError) as error:
+            log.warning("the catalogue does not say what experiment %s is: %r", experiment_id, error)
+            if experiment_id not in self._last:
+                raise NotKnown(experiment_id) from error
+            return self._last[experiment_id]
+        self._last[experiment_id] = found
+        return found
+
+    async def hidden_from(self, account: Account, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Which of these the account may not see by itself; raises NotKnown."""
+        today = self._catalogue.today()
+        hidden = []
+        for one in ids:
+            experiment = await self.get(one)
+            if experiment is None or why_visible(account, experiment, today) is None:
+                hidden.append(one)
+        return tuple(hidden)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the facility says of somebody about one session.
+
+    `unvouched`: in words why their account is not good now; it may be again. `hidden`: the session's
+    experiments they may not see.
+    """
+
+    full_name: str
+    unvouched: str = ""
+    hidden: tuple[str, ...] = ()
+
+
+def experiments_of(spawner: orm.Spawner) -> tuple[str, ...]:
+    """Ids of the experiments in a session, as it was started last."""
+    return tuple(Kept.read(spawner.state).options.get("experiments") or ())
+
+
+async def standing(user: User, spawner: orm.Spawner, experiments: Experiments) -> Standing:
+    """How this person stands to this session now; raises NotKnown."""
+    known = await accounts.known(user)
+    hidden = await experiments.hidden_from(known.account, experiments_of(spawner))
+    return Standing(known.account.name or user.name, known.refused, hidden)

@@ -1,0 +1,174 @@
+"""Who is in a session now: every share, held against what the facility says at this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
+
+from visa_spawner.site import VisaSite
+
+from . import accounts, entries, grants, help, notices, support
+from .database import SUPPORT, Grant, SessionPolicy, now
+from .rights import Experiments, NotKnown, Standing, experiments_of, standing
+from .roles import VIEWER, role_of
+from .settings import VisaSharing
+
+#: As a member's `way`: a share that was made by the hub's own API.
+HUB = "hub"
+NOT_KNOWN = "what they may see is not known at the moment"
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody with a share of a session.
+
+    `refused` says in words why it opens nothing now, "" when it does; `lost` that they have no right to
+    it any more, so that the share goes too.
+    """
+
+    share: orm.Share
+    grant: Grant | None
+    name: str
+    full_name: str
+    role: str
+    refused: str = ""
+    lost: bool = False
+    #: What the facility said; None when that was not known.
+    stands: Standing | None = None
+
+    @property
+    def support(self) -> bool:
+        return self.grant is not None and self.grant.way == SUPPORT
+
+    @property
+    def since(self) -> datetime:
+        return self.grant.granted_at if self.grant else self.share.created_at
+
+    @property
+    def until(self) -> datetime | None:
+        return self.grant.until if self.grant else None
+
+    def told(self, present: dict[str, datetime]) -> dict:
+        """As `Member` of docs/developers/sharing.md."""
+        grant = self.grant
+        return {
+            "name": self.name,
+            "full_name": self.full_name,
+            "role": self.role,
+            "support": self.support,
+            "way": grant.way if grant else HUB,
+            "by_way_of": grant.by_way_of if grant else "",
+            "granted_by": grant.granted_by if grant else "",
+            "since": grants.iso(self.since),
+            "until": grants.iso(self.until),
+            "present": grants.iso(present.get(self.name)),
+            "refused": self.refused,
+        }
+
+
+async def members(app: JupyterHub, spawner: orm.Spawner) -> list[Member]:
+    """Everybody with a share of this session that gives a role, let in now or not."""
+    experiments = Experiments.of(VisaSite.of(app.config).catalogue)
+    settings = VisaSharing.of(app.config)
+    # Read before anything is awaited: shares may go meanwhile.
+    shares = [
+        (share, grant, role_of(share), app.users[share.user])
+        for share, grant in grants.shares_of(app.db, spawner)
+    ]
+    answer = []
+    for share, grant, role, user in shares:
+        if not role:
+            continue
+        try:
+            stands = await standing(user, spawner, experiments)
+        except NotKnown:
+            name = await accounts.full_name(user)
+            answer.append(Member(share, grant, user.name, name, role, NOT_KNOWN))
+        else:
+            answer.append(judge(share, grant, user.name, role, stands, settings))
+    return [member for member in answer if member.share in app.db]
+
+
+def judge(
+    share: orm.Share, grant: Grant | None, name: str, role: str, stands: Standing, settings: VisaSharing
+) -> Member:
+    """What one share is worth, by what the facility says of its holder."""
+    despite = set(grant.despite.split()) if grant else set()
+    support_by_consent = grant is not None and grant.way == SUPPORT
+    refused, lost = "", False
+    if grant is not None and grant.until is not None and grant.until <= now():
+        refused, lost = "the time is over", True
+    elif stands.hidden and not support_by_consent:
+        if settings.outsiders_may_watch and despite.issuperset(stands.hidden):
+            role = VIEWER
+        else:
+            refused, lost = "may not see " + ", ".join(stands.hidden), True
+    if not refused and stands.unvouched:
+        refused = stands.unvouched
+    return Member(share, grant, name, stands.full_name, role, refused, lost, stands)
+
+
+def away(app: JupyterHub, spawner: orm.Spawner) -> str:
+    """What happens to the others while the owner is not there."""
+    policy = VisaSharing.of(app.config).owner_away
+    return "view-only" if policy == "leave" and is_locked(app, spawner) else policy
+
+
+def is_locked(app: JupyterHub, spawner: orm.Spawner) -> bool:
+    """Whether the owner has locked this session."""
+    row = app.db.get(SessionPolicy, spawner.id)
+    return row is not None and row.locked
+
+
+async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
+    """What the line tells the session, as docs/developers/sharing.md has it."""
+    owner = app.users[spawner.user]
+    known = await accounts.known(owner)
+    requests = await support.open_requests(app, spawner)
+    wanted = await help.open_help(app, spawner)
+    instruments = await instruments_of(app, spawner)
+    found = await members(app, spawner)
+    return {
+        "members": [
+            {
+                "name": member.name,
+                "full_name": member.full_name,
+                "role": member.role,
+                "support": member.support,
+                "since": grants.iso(member.since),
+                "until": grants.iso(member.until),
+            }
+            for member in found
+            if not member.refused
+        ],
+        "owner": {"name": owner.name, "full_name": known.account.name or owner.name},
+        "away": away(app, spawner),
+        "trust_seconds": VisaSharing.of(app.config).trust_seconds,
+        "requests": requests,
+        "help": wanted,
+        "notices": notices.notices_for(app.db, owner.name, instruments, spawner.name),
+    }
+
+
+async def instruments_of(app: JupyterHub, spawner: orm.Spawner) -> set[str]:
+    """The instruments of a session's experiments, as far as the catalogue says."""
+    experiments = Experiments.of(VisaSite.of(app.config).catalogue)
+    found = set()
+    for one in experiments_of(spawner):
+        try:
+            experiment = await experiments.get(one)
+        except NotKnown:
+            continue
+        if experiment is not None:
+            found.add(experiment.instrument)
+    return found
+
+
+async def told_members(app: JupyterHub, spawner: orm.Spawner) -> list[dict]:
+    """All members as the calls tell them."""
+    found = await members(app, spawner)
+    present = entries.present(app.db, spawner)
+    return [member.told(present) for member in found]

@@ -1,0 +1,72 @@
+"""Lines of the audit log about shares that somebody else than our calls made, changed or ended.
+
+The hub's own API for shares, the removal of a session or of an account: what happens to shares there is
+written down in the same commit, so that no way in or out leaves the log.
+"""
+
+from __future__ import annotations
+
+from jupyterhub import orm
+from sqlalchemy import inspect
+from sqlalchemy.orm import Session
+
+from . import roles
+from .audit.record import record
+from .database import Grant
+
+#: Where a share's line has been written by whoever changed it.
+_MARK = "_visa_told"
+
+
+def by_us(share: orm.Share) -> None:
+    """The line for what is done to this share until the next flush is written by the caller."""
+    setattr(share, _MARK, True)
+
+
+def done(share: orm.Share) -> None:
+    """What happens to it from here on is not by the caller any more."""
+    share.__dict__.pop(_MARK, None)
+
+
+def before_flush(session: Session) -> None:
+    """Write what is to be told of the shares that this flush makes, changes or removes."""
+    for share in [row for row in session.new if isinstance(row, orm.Share)]:
+        if roles.role_of(share):
+            _tell(session, share, "member-granted", way="hub")
+    for share in [row for row in session.dirty if isinstance(row, orm.Share)]:
+        if inspect(share).attrs["_scopes"].history.has_changes():
+            _tell_change(session, share)
+    for share in [row for row in session.deleted if isinstance(row, orm.Share)]:
+        grant = session.get(Grant, share.id)
+        way = grant.way if grant else "hub"
+        _tell(session, share, "member-ended", way=way, why=_why_gone(session, share))
+
+
+def _tell_change(session: Session, share: orm.Share) -> None:
+    # What it had before is not at hand; what it has now decides what there is to tell.
+    if roles.role_of(share):
+        _tell(session, share, "member-changed", way="hub")
+    else:
+        _tell(session, share, "member-ended", way="hub", why="by the hub's own API")
+
+
+def _why_gone(session: Session, share: orm.Share) -> str:
+    if share.user in session.deleted:
+        return "the account was removed from the hub"
+    if share.spawner in session.deleted or share.owner in session.deleted:
+        return "the session was removed"
+    return "by the hub's own API"
+
+
+def _tell(session: Session, share: orm.Share, what: str, **details) -> None:
+    if share.__dict__.pop(_MARK, False) or share.user is None or share.spawner is None:
+        return
+    record(
+        session,
+        what,
+        owner=share.owner.name,
+        session=share.spawner.name,
+        whom=share.user.name,
+        role=roles.role_of(share),
+        **details,
+    )
