@@ -16,6 +16,7 @@ from jupyterhub import orm
 from jupyterhub.crypto import decrypt
 
 from .logouttoken import Once
+from .refresh import RECENT
 
 if TYPE_CHECKING:
     from jupyterhub.handlers import BaseHandler
@@ -112,11 +113,13 @@ class Logouts:
         self._later(self._stay_ended(user, login))
 
     async def _stay_ended(self, user: User, login: str | None) -> None:
-        """A refresh that was under way may have kept new tokens since."""
-        async with self._authenticator.refresher.lock(user.name):
-            state = await user.get_auth_state()
-            if state and state.get("login") == login:
-                await user.save_auth_state(None)
+        """A refresh that was under way may have kept new tokens since, and the hub what it gave after it."""
+        for pause in (0, RECENT):
+            await asyncio.sleep(pause)
+            async with self._authenticator.refresher.lock(user.name):
+                state = await user.get_auth_state()
+                if state and state.get("login") == login:
+                    await user.save_auth_state(None)
 
     async def _end_browser(self, user: User, state: dict[str, Any], sid: str) -> None:
         """End the login in one browser. The hub's cookie is the account's: the others get a new one."""
