@@ -9,6 +9,7 @@ from __future__ import annotations
 from jupyterhub import orm
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import instance_state
 
 from . import roles
 from .audit.record import record
@@ -36,7 +37,7 @@ def before_flush(session: Session) -> None:
     for share in [row for row in session.dirty if isinstance(row, orm.Share)]:
         if inspect(share).attrs["_scopes"].history.has_changes():
             _tell_change(session, share)
-    for share in [row for row in session.deleted if isinstance(row, orm.Share)]:
+    for share in [row for row in deleted(session) if isinstance(row, orm.Share)]:
         grant = session.get(Grant, share.id)
         way = grant.way if grant else "hub"
         _tell(session, share, "member-ended", way=way, why=_why_gone(session, share))
@@ -50,10 +51,16 @@ def _tell_change(session: Session, share: orm.Share) -> None:
         _tell(session, share, "member-ended", way="hub", why="by the hub's own API")
 
 
+def deleted(session: Session) -> list:
+    """The rows that this flush removes: the hub deletes an account by its wrapper, which is no row."""
+    return [instance_state(row).obj() for row in session.deleted]
+
+
 def _why_gone(session: Session, share: orm.Share) -> str:
-    if share.user in session.deleted:
+    rows = deleted(session)
+    if share.user in rows:
         return "the account was removed from the hub"
-    if share.spawner in session.deleted or share.owner in session.deleted:
+    if share.spawner in rows or share.owner in rows:
         return "the session was removed"
     return "by the hub's own API"
 

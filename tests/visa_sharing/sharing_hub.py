@@ -103,7 +103,8 @@ class SharingHub(local_hub.Hub):
         return super().settings() | {"sharing": self.sharing}
 
     def start(self):
-        self.tell_accounts(self.accounts)
+        if self.hub is None:
+            self.tell_accounts(self.accounts)
         return super().start()
 
     def tell_accounts(self, accounts):

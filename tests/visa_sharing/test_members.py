@@ -172,21 +172,44 @@ def test_an_outsider_watches_where_the_site_and_the_owner_agree():
 
 
 # The hub's own API ---------------------------------------------------------------------------------------
-def test_a_share_of_the_hubs_api_counts_within_the_same_rules(hub, line):
-    for name in ("bob", "carol"):
-        hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [VIEW, ACCESS]})
+def test_a_share_of_the_hubs_api_lets_nobody_in_without_the_owner(hub, line):
+    for name in ("bob", "erin"):
+        hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [CONTROL, ACCESS]})
+    hub.until(lambda: hub.shares() == {}, 5, "both shares are gone")
+    assert hub.events(what="member-ended")[-1]["details"]["why"] == "was not let in by the owner"
+    hub.let_in("bob", "viewer")
     line.roles(bob="viewer")
-    hub.until(lambda: set(hub.shares()) == {"bob"}, 5, "carol's share is gone")
-    assert hub.members()["bob"]["way"] == "hub"
-    whats = [(event["what"], event["whom"]) for event in hub.events()[-3:]]
-    assert sorted(whats) == [
-        ("member-ended", "carol"),
-        ("member-granted", "bob"),
-        ("member-granted", "carol"),
-    ]
-    hub.api("PATCH", "shares/alice/work", json={"user": "bob"})
+    hub.api("POST", "shares/alice/work", json={"user": "bob", "scopes": [CONTROL, ACCESS]})
+    hub.until(lambda: hub.shares()["bob"] == sorted([VIEW, ACCESS]), 5, "a watcher again")
+    assert hub.members()["bob"]["role"] == "viewer"
+
+
+def test_what_the_hubs_api_takes_away_is_gone(hub, line):
+    hub.let_in("bob", "collaborator")
+    line.roles(bob="collaborator")
+    hub.api("PATCH", "shares/alice/work", json={"user": "bob", "scopes": [CONTROL]})
     line.roles()
-    assert hub.events(what="member-ended")[-1]["details"]["why"] == "by the hub's own API"
+
+
+def test_where_the_site_lets_it_a_share_of_the_hubs_api_counts_within_the_same_rules():
+    with a_sharing_hub({"hub_shares": True}) as hub:
+        hub.token("bob"), hub.token("carol")
+        line = hub.line(hub.run())
+        for name in ("bob", "carol"):
+            hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [VIEW, ACCESS]})
+        line.roles(bob="viewer")
+        hub.until(lambda: set(hub.shares()) == {"bob"}, 5, "carol's share is gone")
+        assert hub.members()["bob"]["way"] == "hub"
+        whats = [(event["what"], event["whom"]) for event in hub.events()[-3:]]
+        assert sorted(whats) == [
+            ("member-ended", "carol"),
+            ("member-granted", "bob"),
+            ("member-granted", "carol"),
+        ]
+        hub.api("PATCH", "shares/alice/work", json={"user": "bob"})
+        line.roles()
+        assert hub.events(what="member-ended")[-1]["details"]["why"] == "by the hub's own API"
+        line.close()
 
 
 def test_a_share_without_a_role_of_ours_lets_nobody_in(hub, line):
