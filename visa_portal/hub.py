@@ -216,11 +216,11 @@ class HubClient:
         log.info("hub: %s %s: %d %s", response.method, path, response.status, message)
         if response.status in (401, 403) and not await self._good(token):
             raise LoginNeeded
-        if response.status == 404 or (response.status == 400 and path.endswith("/progress")):
-            raise NotThere(message or "There is no such session.")
         if response.status in (502, 503, 504) and not message:
             raise HubDown
         found = _FIELD.match(message)
+        if response.status == 404 or (response.status == 400 and path.endswith("/progress")):
+            raise NotThere((found[2] if found else message) or "There is no such session.")
         if response.status == 409 and said.get("experiments"):
             raise Despite(found[2] if found else message, tuple(map(str, said["experiments"])))
         if found:

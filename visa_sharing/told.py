@@ -13,10 +13,11 @@ from sqlalchemy.orm.attributes import instance_state
 
 from . import roles
 from .audit.record import record
-from .database import Grant
+from .database import TEAM, Grant, NotAgain
 
 #: Where a share's line has been written by whoever changed it.
 _MARK = "_visa_told"
+BY_HUB = "by the hub's own API"
 
 
 def by_us(share: orm.Share) -> None:
@@ -38,9 +39,19 @@ def before_flush(session: Session) -> None:
         if inspect(share).attrs["_scopes"].history.has_changes():
             _tell_change(session, share)
     for share in [row for row in deleted(session) if isinstance(row, orm.Share)]:
-        grant = session.get(Grant, share.id)
-        way = grant.way if grant else "hub"
-        _tell(session, share, "member-ended", way=way, why=_why_gone(session, share))
+        if _MARK not in share.__dict__:
+            _tell_end(session, share)
+
+
+def _tell_end(session: Session, share: orm.Share) -> None:
+    grant = session.get(Grant, share.id)
+    why = _why_gone(session, share)
+    _tell(session, share, "member-ended", way=grant.way if grant else "hub", why=why)
+    if why == BY_HUB and grant is not None and grant.way == TEAM:
+        # Or the team that they are still on would let them in again at once.
+        key = {"spawner_id": share.spawner_id, "user_id": share.user_id}
+        if session.get(NotAgain, tuple(key.values())) is None:
+            session.add(NotAgain(**key))
 
 
 def _tell_change(session: Session, share: orm.Share) -> None:
@@ -48,7 +59,7 @@ def _tell_change(session: Session, share: orm.Share) -> None:
     if roles.role_of(share):
         _tell(session, share, "member-changed", way="hub")
     else:
-        _tell(session, share, "member-ended", way="hub", why="by the hub's own API")
+        _tell(session, share, "member-ended", way="hub", why=BY_HUB)
 
 
 def deleted(session: Session) -> list:
@@ -62,7 +73,7 @@ def _why_gone(session: Session, share: orm.Share) -> str:
         return "the account was removed from the hub"
     if share.spawner in rows or share.owner in rows:
         return "the session was removed"
-    return "by the hub's own API"
+    return BY_HUB
 
 
 def _tell(session: Session, share: orm.Share, what: str, **details) -> None:

@@ -348,7 +348,7 @@ class TestSite:
     def log_of(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def client(self, user: str | None) -> httpx.Client:
+    def client(self, user: str | None, **options) -> httpx.Client:
         """A browser without script: cookies kept, redirects followed; logged in where a user is named."""
         cookies = Cookies()
         client = httpx.Client(
@@ -356,6 +356,7 @@ class TestSite:
             follow_redirects=True,
             timeout=30,
             headers={"Sec-Fetch-Mode": "navigate", "Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"},
+            **options,
         )
         client.kept = cookies.kept
         if user is not None:

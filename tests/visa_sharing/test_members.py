@@ -248,6 +248,28 @@ def test_a_member_may_do_nothing_to_the_server_by_the_hubs_api(hub, line):
     assert hub.session("work")["state"] == "running"
 
 
+def test_the_hub_lets_members_log_in_at_the_session_and_nobody_else(hub, line):
+    """The way of a browser: the hub's own OAuth page, before the session is asked at all."""
+
+    def login(name):
+        browser = hub.login(name)
+        question = {
+            "client_id": "jupyterhub-user-alice-work",
+            "response_type": "code",
+            "redirect_uri": "/user/alice/work/oauth_callback",
+            "state": "x",
+        }
+        answer = browser.get("/hub/api/oauth2/authorize", params=question)
+        browser.close()
+        return answer.status_code
+
+    assert login("bob") == 403
+    hub.let_in("bob")
+    assert login("bob") in (200, 302)
+    hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice")
+    assert login("bob") == login("carol") == 403
+
+
 # What they see -------------------------------------------------------------------------------------------
 def test_shared_with_me(hub, line):
     assert hub.api("GET", "visa/shared", "bob").json() == {"sessions": []}

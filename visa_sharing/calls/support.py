@@ -102,8 +102,8 @@ class AskHandler(StaffHandler):
     """Ask to join; take it back, or leave."""
 
     async def post(self, owner, name):
-        wish = self.body(Wish)
         spawner, roles = await self.helped(owner, name)
+        wish = self.body(Wish)
         person = self.current_user.orm_user
         with in_words():
             row = support.ask(
@@ -131,8 +131,8 @@ class SecondHandler(StaffHandler):
     """Agree to what a colleague asked for, in the owner's absence."""
 
     async def post(self, owner, name):
-        number = self.body(Numbered).request
         spawner, _ = await self.helped(owner, name)
+        number = self.body(Numbered).request
         colleague = self.current_user.orm_user
         with in_words():
             row = await support.second(self.app, spawner, number, colleague, address=self.address)
