@@ -33,7 +33,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "support-answered": ("{who} answered {to}",) * 2,
     "support-lapsed": ("The request of {to} to join lapsed without an answer",) * 2,
     "support-withdrawn": (
-        "{to} took the request to join back",
+        "{by} took the request to join back",
         "The request of {to} to join ended before an answer",
     ),
     "support-seconded": ("{by} let {to} in, as {role}, since the owner did not answer",) * 2,
@@ -50,7 +50,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
 }
 #: What an owner answered support, in place of the table's sentence.
 ANSWERS = {
-    "as-asked": "{who} let {to} in, as {role}",
+    "as-asked": "{who} let {to} in, as asked",
     "watch": "{who} let {to} in, to watch only",
     "decline": "{who} declined the request of {to} to join",
 }

@@ -40,12 +40,12 @@ class VisaSharing(SingletonConfigurable):
     ).tag(config=True)
     support_hours = Float(
         2,
-        min=0.1,
+        min=0.001,
         help="How long support stays in a session at most after its owner let it in.",
     ).tag(config=True)
     ask_minutes = Float(
         10,
-        min=0.5,
+        min=0.02,
         help="How long support's request to join waits for the owner's answer before it lapses.",
     ).tag(config=True)
     owner_absent = Enum(

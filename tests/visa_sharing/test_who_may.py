@@ -31,6 +31,7 @@ CALLS = {
     (S + "/lock", "PUT"): {OWNER},
     ("/api/visa/join", "POST"): PEOPLE,
     ("/api/visa/shared", "GET"): PEOPLE,
+    ("/api/visa/mine", "GET"): PEOPLE,
 }
 SUPPORT, ADMINISTRATION = "/api/visa/support/([^/]+)/([^/]+)", "/api/visa/admin"
 #: Those of support and administration; what each does for whoever may is tested beside this.

@@ -49,8 +49,8 @@ def in_words():
         yield
     except support.Conflict as error:
         raise web.HTTPError(409, str(error)) from None
-    except LookupError as error:
-        raise web.HTTPError(404, str(error.args[0])) from None
+    except support.NotThere as error:
+        raise web.HTTPError(404, str(error)) from None
 
 
 class StaffHandler(PersonHandler):
@@ -92,9 +92,12 @@ class SupportedHandler(StaffHandler):
 
     async def get(self, owner, name):
         row = self.row(owner, name)
-        found = await Sessions(self.app, await self.staff()).closely(row) if row else None
+        person = await self.staff()
+        sessions = Sessions(self.app, person)
+        found = await sessions.closely(row) if row else None
         if found is None:
             raise web.HTTPError(404, UNKNOWN)
+        found["asks"] = await asks.listed(self.app, person, sessions.experimental, only=row)
         self.answer(found)
 
 
