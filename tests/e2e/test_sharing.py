@@ -35,9 +35,9 @@ async def open_shared(page: Page) -> Page:
     """Open the desktop that somebody shares with this person, from the portal."""
     await page.goto(portal_of(page))
     tile = page.locator("#shared li.tile")
-    await expect(tile).to_contain_text("alice")
+    await expect(tile).to_contain_text("Alice Moreau")
     await tile.locator("[data-do=desktop]").click()
-    await page.wait_for_url(re.compile(r"alice\.localhost.*/desktop"))
+    await page.wait_for_url(re.compile(r"alice\.localhost.*/desktop"))  # nothing is asked on the way
     return await painted(page)
 
 
