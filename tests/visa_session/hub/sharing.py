@@ -11,6 +11,7 @@ import contextlib
 import json
 from pathlib import Path
 
+from jupyterhub import orm
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
 from tornado.iostream import StreamClosedError
@@ -30,8 +31,9 @@ class OfSession(APIHandler):
     """A call by a session's own token."""
 
     def session(self) -> str | None:
+        token = orm.APIToken.find(self.db, self.get_auth_token())
         for spawner in getattr(self.current_user, "spawners", {}).values():
-            if spawner.api_token == self.get_auth_token():
+            if spawner.server and token and token.note == f"Server at {spawner.server.base_url}":
                 return f"{self.current_user.name}/{spawner.name}"
         return None
 
