@@ -17,6 +17,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "page"
+#: What the page has in common with JupyterLab's extension, as browsers take it.
+SHARED = HERE / "labextensions" / "visa-session" / "static"
 BUILT = HERE / "static" / "novnc"
 PACKAGES = ("package.json", "package-lock.json")
 
@@ -41,10 +43,15 @@ def node_programs() -> tuple[Path, Path]:
     return wheel / "bin" / "node", wheel / "lib/node_modules/npm/bin/npm-cli.js"
 
 
+def sources() -> list[Path]:
+    """The files that the page is bundled from."""
+    return [*sorted(SOURCES.iterdir()), *sorted(SHARED.iterdir())]
+
+
 def digest() -> str:
     """A digest of all that the result depends on."""
     found = hashlib.sha256()
-    for path in [*(HERE / name for name in PACKAGES), *sorted(SOURCES.iterdir()), Path(__file__)]:
+    for path in [*(HERE / name for name in PACKAGES), *sources(), Path(__file__)]:
         found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()
 
@@ -71,7 +78,10 @@ def build() -> None:
         work = Path(temporary)
         for name in PACKAGES:
             shutil.copy(HERE / name, work)
-        shutil.copytree(SOURCES, work / "page")
+        for path in sources():
+            placed = work / path.relative_to(HERE)
+            placed.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, placed)
         # No package's own scripts are run.
         run("npm", [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], work)
         run("the bundler", [node, "node_modules/esbuild/bin/esbuild", *bundler_options()], work)

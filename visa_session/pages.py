@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -100,6 +101,11 @@ def portal_address(portal: str, hub_host: str) -> str:
     return hub_host + portal if portal.startswith("/") else portal
 
 
+def sharing_page(portal: str, name: str) -> str:
+    """The portal's page where the owner lets people in; empty where there is no portal."""
+    return f"{portal.rstrip('/')}/sessions/{quote(name, safe='')}/sharing" if portal else ""
+
+
 class WithSlash(JupyterHandler):
     """`/desktop` is `/desktop/`."""
 
@@ -129,13 +135,15 @@ class DesktopPage(JupyterHandler):
         self.set_header("Referrer-Policy", "same-origin")
         self.set_header("X-Content-Type-Options", "nosniff")
         owner = self.visa_role is Role.OWNER
+        portal = portal_address(self.info.portal_url, self.identity_provider.hub_auth.hub_host)
         self.finish(
             template().render(
                 about=about(self.info, self.desktop, self.visa_role),
                 role=self.visa_role,
                 owner=owner,
                 base=self.base_url,
-                portal=portal_address(self.info.portal_url, self.identity_provider.hub_auth.hub_host),
+                portal=portal,
+                sharing=sharing_page(portal, self.info.name),
                 script=names["desktop.js"],
                 style=names["desktop.css"],
                 keyboards=KEYBOARDS if owner else {},

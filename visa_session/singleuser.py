@@ -29,6 +29,7 @@ from .desktop import Desktop
 from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
+from .pages import portal_address, sharing_page
 from .ready import Refused, post_ready
 
 #: JupyterLab's part of what people see of each other, made by hand: no bundler, no copy to install.
@@ -86,8 +87,8 @@ def leave_out_proxies() -> None:
     warnings.filterwarnings("ignore", message="Server proxy visa-desktop does not have")
 
 
-def plugins_off(hook):
-    """Turn off the parts of JupyterLab that would ask for what is not here, or hand out links.
+def page_settings(hook, portal: str, name: str):
+    """Tell JupyterLab's page where the portal is, and turn off what would fail or hand out links.
 
     News it asks each newcomer about even where that is turned off.
     """
@@ -100,6 +101,8 @@ def plugins_off(hook):
     def changed(handler, page_config):
         page_config = hook(handler, page_config)
         page_config.setdefault("disabledExtensions", []).extend(off)
+        page_config["visaPortal"] = portal
+        page_config["visaSharing"] = sharing_page(portal, name)
         return page_config
 
     return changed
@@ -195,7 +198,9 @@ class SessionApp(JupyterHubSingleUser):
         """Add our pages, then put the gate before them and all others."""
         super().initialize()
         settings = self.serverapp.web_app.settings
-        settings["page_config_hook"] = plugins_off(settings["page_config_hook"])
+        hub_host = self.serverapp.identity_provider.hub_auth.hub_host
+        portal = portal_address(self.info.portal_url, hub_host)
+        settings["page_config_hook"] = page_settings(settings["page_config_hook"], portal, self.info.name)
         self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
         SessionIdentity.full_name = self.people.members.full_name
 

@@ -13,8 +13,6 @@ from jupyterhub import orm
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session, sessionmaker
 
-from visa_catalogue.account import TEAM_PREFIX
-
 from . import database, told
 
 #: Our tables whose rows concern one session each.
@@ -30,9 +28,8 @@ class Concerned:
     def __init__(self):
         self.sessions: set[int] = set()  #: ids of orm.Spawner rows
         self.people: set[int] = set()  #: ids of orm.User rows: their rights, their account
-        self.experiments: set[str] = set()  #: whose teams have changed
         self.owners: set[str] = set()  #: names: all of their sessions
-        self.newcomers = False  #: somebody is known who was not
+        self.more = False  #: somebody may be in a team, or may see an experiment, who did not before
         self.everything = False
 
     def __bool__(self) -> bool:
@@ -94,7 +91,7 @@ def _before_flush(session: Session, _context, _instances) -> None:
     told.before_flush(session)
     # Rows that the database takes away by itself would otherwise stay known to the session, whose keys
     # SQLite gives out again.
-    for row in list(session.deleted):
+    for row in told.deleted(session):
         if isinstance(row, orm.Share) and (grant := session.get(database.Grant, row.id)):
             session.delete(grant)
         if isinstance(row, orm.Spawner) and row.id is not None:
@@ -116,7 +113,7 @@ def _after_flush(session: Session, _context) -> None:
     for row in session.dirty:
         if session.is_modified(row):
             _changed(what, row, fresh=False)
-    for row in session.deleted:
+    for row in told.deleted(session):
         _changed(what, row, fresh=True)
 
 
@@ -145,15 +142,12 @@ def _changed(what: Concerned, row, *, fresh: bool) -> None:
     elif isinstance(row, orm.User):
         if fresh or _differs(row, "groups", "encrypted_auth_state", "admin", "name"):
             what.people.add(row.id)
-            what.experiments.update(_teams(row))
-            before = inspect(row).attrs.encrypted_auth_state.history.deleted
-            what.newcomers |= fresh or bool(before and before[0] is None)
+            what.more |= fresh or _differs(row, "groups", "admin") or _is_vouched_for_again(row)
     elif isinstance(row, orm.Group):
         history = inspect(row).attrs.users.history
         people = [*(history.added or ()), *(history.deleted or ())]
         what.people.update(user.id for user in people if user is not None)
-        if (fresh or people) and row.name.startswith(TEAM_PREFIX):
-            what.experiments.add(row.name.removeprefix(TEAM_PREFIX))
+        what.more |= bool(people)
     elif isinstance(row, database.Notice):
         if row.account:
             what.owners.add(row.account)
@@ -161,11 +155,10 @@ def _changed(what: Concerned, row, *, fresh: bool) -> None:
             what.everything = True
 
 
-def _teams(user: orm.User) -> set[str]:
-    """Experiments whose team this person has joined or left in this flush."""
-    history = inspect(user).attrs.groups.history
-    groups = [*(history.added or ()), *(history.deleted or ())]
-    return {group.name.removeprefix(TEAM_PREFIX) for group in groups if group.name.startswith(TEAM_PREFIX)}
+def _is_vouched_for_again(user: orm.User) -> bool:
+    """Whether an auth state has come where there was none."""
+    history = inspect(user).attrs.encrypted_auth_state.history
+    return bool(history.added and history.added[0]) and not (history.deleted and history.deleted[0])
 
 
 def _differs(row, *names: str) -> bool:

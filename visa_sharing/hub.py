@@ -5,10 +5,28 @@ from __future__ import annotations
 import asyncio
 
 from jupyterhub.apihandlers import default_handlers
+from jupyterhub.app import JupyterHub
+from sqlalchemy.orm import sessionmaker
 from traitlets.config import Config
 
 from . import changes, schema
-from .calls import join, line, links, lock, members, session, shared, teams
+from .audit.follow import Follower, follow
+from .calls import (
+    admin,
+    history,
+    join,
+    line,
+    links,
+    lock,
+    members,
+    mine,
+    notices,
+    session,
+    shared,
+    support,
+    teams,
+)
+from .drained import drained
 from .keeper import Keeper
 from .settings import VisaSharing
 
@@ -22,10 +40,16 @@ HANDLERS = [
     *lock.HANDLERS,
     *join.HANDLERS,
     *shared.HANDLERS,
+    *mine.HANDLERS,
+    *support.HANDLERS,
+    *notices.HANDLERS,
+    *history.HANDLERS,
+    *admin.HANDLERS,
 ]
 
 #: Held here, or the loop would let the task go.
 _keeper: asyncio.Task | None = None
+_follower: Follower | None = None
 
 
 def prepare(config: Config) -> VisaSharing:
@@ -37,7 +61,7 @@ def prepare(config: Config) -> VisaSharing:
     global _keeper
     VisaSharing.clear_instance()
     settings = VisaSharing.of(config)
-    schema.join_hub(changes.listen)
+    schema.join_hub(_begin)
     for path, handler in HANDLERS:
         if (path, handler) not in default_handlers:
             default_handlers.append((path, handler))
@@ -47,3 +71,15 @@ def prepare(config: Config) -> VisaSharing:
         return settings  # the file is only being read, as by a test or `jupyterhub upgrade-db`
     _keeper = loop.create_task(Keeper(settings).run())
     return settings
+
+
+def _begin(factory: sessionmaker) -> None:
+    """The hub's database is there, and nothing has been asked of the hub yet."""
+    global _follower
+    changes.listen(factory)
+    if not JupyterHub.initialized():
+        return  # a command beside the hub, such as `jupyterhub token`
+    app = JupyterHub.instance()
+    _follower = follow(factory, VisaSharing.of(app.config).events_file, app.eventlog)
+    with factory() as db:
+        drained().begin(db, app.config)

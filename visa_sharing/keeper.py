@@ -13,12 +13,16 @@ from datetime import datetime
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import grants, support, table, team
+from .audit.record import record
 from .changes import Concerned, changes, touched
-from .database import Request, TeamShare, now
+from .database import Event, Grant, Request, TeamShare, now
 from .line import lines
+from .notices import Clock
 from .refresh import refresh_present
+from .roles import role_of
 from .settings import VisaSharing
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ class Keeper:
         """For as long as the hub runs, from when it has loaded its sessions."""
         while self._app.http_server is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+        Clock(self._app).begin()
         # What ended, was blocked or was left while no hub ran.
         touched(self._shared())
         refreshing = asyncio.create_task(self._refresh())
@@ -85,11 +90,8 @@ class Keeper:
         if what.people:
             shares = db.query(orm.Share.spawner_id).filter(orm.Share.user_id.in_(what.people))
             found |= {row.spawner_id for row in shares}
-        if what.experiments or what.newcomers:
-            teams = db.query(TeamShare.spawner_id)
-            if not what.newcomers:
-                teams = teams.filter(TeamShare.experiment.in_(what.experiments))
-            found |= {row.spawner_id for row in teams}
+        if what.more:
+            found |= {row.spawner_id for row in db.query(TeamShare.spawner_id).distinct()}
         if what.owners:
             own = db.query(orm.Spawner.id).join(orm.User).filter(orm.User.name.in_(what.owners))
             found |= {row.id for row in own}
@@ -109,10 +111,11 @@ class Keeper:
                 await self._settle_once(spawner_id)
                 if spawner_id not in self._again:
                     break
-        except Exception:
+        except Exception as error:
             # A session that cannot be told the truth must not go on believing what it was told before.
             log.exception("the members of session %s could not be settled; it is tried again", spawner_id)
-            self._app.db.rollback()
+            if isinstance(error, SQLAlchemyError):
+                self._app.db.rollback()
             for line in lines().of(spawner_id):
                 line.close()
             self._at(spawner_id, AGAIN)
@@ -129,8 +132,8 @@ class Keeper:
                 line.close()
             return
         due = support.settle(app.db, row)
-        await end_what_is_over(app, row)
         await team.follow(app, row)
+        await end_what_is_over(app, row)
         if row not in app.db:
             return
         self._at_the_next(row, due)
@@ -162,12 +165,39 @@ async def end_what_is_over(app: JupyterHub, row: orm.Spawner) -> None:
     The share itself, so that the hub refuses them as well. One whose account is not good at the moment
     stays, and opens nothing until it is.
     """
+    settings = VisaSharing.of(app.config)
     for member in await table.members(app, row):
-        if member.lost:
-            grants.end(app.db, member.share, who="", why=member.refused)
-        elif table.role_of(member.share) != member.role:
-            grants.change(app.db, member.share, member.role, who="")
+        if member.share not in app.db or member.stands is None:
+            continue
+        # Judged again by what stands now, since others may have acted while the last ones were asked about.
+        grant = app.db.get(Grant, member.share.id)
+        role = role_of(member.share)
+        now_is = table.judge(member.share, grant, member.name, role, member.stands, settings)
+        if now_is.lost:
+            grants.end(app.db, member.share, who="", why=now_is.refused)
+            continue
+        if now_is.role != role:
+            grants.change(app.db, member.share, now_is.role, who="")
+        _tell_refusal(app, row, now_is)
     app.db.commit()
+
+
+def _tell_refusal(app: JupyterHub, row: orm.Spawner, member: table.Member) -> None:
+    """A line when a member is refused for a while, and one when that is over."""
+    last = (
+        app.db.query(Event.what, Event.who)
+        .filter_by(owner=row.user.name, session=row.name, whom=member.name)
+        .filter(Event.what.startswith("member-"))
+        .order_by(Event.id.desc())
+        .first()
+    )
+    # With a name it was the owner who was refused, when they tried to let this person in.
+    was_refused = last is not None and last.what == "member-refused" and not last.who
+    if bool(member.refused) == was_refused:
+        return
+    what, why = ("member-refused", member.refused) if member.refused else ("member-changed", "good again")
+    names = {"owner": row.user.name, "session": row.name, "whom": member.name, "role": member.role}
+    record(app.db, what, **names, why=why)
 
 
 async def tell(app: JupyterHub, row: orm.Spawner) -> None:

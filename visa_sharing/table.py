@@ -31,14 +31,13 @@ class Member:
 
     share: orm.Share
     grant: Grant | None
+    name: str
     full_name: str
     role: str
     refused: str = ""
     lost: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.share.user.name
+    #: What the facility said; None when that was not known.
+    stands: Standing | None = None
 
     @property
     def support(self) -> bool:
@@ -73,30 +72,38 @@ class Member:
 async def members(app: JupyterHub, spawner: orm.Spawner) -> list[Member]:
     """Everybody with a share of this session that gives a role, let in now or not."""
     experiments = Experiments.of(VisaSite.of(app.config).catalogue)
+    settings = VisaSharing.of(app.config)
+    # Read before anything is awaited: shares may go meanwhile.
+    shares = [
+        (share, grant, role_of(share), app.users[share.user])
+        for share, grant in grants.shares_of(app.db, spawner)
+    ]
     answer = []
-    for share, grant in grants.shares_of(app.db, spawner):
-        role = role_of(share)
+    for share, grant, role, user in shares:
         if not role:
             continue
-        user = app.users[share.user]
         try:
             stands = await standing(user, spawner, experiments)
         except NotKnown:
-            answer.append(Member(share, grant, await accounts.full_name(user), role, NOT_KNOWN))
-            continue
-        answer.append(judge(share, grant, role, stands, VisaSharing.of(app.config)))
-    # A share may have gone while the last of them was looked at.
+            name = await accounts.full_name(user)
+            answer.append(Member(share, grant, user.name, name, role, NOT_KNOWN))
+        else:
+            answer.append(judge(share, grant, user.name, role, stands, settings))
     return [member for member in answer if member.share in app.db]
 
 
 def judge(
-    share: orm.Share, grant: Grant | None, role: str, stands: Standing, settings: VisaSharing
+    share: orm.Share, grant: Grant | None, name: str, role: str, stands: Standing, settings: VisaSharing
 ) -> Member:
     """What one share is worth, by what the facility says of its holder."""
     despite = set(grant.despite.split()) if grant else set()
     support_by_consent = grant is not None and grant.way == SUPPORT
     refused, lost = "", False
-    if grant is not None and grant.until is not None and grant.until <= now():
+    if not settings.hub_shares and grant is not None and grant.role == VIEWER:
+        role = VIEWER
+    if not settings.hub_shares and grant is None:
+        refused, lost = "was not let in by the owner", True
+    elif grant is not None and grant.until is not None and grant.until <= now():
         refused, lost = "the time is over", True
     elif stands.hidden and not support_by_consent:
         if settings.outsiders_may_watch and despite.issuperset(stands.hidden):
@@ -105,7 +112,7 @@ def judge(
             refused, lost = "may not see " + ", ".join(stands.hidden), True
     if not refused and stands.unvouched:
         refused = stands.unvouched
-    return Member(share, grant, stands.full_name, role, refused, lost)
+    return Member(share, grant, name, stands.full_name, role, refused, lost, stands)
 
 
 def away(app: JupyterHub, spawner: orm.Spawner) -> str:

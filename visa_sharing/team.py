@@ -66,12 +66,11 @@ def unshare(
     who: str,
     why: str,
     address: str = "",
-    not_again: bool = False,
 ) -> None:
     """Stop sharing with a team: who is in by way of it is out. Added, not committed."""
     for share, grant in grants.shares_of(app.db, spawner):
         if grant is not None and grant.way == TEAM and grant.by_way_of == row.experiment:
-            grants.end(app.db, share, who=who, why=why, address=address, not_again=not_again)
+            grants.end(app.db, share, who=who, why=why, address=address)
     names = {"owner": spawner.user.name, "session": spawner.name, "who": who, "role": row.role}
     record(app.db, "team-unshared", **names, address=address, experiment=row.experiment, why=why)
     app.db.delete(row)

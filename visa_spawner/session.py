@@ -48,6 +48,37 @@ class Availability:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a session takes at this moment: cores, bytes of memory, and the bytes it may take."""
+
+    cpus: float
+    memory: int
+    memory_limit: int
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """A machine of a backend, for administrators.
+
+    `answers` is None until it was asked once, `since` when that last changed (UTC); `drained` that the
+    settings let nothing new start there. `free_*` are what new sessions could take; `sessions` the keys
+    `OWNER/NAME` of those that are there.
+    """
+
+    name: str
+    answers: bool | None
+    since: datetime | None
+    drained: bool
+    cpus: float
+    memory: int
+    gpus: int
+    free_cpus: float
+    free_memory: int
+    free_gpus: int
+    sessions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Bind:
     """One directory of the facility inside a session.
 

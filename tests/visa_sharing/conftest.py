@@ -1,9 +1,25 @@
 import pytest
+from postgres import cluster
 from sharing_hub import a_sharing_hub
 
 
 @pytest.fixture(scope="module")
 def hub():
     """One hub for a module's tests."""
-    with a_sharing_hub() as hub:
+    with a_sharing_hub({"refresh_seconds": 1, "trust_seconds": 6}) as hub:
         yield hub
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Makes an empty database on a PostgreSQL of the tests' own, and gives its address."""
+    with cluster() as database:
+        yield database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """An empty database, of each kind that a hub may have."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/hub.sqlite"
+    return request.getfixturevalue("postgres")()

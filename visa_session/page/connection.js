@@ -1,6 +1,7 @@
 // The stream: connects, says what happens, and connects again by itself.
 
 import RFB from "@novnc/novnc";
+import * as members from "./members.js";
 import * as notice from "./notice.js";
 import { refresh } from "./session.js";
 
@@ -76,7 +77,7 @@ async function lost(why, prepare) {
   } else if (status === 401 || status === 403) {
     clearTimeout(timer);
     timer = null;
-    notice.say("You cannot use this session any more.", { detail: "Its owner may have ended your invitation.", still: true });
+    members.ended();
   } else if ([302, 404, 424].includes(status)) {
     // The hub answers in its place. Should it only have forgotten the way for a moment, we come back by ourselves.
     notice.say("This session is not running.", { detail: NOT_RUNNING, still: true, retry: again });

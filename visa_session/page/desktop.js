@@ -2,6 +2,7 @@
 
 import * as clipboard from "./clipboard.js";
 import { connect, hurry } from "./connection.js";
+import * as members from "./members.js";
 import * as session from "./session.js";
 import * as toolbar from "./toolbar.js";
 import * as typing from "./typing.js";
@@ -20,6 +21,7 @@ connect(prepare);
 toolbar.setUp();
 clipboard.setUp();
 typing.setUp();
+members.setUp();
 session.showTime();
 setInterval(session.showTime, 15000);
 setInterval(session.refresh, 60000);

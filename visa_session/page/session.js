@@ -7,15 +7,15 @@ const SHORT = 15 * 60;
 
 let ends = secondsLeft === "" ? null : Date.now() + 1000 * Number(secondsLeft);
 
+/** A request to the session's server, with what proves that it comes from this page. */
+export function open(path, options = {}) {
+  return fetch(base + path, { ...options, headers: { "X-XSRFToken": xsrf, "Content-Type": "application/json" } });
+}
+
 /** Ask the session's server; `{status, body}`, status 0 when nothing answers, 302 when the hub does instead. */
 export async function call(path, options = {}) {
   try {
-    const answer = await fetch(base + path, {
-      ...options,
-      headers: { "X-XSRFToken": xsrf, "Content-Type": "application/json" },
-      redirect: "manual",
-      signal: AbortSignal.timeout(10000),
-    });
+    const answer = await open(path, { ...options, redirect: "manual", signal: AbortSignal.timeout(10000) });
     if (answer.type === "opaqueredirect") return { status: 302, body: null };
     const isJson = (answer.headers.get("Content-Type") ?? "").startsWith("application/json");
     return { status: answer.status, body: isJson ? await answer.json() : null };

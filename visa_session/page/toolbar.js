@@ -1,6 +1,8 @@
 // The toolbar: tucks away while one works, comes back by mouse, touch or keyboard.
 
+import { isOurs } from "../labextensions/visa-session/static/people.js";
 import { current, onConnect } from "./connection.js";
+import * as members from "./members.js";
 import * as session from "./session.js";
 
 const bar = document.getElementById("bar");
@@ -43,8 +45,10 @@ function backToDesktop() {
 
 /** Apply the chosen size to a connection. */
 export function applySize(rfb) {
-  rfb.scaleViewport = size.value === "fit";
-  rfb.resizeSession = size.value === "resize";
+  // Who watches has no choice: all of the desktop, whatever its size and the window's.
+  const chosen = size?.value ?? "fit";
+  rfb.scaleViewport = chosen === "fit";
+  rfb.resizeSession = chosen === "resize";
   rfb.clipViewport = false;
 }
 
@@ -57,6 +61,7 @@ function remembered() {
 }
 
 function setUpSize() {
+  if (size === null) return;
   const wanted = remembered();
   if ([...size.options].some((option) => option.value === wanted)) size.value = wanted;
   size.addEventListener("change", () => {
@@ -128,9 +133,10 @@ export function setUp() {
   window.addEventListener(
     "keydown",
     (event) => {
-      if (!(event.ctrlKey && event.altKey && event.shiftKey && event.code === "KeyM")) return;
+      if (!isOurs(event)) return;
       event.preventDefault();
       event.stopImmediatePropagation();
+      if (members.focusRequest()) return;
       open(true);
       bar.querySelector("button").focus();
     },

@@ -70,10 +70,11 @@ class MembersHandler(_Members, OwnerOrSessionHandler):
         if user.id == spawner.user_id:
             raise web.HTTPError(409, "name: this is your own session")
         stands = await self.standing_of(user, spawner)
-        despite = self._agreed(stands, wanted, spawner, user)
-        if stands.unvouched == accounts.BLOCKED:
+        # Who has only to log in again may be let in before: it holds from when they have.
+        if stands.unvouched not in ("", accounts.LOGIN_NEEDED):
             self._refuse(spawner, user, wanted.role, f"name: {stands.full_name} {stands.unvouched}")
-        share = grants.share_of(self.db, spawner, user)
+        despite = self._agreed(stands, wanted, spawner, user)
+        share = grants.share_of(self.db, spawner, user.orm_user)
         grant = self.db.get(Grant, share.id) if share else None
         if grant is not None and grant.way == SUPPORT:
             raise web.HTTPError(409, "name: support is here already; end that first")
@@ -124,14 +125,14 @@ class MembersHandler(_Members, OwnerOrSessionHandler):
             super().write_error(status_code, **kwargs)
 
     async def delete(self, owner, name):
-        """End all: nobody but the owner is in, or comes in by team or link."""
+        """End all, and every way in by itself: the teams are not shared with any more, the links revoked."""
         spawner, by_session = self.spoken_for(owner, name)
         who, address = spawner.user.name, self.address
         why = "the owner ended all" + (", from inside the session" if by_session else "")
         for row in self.db.query(TeamShare).filter_by(spawner_id=spawner.id).all():
-            unshare(self.app, spawner, row, who=who, why=why, address=address, not_again=True)
+            unshare(self.app, spawner, row, who=who, why=why, address=address)
         for share, _grant in grants.shares_of(self.db, spawner):
-            grants.end(self.db, share, who=who, why=why, address=address, not_again=True)
+            grants.end(self.db, share, who=who, why=why, address=address)
         for link in self.db.query(Link).filter_by(spawner_id=spawner.id, revoked=False).all():
             link.revoked = True
             names = {"owner": owner, "session": name, "who": who, "role": link.role}

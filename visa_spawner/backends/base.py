@@ -27,10 +27,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from traitlets import Any, HasTraits, Instance, Integer
+from traitlets import Any, HasTraits, Instance, Integer, Unicode
 from traitlets.config import Config
 
-from ..session import Availability, Resources, SessionPlan, State, Status
+from ..session import Availability, NodeState, Resources, SessionPlan, State, Status, Usage
 
 #: Seconds between two looks at `status` where a backend has no quicker way to learn that a session ended.
 LOOK_INTERVAL = 0.2
@@ -50,6 +50,9 @@ class Backend(HasTraits):
     #: restored spawner.
     reported_port = Integer(0)
 
+    #: The machine the session is on, for staff; empty where there is none to name.
+    node_name = Unicode()
+
     @classmethod
     async def availability(cls, resources: Resources, config: Config) -> Availability:
         """What could start now, from the watch's last word; `config` is the hub's, for the class's traits."""
@@ -62,6 +65,19 @@ class Backend(HasTraits):
         Called once after the hub's start and every few minutes. Ask `live` (the keys `OWNER/NAME` of the
         sessions that run or start) only after listing what exists, so that nothing that starts meanwhile
         is taken for a leftover.
+        """
+
+    @classmethod
+    async def nodes(cls, config: Config) -> list[NodeState]:
+        """The machines of this backend, by the watch's last word; none where none can be named."""
+        return []
+
+    @classmethod
+    def drain_by(cls, closed: Callable[[str], str | None], config: Config) -> None:
+        """Ask `closed` about a node before each new session there.
+
+        It gives None for a node that is open, else the words for whoever wants to start one, which may be
+        empty. It is asked often and must be quick. What runs on a closed node stays.
         """
 
     @property
@@ -95,3 +111,7 @@ class Backend(HasTraits):
     async def last_lines(self, count: int = 40) -> list[str]:
         """The end of the session's own log, for staff; empty where there is none."""
         return []
+
+    async def usage(self) -> Usage | None:
+        """What the session takes now, for staff; None where that is not known. Many may ask at once."""
+        return None

@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from dockerspawner import DockerSpawner
 from traitlets import Unicode, default, observe
-from traitlets.config import Config
 
 from visa_session.contract import SESSION_PORT
 
-from ..session import Availability, Resources, SessionPlan, StartRefused, State, Status
-from . import gpus, words
-from .base import Backend
+from ..session import SessionPlan, StartRefused, State, Status, Usage
+from . import gpus, usage, words
 from .engine import EngineRefused, EngineSilent
 from .files import archive
-from .fleet import Fleet
 from .nodes import Node
+from .on_nodes import OnNodes
 from .placement import NoRoom, Taken
 from .refusals import StopDelayed, refusal_for
-from .settings import ContainerSettings
 from .spec import (
     Limits,
     address_at,
@@ -42,10 +39,9 @@ from .spec import (
 from .watch import Watch
 
 
-class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
+class ContainerBackend(OnNodes, DockerSpawner):
     """One session in one container."""
 
-    node_name = Unicode()
     session_key = Unicode()
 
     def __init__(self, **kwargs):
@@ -67,6 +63,7 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
         self._undoing: asyncio.Task | None = None
         self._settling: asyncio.Task | None = None
         self._running_since: Status | None = None
+        self._meter = usage.Meter()
 
     # What DockerSpawner would derive from its own settings is derived from the plan here.
     @default("object_name")
@@ -77,28 +74,11 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
     def _image_changed(self, change):
         pass
 
-    @property
-    def fleet(self) -> Fleet:
-        """The nodes this backend's settings name, shared with all its like."""
-        return Fleet.of(self.config)
-
     def docker(self, method: str, *args, **kwargs) -> asyncio.Future:
         """Ask this session's engine, by docker-py's method; raises EngineSilent, EngineRefused."""
         return self.fleet.engine(self.node_name).begin(
             lambda client: getattr(client, method)(*args, **kwargs)
         )
-
-    @classmethod
-    async def availability(cls, resources: Resources, config: Config) -> Availability:
-        """What could start now, by the books."""
-        fleet = Fleet.of(config)
-        await fleet.ready()
-        return fleet.placement.availability(resources)
-
-    @classmethod
-    async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
-        """Remove this hub's containers that belong to no session."""
-        await Fleet.of(config).sweep(live)
 
     # What is kept across restarts of the hub ---------------------------------------------------------
     def get_state(self) -> dict:
@@ -372,6 +352,12 @@ class ContainerBackend(Backend, ContainerSettings, DockerSpawner):
             except (EngineSilent, EngineRefused):
                 return []
         return self._log_lines[-count:] if count > 0 else []
+
+    async def usage(self) -> Usage | None:
+        """What the container takes now; one question at most every few seconds, whoever asks."""
+        if not self.object_name or self._final is not None or self._starting:
+            return None
+        return await self._meter.read(self.docker, self.object_name, self._memory)
 
     # Stop --------------------------------------------------------------------------------------------
     async def stop(self, now: bool = False) -> None:

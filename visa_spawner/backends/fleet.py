@@ -15,12 +15,12 @@ from typing import ClassVar, Protocol
 from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 
-from ..session import Resources
+from ..session import NodeState, Resources
 from .engine import Engine, EngineRefused, EngineSilent
 from .nodes import Node, read_nodes
 from .placement import Placement, Taken
 from .settings import FleetSettings
-from .spec import taken_from
+from .spec import SESSION_LABEL, taken_from
 from .watch import HUB_LABEL, Watch
 
 
@@ -119,6 +119,33 @@ class Fleet(FleetSettings, LoggingConfigurable):
         for mark, fleet in list(self._known.items()):
             if fleet is self:
                 del self._known[mark]
+
+    def states(self) -> list[NodeState]:
+        """The nodes as they were last seen, in the order of the settings."""
+        answer = []
+        for node in self.placement.nodes:
+            watch = self.watches.get(node.name)
+            keys = {key for where, key, _ in self.claims.values() if where == node.name}
+            for seen in watch.seen.values() if watch else ():
+                if seen.labels.get(HUB_LABEL) == self.hub_id and not seen.ended:
+                    keys.add(seen.labels.get(SESSION_LABEL, ""))
+            cpus, memory, gpus = self.placement.free(node)
+            answer.append(
+                NodeState(
+                    name=node.name,
+                    answers=watch.answering if watch else None,
+                    since=watch.since if watch else None,
+                    drained=node.drained,
+                    cpus=node.cpus,
+                    memory=node.memory,
+                    gpus=len(node.gpus),
+                    free_cpus=cpus,
+                    free_memory=memory,
+                    free_gpus=gpus,
+                    sessions=tuple(sorted(filter(None, keys))),
+                )
+            )
+        return answer
 
     def engine(self, node: str) -> Engine:
         """A node's engine; raises EngineSilent for a node that the settings no longer name."""

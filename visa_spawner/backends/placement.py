@@ -7,7 +7,7 @@ get it. The books follow what the engines list, so that a hub that restarts find
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..session import Availability, Resources
@@ -25,20 +25,28 @@ class Taken:
 
 
 class NoRoom(Exception):
-    """No node can take a session now; `words` say why, `never` that none ever could."""
+    """No node can take a session now; `words` say why.
 
-    def __init__(self, words: str, never: bool = False):
+    `never`: none ever could. `closed`: those that could take no new ones.
+    """
+
+    def __init__(self, words: str, never: bool = False, closed: bool = False):
         super().__init__(words)
-        self.words, self.never = words, never
+        self.words, self.never, self.closed = words, never, closed
 
 
 @dataclass
 class Placement:
-    """The books: nodes, which of them answer, and what each container takes, by the container's name."""
+    """The books: nodes, which of them answer, and what each container takes, by the container's name.
+
+    `closed` gives None for a node that takes new sessions, else words on why not: an administrator's word,
+    beside `drained` of the settings.
+    """
 
     nodes: tuple[Node, ...]
     answering: set[str] = field(default_factory=set)
     taken: dict[str, Taken] = field(default_factory=dict)
+    closed: Callable[[str], str | None] = lambda node: None
 
     def reserve(self, container: str, resources: Resources) -> Taken:
         """Take room for a container; raises NoRoom.
@@ -90,8 +98,15 @@ class Placement:
             return Availability(count, f"Room for {count} now.")
         return Availability(0, self._why_none(resources).words)
 
+    def free(self, node: Node) -> tuple[float, int, int]:
+        """Cores, bytes of memory and GPUs of a node that nothing takes."""
+        return *self._free(node), len(self._free_gpus(node))
+
     def _open(self) -> list[Node]:
-        return [node for node in self.nodes if node.name in self.answering and not node.drained]
+        return [node for node in self.nodes if node.name in self.answering and self._takes_new(node)]
+
+    def _takes_new(self, node: Node) -> bool:
+        return not node.drained and self.closed(node.name) is None
 
     def _free(self, node: Node) -> tuple[float, int]:
         mine = [taken for taken in self.taken.values() if taken.node == node.name]
@@ -140,9 +155,11 @@ class Placement:
         able = [node for node in self.nodes if self._could(node, resources)]
         if not able:
             return NoRoom("No node of this facility is large enough for this plan.", never=True)
-        willing = [node for node in able if not node.drained]
+        willing = [node for node in able if self._takes_new(node)]
         if not willing:
-            return NoRoom("The nodes for this plan are being emptied for maintenance.")
+            why = " ".join(dict.fromkeys(filter(None, (self.closed(node.name) for node in able))))
+            words = f"The nodes for this plan are being emptied for maintenance. {why}".rstrip()
+            return NoRoom(words, closed=True)
         there = [node for node in willing if node.name in self.answering]
         if not there:
             return NoRoom("The nodes for this plan do not answer at the moment.")

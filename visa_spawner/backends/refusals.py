@@ -17,7 +17,8 @@ def refusal_for(error: BaseException, node: str) -> StartRefused | None:
     if isinstance(error, StartRefused):
         return error
     if isinstance(error, NoRoom):
-        return StartRefused(error.words, field="plan", status=400 if error.never else 409, reason="no room")
+        status = 400 if error.never else 503 if error.closed else 409
+        return StartRefused(error.words, field="plan", status=status, reason="no room")
     if isinstance(error, EngineSilent):
         return StartRefused(
             f"Node {node} stopped answering while the session was being made. Try again in a minute.",

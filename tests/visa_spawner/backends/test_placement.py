@@ -91,6 +91,24 @@ def test_a_silent_or_a_drained_node_takes_nothing_new():
     assert drained.availability(need()).words == "The nodes for this plan are being emptied for maintenance."
 
 
+def test_a_node_that_an_administrator_closed_takes_nothing_new_and_keeps_what_it_has():
+    closed = {}
+    placement = books(make_node("a"), make_node("b", memory=32))
+    placement.closed = closed.get
+    assert placement.reserve("c", need()).node == "a"
+    closed["a"] = "New memory on Monday."
+    assert placement.reserve("d", need()).node == "b"
+    closed["b"] = ""
+    with pytest.raises(NoRoom) as caught:
+        placement.reserve("e", need())
+    words = "The nodes for this plan are being emptied for maintenance. New memory on Monday."
+    assert (caught.value.words, caught.value.closed, caught.value.never) == (words, True, False)
+    assert placement.availability(need()).words == words
+    assert set(placement.taken) == {"c", "d"}
+    closed.clear()
+    assert placement.reserve("e", need()).node == "a"
+
+
 def test_what_an_engine_lists_counts_and_what_it_does_not_is_given_back():
     placement = Placement((make_node("n", gpus=["a100", "a100"]),))
     placement.follow("n", {"old": Taken("n", 1, GB, ("0",))}, claimed=())

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("details", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visa_events")),
         sa.UniqueConstraint("key", name=op.f("uq_visa_events_key")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("visa_events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_visa_events_at"), ["at"], unique=False)
@@ -45,6 +46,7 @@ def upgrade() -> None:
     op.create_table(
         "visa_grants",
         sa.Column("share_id", sa.Integer(), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("way", sa.String(length=16), nullable=False),
         sa.Column("by_way_of", sa.String(length=255), nullable=False),
         sa.Column("granted_by", sa.String(length=255), nullable=False),

@@ -1,0 +1,70 @@
+// What is said about the people in a session, the same in the desktop's page and in JupyterLab.
+
+/** A time of today as the reader writes it; with the day when it is another. */
+export function clock(iso) {
+  const at = new Date(iso);
+  const day = at.toDateString() === new Date().toDateString() ? {} : { day: "numeric", month: "short" };
+  return at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" });
+}
+
+/** "4 min 10 s" until a time; empty once it has passed. */
+export function untilThen(iso) {
+  const seconds = Math.ceil((new Date(iso) - Date.now()) / 1000);
+  if (!(seconds > 0)) return "";
+  const minutes = Math.floor(seconds / 60);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
+
+/** Somebody by name, staff as staff. */
+export const called = (person) => (person.support ? `${person.full_name} from support` : person.full_name);
+
+/** What somebody is, beside their name. */
+export function roleOf(person) {
+  return person.role === "viewer" ? "watches" : "works with you";
+}
+
+/** Whether somebody has it open now: members are told of those only, the owner of everybody. */
+export const isHere = (person) => person.present === undefined || person.present !== null;
+
+export const SIGN = { viewer: "is watching", collaborator: "is controlling" };
+
+/** What the banner says while support is let in: one sentence each. */
+export function bannerOf(news) {
+  return news.members
+    .filter((person) => person.support)
+    .map((person) => {
+      const until = person.until ? `, until ${clock(person.until)} at the latest` : "";
+      if (isHere(person)) return `${called(person)} ${SIGN[person.role] ?? SIGN.viewer}${until}`;
+      const may = person.role === "viewer" ? "may come in and watch" : "may come in and work with you";
+      return `${called(person)} ${may}${until}`;
+    });
+}
+
+/** What a request of support's asks for. */
+export const asked = (request) =>
+  `${request.full_name} from support asks to ${request.role === "viewer" ? "watch" : "work with you"}`;
+
+/** A change of one's own role between two news, in words; empty where there is none. */
+export function changeOf(before, now) {
+  if (before === null || before.role === now.role || before.role === "owner") return "";
+  if (now.role === "collaborator") return "You can now work here: mouse and keyboard are yours too.";
+  if (!now.owner.present) return `${now.owner.full_name} is away: you can only watch.`;
+  return "You can now only watch.";
+}
+
+export const ENDED = "You are not in this session any more.";
+
+/** Why, as far as one can know. */
+export function endedOf(last) {
+  const owner = last?.owner.full_name ?? "Its owner";
+  if (last?.until && new Date(last.until) <= new Date()) return "The time you were let in for is over.";
+  return `${owner} ended it, or is away and lets nobody in meanwhile. Files you saved are kept.`;
+}
+
+/** Told once to somebody who tries to work where they watch. */
+export const onlyWatching = (news) =>
+  `You are watching. Mouse and keyboard belong to ${news?.owner.full_name ?? "the owner"}, who can let you work here too.`;
+
+/** What a collaborator is told of where they are. */
+export const guestOf = (news) => `${news.owner.full_name}'s session`;

@@ -1,0 +1,47 @@
+"""Calls about words for people: what somebody is to be shown, and that they have read a message."""
+
+from __future__ import annotations
+
+from tornado import web
+
+from visa_spawner.api import SessionHandler
+
+from ..database import Notice, now
+from ..notices import instruments_of, notices_for
+from .callers import OwnerOrSessionHandler, PersonHandler
+
+
+class NoticesHandler(PersonHandler):
+    """Announcements for the caller, and messages that they have not read."""
+
+    async def get(self):
+        person = self.person()
+        instruments = await instruments_of(self.app, person, await self.account(person))
+        self.answer({"notices": notices_for(self.db, person.name, instruments)})
+
+
+class SeenHandler(OwnerOrSessionHandler):
+    """The caller has read a message; inside a session, its owner has."""
+
+    async def post(self, number):
+        notice = self.db.get(Notice, int(number)) if len(number) < 10 else None
+        if notice is None or notice.account not in ("", self._reader()):
+            raise web.HTTPError(404, "notice: there is none of that number for you")
+        if not notice.account:
+            raise web.HTTPError(409, "notice: an announcement is shown for as long as it holds")
+        if notice.seen_at is None:
+            notice.seen_at = now()
+            self.db.commit()
+        self.answer(None)
+
+    def _reader(self) -> str:
+        token = self.get_token()
+        if token is not None and (token.note or "").startswith("Server at "):
+            return SessionHandler.session(self).user.name
+        return self.person().name
+
+
+HANDLERS = [
+    ("/api/visa/notices", NoticesHandler),
+    (r"/api/visa/notices/(\d+)/seen", SeenHandler),
+]

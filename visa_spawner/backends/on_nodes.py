@@ -1,0 +1,45 @@
+"""What the container backend says of all its nodes together, for no session in particular."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from traitlets.config import Config
+
+from ..session import Availability, NodeState, Resources
+from .base import Backend
+from .fleet import Fleet
+from .settings import ContainerSettings
+
+
+class OnNodes(Backend, ContainerSettings):
+    """A backend on the nodes of a fleet."""
+
+    @property
+    def fleet(self) -> Fleet:
+        """The nodes this backend's settings name, shared with all its like."""
+        return Fleet.of(self.config)
+
+    @classmethod
+    async def availability(cls, resources: Resources, config: Config) -> Availability:
+        """What could start now, by the books."""
+        fleet = Fleet.of(config)
+        await fleet.ready()
+        return fleet.placement.availability(resources)
+
+    @classmethod
+    async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
+        """Remove this hub's containers that belong to no session."""
+        await Fleet.of(config).sweep(live)
+
+    @classmethod
+    async def nodes(cls, config: Config) -> list[NodeState]:
+        """The nodes of the settings, as they were last seen."""
+        fleet = Fleet.of(config)
+        await fleet.ready()
+        return fleet.states()
+
+    @classmethod
+    def drain_by(cls, closed: Callable[[str], str | None], config: Config) -> None:
+        """Ask before each new session whether its node is closed."""
+        Fleet.of(config).placement.closed = closed
