@@ -80,7 +80,7 @@ class ClientStream:
     only where the server agrees: without it, client, relay and server count alike.
 
     Of somebody who is `watching`, what would act on the desktop is dropped here already, and the encodings
-    for the clipboard and for keys are struck out. The VNC server ignores it all as well: it has their password.
+    for the clipboard and for keys are struck out. The VNC server ignores it all as well, by the password.
     """
 
     watching: bool = False
