@@ -18,13 +18,32 @@ from visa_catalogue import Catalogue, CatalogueError, open_catalogue
 from . import accesslog, security
 from .assets import AssetHandler, Assets
 from .auth import PortalAuth, make_auth
-from .handlers import asking, history, join, misc, new, notices, sessions, shared, sharing, starting
+from .handlers import (
+    admin,
+    announcements,
+    asking,
+    audit,
+    history,
+    join,
+    misc,
+    new,
+    nodes,
+    notices,
+    sessions,
+    shared,
+    sharing,
+    starting,
+    support,
+)
 from .hub import HubClient
 from .site import Site
 from .starts import Starts
 
 #: The modules whose `ROUTES` are served: pairs of an address below the prefix, and its handler.
-PAGES = (misc, sessions, starting, new, notices, sharing, shared, join, asking, history)
+PAGES = (
+    *(misc, sessions, starting, new, notices, sharing, shared, join, asking, history),
+    *(support, admin, nodes, announcements, audit),
+)
 
 
 def _from(variable: str, otherwise: str = ""):

@@ -179,6 +179,20 @@ class HubClient:
             log.warning("progress of %s/%s broke off: %s", owner, name, error)
             raise HubDown from error
 
+    async def pieces(self, path: str, token: str, kind: str) -> AsyncIterator[bytes]:
+        """A long answer of the media type `kind`, as it comes; raises the errors above."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.timeout, sock_read=60)
+        asked = _headers(token) | {"Accept": kind}
+        try:
+            async with self.http.get(f"{self.api_url}/{path}", headers=asked, timeout=timeout) as response:
+                if response.status != 200:
+                    await self._raise(response, token)
+                async for piece in response.content.iter_any():
+                    yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("hub: %s broke off: %s", path.partition("?")[0], error)
+            raise HubDown from error
+
     @staticmethod
     def _server(owner: str, name: str) -> str:
         return f"users/{quote(owner, safe='')}/servers/{quote(name, safe='')}"
@@ -216,11 +230,11 @@ class HubClient:
         log.info("hub: %s %s: %d %s", response.method, path, response.status, message)
         if response.status in (401, 403) and not await self._good(token):
             raise LoginNeeded
-        if response.status == 404 or (response.status == 400 and path.endswith("/progress")):
-            raise NotThere(message or "There is no such session.")
         if response.status in (502, 503, 504) and not message:
             raise HubDown
         found = _FIELD.match(message)
+        if response.status == 404 or (response.status == 400 and path.endswith("/progress")):
+            raise NotThere((found[2] if found else message) or "There is no such session.")
         if response.status == 409 and said.get("experiments"):
             raise Despite(found[2] if found else message, tuple(map(str, said["experiments"])))
         if found:

@@ -166,9 +166,14 @@ class Joined(Answer):
 
     owner: str
     name: str
+    owner_full_name: str = ""
     title: str = ""
     role: str = "viewer"
     url: str = ""
+
+    @property
+    def owner_called(self) -> str:
+        return self.owner_full_name or self.owner
 
 
 class Notice(Answer):

@@ -12,9 +12,10 @@ from tornado.httputil import HTTPServerRequest
 from visa_catalogue import Catalogue
 from visa_catalogue.account import Account, Role
 
-from . import words, words_history, words_sharing
+from . import words, words_history, words_sharing, words_staff
 from .assets import Assets
 from .codes import Codes
+from .contacts import Contacts
 from .hub import HubClient
 from .hub_sharing import SharingCalls
 from .models import Session
@@ -46,6 +47,7 @@ class Site:
     def __post_init__(self) -> None:
         self.sharing = SharingCalls(self.hub)
         self.codes = Codes()
+        self.contacts = Contacts(self.catalogue)
         self.templates = environment(self)
 
     def asset(self, name: str) -> str:
@@ -114,6 +116,9 @@ def environment(site: Site) -> Environment:
         lower_first=words.lower_first,
         helps=helps,
         administers=administers,
+        size=words.size,
+        place=words_staff.place,
+        spare=words_staff.spare,
     )
     made.globals.update(
         asset=site.asset, open_url=site.open_url, open_at=site.open_at, dates=words.dates, states=words.STATES

@@ -16,7 +16,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "member-changed": ("{who} made {whom} a {role}", "{whom} became a {role}"),
     "member-ended": ("{who} ended the membership of {whom}", "The membership of {whom} ended"),
     "member-refused": ("{whom} could not get in for the time being",) * 2,
-    "team-shared": ("{who} shared the session with the whole team of {experiment}, as {role}",) * 2,
+    "team-shared": ("{who} shared the session with the whole team of {experiment}, as {role}s",) * 2,
     "team-unshared": (
         "{who} shared the session with the team of {experiment} no longer",
         "The session was shared with the team of {experiment} no longer",
@@ -33,7 +33,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "support-answered": ("{who} answered {to}",) * 2,
     "support-lapsed": ("The request of {to} to join lapsed without an answer",) * 2,
     "support-withdrawn": (
-        "{to} took the request to join back",
+        "{by} took the request to join back",
         "The request of {to} to join ended before an answer",
     ),
     "support-seconded": ("{by} let {to} in, as {role}, since the owner did not answer",) * 2,
@@ -50,7 +50,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
 }
 #: What an owner answered support, in place of the table's sentence.
 ANSWERS = {
-    "as-asked": "{who} let {to} in, as {role}",
+    "as-asked": "{who} let {to} in, as asked",
     "watch": "{who} let {to} in, to watch only",
     "decline": "{who} declined the request of {to} to join",
 }
@@ -65,7 +65,7 @@ WAYS = {
 def sentence(event: Event, me: str = "") -> Markup:
     """What a line of the history says to `me`; names are escaped and set apart.
 
-    Starts with a capital and ends without a full stop.
+    A name at its beginning stays as it is written; there is no full stop at its end.
     """
     details = event.details
     done, happened = SENTENCES.get(event.what, ("{who}: {what}", "{what}"))

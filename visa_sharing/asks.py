@@ -18,11 +18,18 @@ from .staff import Experimental, Staff
 LISTED = timedelta(hours=24)
 
 
-async def listed(app: JupyterHub, person: Staff, experimental: Experimental) -> list[dict]:
-    """This person's own, and those of colleagues that they may agree to; newest first."""
+async def listed(
+    app: JupyterHub, person: Staff, experimental: Experimental, only: orm.Spawner | None = None
+) -> list[dict]:
+    """This person's own, and those of colleagues that they may agree to; newest first.
+
+    `only` those to join one session.
+    """
     db, after = app.db, now() - LISTED
     rows = db.query(Request, orm.Spawner).join(orm.Spawner, orm.Spawner.id == Request.spawner_id)
     rows = rows.filter(Request.kind == support.JOIN, Request.made_at > after).order_by(Request.id.desc())
+    if only is not None:
+        rows = rows.filter(Request.spawner_id == only.id)
     answer = []
     for row, spawner in rows.all():
         support.settle(db, spawner)
@@ -38,7 +45,9 @@ async def may_second(
     """Whether it makes sense to offer this: `support.second` has the last word."""
     if VisaSharing.of(app.config).owner_absent != "two-staff" or row.state != support.LAPSED:
         return False
-    if row.staff == person.name or row.lapses_at + support.SECOND_WITHIN < now() or not support.runs(spawner):
+    if row.staff == person.name or row.lapses_at + support.SECOND_WITHIN < now():
+        return False
+    if support.newer(app.db, row) or not support.runs(spawner):
         return False
     roles = person.roles_for(spawner.user.name, await experimental.of_session(spawner))
     return any(role != row.staff_role for role in roles)

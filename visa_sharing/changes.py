@@ -91,7 +91,7 @@ def _before_flush(session: Session, _context, _instances) -> None:
     told.before_flush(session)
     # Rows that the database takes away by itself would otherwise stay known to the session, whose keys
     # SQLite gives out again.
-    for row in list(session.deleted):
+    for row in told.deleted(session):
         if isinstance(row, orm.Share) and (grant := session.get(database.Grant, row.id)):
             session.delete(grant)
         if isinstance(row, orm.Spawner) and row.id is not None:
@@ -113,7 +113,7 @@ def _after_flush(session: Session, _context) -> None:
     for row in session.dirty:
         if session.is_modified(row):
             _changed(what, row, fresh=False)
-    for row in session.deleted:
+    for row in told.deleted(session):
         _changed(what, row, fresh=True)
 
 

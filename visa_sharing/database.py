@@ -41,7 +41,7 @@ def _session_key() -> Mapped[int]:
 class Grant(Base):
     """What is known about one of the hub's shares: how it came about, and until when it holds.
 
-    A share without a grant was made by the hub's own API; it counts, within the same rules.
+    A share without a grant was made by the hub's own API, and counts only where the site says so.
     """
 
     __tablename__ = "visa_grants"
@@ -49,6 +49,8 @@ class Grant(Base):
     share_id: Mapped[int] = mapped_column(
         ForeignKey(orm.Share.__table__.c.id, ondelete="CASCADE"), primary_key=True
     )
+    #: What was granted: the hub's own API may make a share say less, and more only where the site says so.
+    role: Mapped[str] = mapped_column(String(16))
     way: Mapped[str] = mapped_column(String(16), default=PERSON)
     #: The experiment of a team, the link's or the request's id.
     by_way_of: Mapped[str] = mapped_column(String(255), default="")

@@ -60,7 +60,8 @@ def give(
     if grant is None:
         grant = Grant(share_id=share.id)
         db.add(grant)
-    grant.way, grant.by_way_of, grant.granted_by, grant.granted_at = way, by_way_of, who, now()
+    grant.role, grant.way, grant.by_way_of = role, way, by_way_of
+    grant.granted_by, grant.granted_at = who, now()
     grant.until, grant.despite = until, " ".join(despite)
     details = {"way": way, "by_way_of": by_way_of or None, "until": until, "despite": list(despite) or None}
     _line(db, what, share, role, who, address, was=before or None, **details)
@@ -69,14 +70,15 @@ def give(
 
 def change(db: Session, share: orm.Share, role: str, *, who: str, address: str = "") -> None:
     """Make somebody who is in another role, and nothing more than that. Added, not committed."""
-    before = role_of(share)
+    before, grant = role_of(share), db.get(Grant, share.id)
+    if grant is not None:
+        grant.role = role
     if before == role:
         return
     told.by_us(share)
     share.scopes = scopes_for(role, share.spawner)
     db.flush()
     told.done(share)
-    grant = db.get(Grant, share.id)
     way = grant.way if grant else "hub"
     _line(db, "member-changed", share, role, who, address, was=before or None, way=way)
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import grants, support, table, team
 from .audit.record import record
@@ -110,10 +111,11 @@ class Keeper:
                 await self._settle_once(spawner_id)
                 if spawner_id not in self._again:
                     break
-        except Exception:
+        except Exception as error:
             # A session that cannot be told the truth must not go on believing what it was told before.
             log.exception("the members of session %s could not be settled; it is tried again", spawner_id)
-            self._app.db.rollback()
+            if isinstance(error, SQLAlchemyError):
+                self._app.db.rollback()
             for line in lines().of(spawner_id):
                 line.close()
             self._at(spawner_id, AGAIN)

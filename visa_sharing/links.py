@@ -96,7 +96,6 @@ async def join(app: JupyterHub, user: User, code: str, address: str) -> Joined:
             raise Refused("there is no such link")
         return await _join(app, user, link, spawner, address)
     except Refused as refusal:
-        app.db.rollback()
         names = {"owner": spawner.user.name, "session": spawner.name, "role": link.role} if spawner else {}
         details = {"link": link.id} if spawner else {}
         record(app.db, "link-refused", **names, who=user.name, address=address, why=refusal.why, **details)

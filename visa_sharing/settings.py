@@ -17,6 +17,13 @@ class VisaSharing(SingletonConfigurable):
         themselves. The owner is shown which experiments those are and has to agree. Off, such people
         cannot be let in at all.""",
     ).tag(config=True)
+    hub_shares = Bool(
+        False,
+        help="""Let shares count that somebody made by the hub's own API, within the same rules as all
+        others. For sites whose own service shares servers for their owners. Off, such a share is taken
+        away again, since whoever may make one (a hub admin, a service with the scope `shares`) could let
+        anybody into any session without its owner.""",
+    ).tag(config=True)
     owner_away = Enum(
         ("leave", "view-only", "disconnect"),
         "leave",
@@ -33,12 +40,12 @@ class VisaSharing(SingletonConfigurable):
     ).tag(config=True)
     support_hours = Float(
         2,
-        min=0.1,
+        min=0.001,
         help="How long support stays in a session at most after its owner let it in.",
     ).tag(config=True)
     ask_minutes = Float(
         10,
-        min=0.5,
+        min=0.02,
         help="How long support's request to join waits for the owner's answer before it lapses.",
     ).tag(config=True)
     owner_absent = Enum(

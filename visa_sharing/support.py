@@ -33,6 +33,10 @@ class Conflict(Exception):
     """What was asked for cannot be done as things stand; the text, which begins with the field, says why."""
 
 
+class NotThere(Exception):
+    """There is no such request; the text, which begins with the field, says so."""
+
+
 def runs(spawner: orm.Spawner) -> bool:
     """Whether the session runs or starts, as far as the hub knows."""
     return bool(Kept.read(spawner.state).phase)
@@ -158,7 +162,7 @@ def withdraw(db: Session, spawner: orm.Spawner, person: orm.User, *, address: st
 async def answer(
     app: JupyterHub, spawner: orm.Spawner, number: int, said: str, *, address: str, inside: bool
 ) -> None:
-    """The owner's answer: "as-asked", "watch" or "decline"; committed. Raises Conflict, LookupError.
+    """The owner's answer: "as-asked", "watch" or "decline"; committed. Raises Conflict, NotThere.
 
     `inside`: it was given in the session itself.
     """
@@ -191,7 +195,7 @@ async def second(
 ) -> Request:
     """A colleague of another role agrees that the asker goes in, since the owner did not answer; committed.
 
-    Raises Conflict, LookupError. The owner reads of it at the next login, and in the session.
+    Raises Conflict, NotThere. The owner reads of it at the next login, and in the session.
     """
     db, settings = app.db, VisaSharing.of(app.config)
     if settings.owner_absent != "two-staff":
@@ -209,7 +213,7 @@ async def second(
     if row.state != LAPSED:
         early = "the owner can still answer"
         raise Conflict(f"request: {early if row.state == OPEN else _over(row)}")
-    if row.lapses_at + SECOND_WITHIN < now() or _newer(db, row):
+    if row.lapses_at + SECOND_WITHIN < now() or newer(db, row):
         raise Conflict("request: too much has happened since; ask the owner again")
     if not theirs:
         raise Conflict("request: this person may not help here any more")
@@ -256,11 +260,12 @@ def _let_in(db, spawner, person, row, role, until, who, address) -> None:
 def _find(db: Session, spawner: orm.Spawner, number: int) -> Request:
     row = db.get(Request, number)
     if row is None or row.kind != JOIN or row.spawner_id != spawner.id:
-        raise LookupError("request: there is none of that number")
+        raise NotThere("request: there is none of that number")
     return row
 
 
-def _newer(db: Session, row: Request) -> bool:
+def newer(db: Session, row: Request) -> bool:
+    """Whether the asker has asked again since, so that this one counts no more."""
     later = db.query(Request.id).filter_by(spawner_id=row.spawner_id, kind=JOIN, staff=row.staff)
     return later.filter(Request.id > row.id).first() is not None
 

@@ -14,8 +14,9 @@ from visa_spawner import report
 from visa_spawner.site import VisaSite
 
 from . import accounts, grants, support, table
-from .database import Request
+from .database import SUPPORT, Grant, Request
 from .loglines import harmless
+from .roles import VIEWER, role_of
 from .staff import Experimental, Staff
 
 #: Rows looked at before others have their turn.
@@ -109,7 +110,8 @@ class Sessions:
             return "The session does not run."
         person = orm.User.find(db, name)
         share = grants.share_of(db, row, person) if person else None
-        if share is not None:
+        grant = db.get(Grant, share.id) if share else None
+        if share is not None and (grant is None or grant.way != SUPPORT or role_of(share) != VIEWER):
             return "You are in already."
         waiting = db.query(Request.id).filter_by(
             spawner_id=row.id, kind=support.JOIN, state=support.OPEN, staff=name

@@ -99,7 +99,11 @@ def judge(
     despite = set(grant.despite.split()) if grant else set()
     support_by_consent = grant is not None and grant.way == SUPPORT
     refused, lost = "", False
-    if grant is not None and grant.until is not None and grant.until <= now():
+    if not settings.hub_shares and grant is not None and grant.role == VIEWER:
+        role = VIEWER
+    if not settings.hub_shares and grant is None:
+        refused, lost = "was not let in by the owner", True
+    elif grant is not None and grant.until is not None and grant.until <= now():
         refused, lost = "the time is over", True
     elif stands.hidden and not support_by_consent:
         if settings.outsiders_may_watch and despite.issuperset(stands.hidden):

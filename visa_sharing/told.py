@@ -9,13 +9,15 @@ from __future__ import annotations
 from jupyterhub import orm
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import instance_state
 
 from . import roles
 from .audit.record import record
-from .database import Grant
+from .database import TEAM, Grant, NotAgain
 
 #: Where a share's line has been written by whoever changed it.
 _MARK = "_visa_told"
+BY_HUB = "by the hub's own API"
 
 
 def by_us(share: orm.Share) -> None:
@@ -36,10 +38,20 @@ def before_flush(session: Session) -> None:
     for share in [row for row in session.dirty if isinstance(row, orm.Share)]:
         if inspect(share).attrs["_scopes"].history.has_changes():
             _tell_change(session, share)
-    for share in [row for row in session.deleted if isinstance(row, orm.Share)]:
-        grant = session.get(Grant, share.id)
-        way = grant.way if grant else "hub"
-        _tell(session, share, "member-ended", way=way, why=_why_gone(session, share))
+    for share in [row for row in deleted(session) if isinstance(row, orm.Share)]:
+        if _MARK not in share.__dict__:
+            _tell_end(session, share)
+
+
+def _tell_end(session: Session, share: orm.Share) -> None:
+    grant = session.get(Grant, share.id)
+    why = _why_gone(session, share)
+    _tell(session, share, "member-ended", way=grant.way if grant else "hub", why=why)
+    if why == BY_HUB and grant is not None and grant.way == TEAM:
+        # Or the team that they are still on would let them in again at once.
+        key = {"spawner_id": share.spawner_id, "user_id": share.user_id}
+        if session.get(NotAgain, tuple(key.values())) is None:
+            session.add(NotAgain(**key))
 
 
 def _tell_change(session: Session, share: orm.Share) -> None:
@@ -47,15 +59,21 @@ def _tell_change(session: Session, share: orm.Share) -> None:
     if roles.role_of(share):
         _tell(session, share, "member-changed", way="hub")
     else:
-        _tell(session, share, "member-ended", way="hub", why="by the hub's own API")
+        _tell(session, share, "member-ended", way="hub", why=BY_HUB)
+
+
+def deleted(session: Session) -> list:
+    """The rows that this flush removes: the hub deletes an account by its wrapper, which is no row."""
+    return [instance_state(row).obj() for row in session.deleted]
 
 
 def _why_gone(session: Session, share: orm.Share) -> str:
-    if share.user in session.deleted:
+    rows = deleted(session)
+    if share.user in rows:
         return "the account was removed from the hub"
-    if share.spawner in session.deleted or share.owner in session.deleted:
+    if share.spawner in rows or share.owner in rows:
         return "the session was removed"
-    return "by the hub's own API"
+    return BY_HUB
 
 
 def _tell(session: Session, share: orm.Share, what: str, **details) -> None:

@@ -1,7 +1,7 @@
 """The backend of the portal's tests: sessions are processes of this machine.
 
 While the file `hold` exists in its folder a start waits; while `down` exists it cannot tell how anything
-stands. A plan of 32 cores has no room.
+stands. A plan of 32 cores has no room. Sessions are on the node `left`, or on `right` while that is drained.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from jupyterhub.spawner import Spawner
 from traitlets import Unicode
 
 from visa_spawner.backends.base import Backend
-from visa_spawner.session import Availability, StartRefused, State, Status
+from visa_spawner.session import Availability, NodeState, StartRefused, State, Status, Usage
 
+NODES = ("left", "right")
 SESSION = Path(__file__).with_name("portal_session.py")
 
 
 class PortalBackend(Backend, Spawner):
     folder = Unicode().tag(config=True)
     process = None
+    closed = None
 
     def at(self, suffix: str) -> Path:
         return Path(self.folder) / f"{self.user.name}+{self.name}.{suffix}"
@@ -38,6 +40,22 @@ class PortalBackend(Backend, Spawner):
         if resources.cpus >= 32:
             return Availability(0, "No room now; the next session ends at about 18:00")
         return Availability(3 if not resources.gpus else 1, "")
+
+    @classmethod
+    async def nodes(cls, config):
+        marks = Path(config.PortalBackend.folder)
+        here = {name: [] for name in NODES}
+        for file in marks.glob("*.node"):
+            if alive(file.with_suffix(".pid")):
+                here[file.read_text()].append(file.stem.replace("+", "/"))
+        return [
+            NodeState(name, True, None, False, 32, 64 * 2**30, 0, 20, 40 * 2**30, 0, tuple(sorted(keys)))
+            for name, keys in here.items()
+        ]
+
+    @classmethod
+    def drain_by(cls, closed, config):
+        cls.closed = closed
 
     @classmethod
     async def sweep(cls, live, config):
@@ -57,8 +75,16 @@ class PortalBackend(Backend, Spawner):
     async def start(self):
         if self.session.resources.cpus >= 32:
             raise StartRefused("there is no room for it now", field="plan", status=503, reason="room")
+        open_nodes = [name for name in NODES if self.closed is None or type(self).closed(name) is None]
+        if not open_nodes:
+            raise StartRefused("the nodes are being emptied", field="plan", status=503, reason="room")
+        self.node_name = open_nodes[0]
+        self.at("node").write_text(self.node_name)
         person, hold = self.session.person, Path(self.folder) / "hold"
-        self.run([sys.executable, "-S", str(SESSION), str(hold), self.session.image], person)
+        command = [sys.executable, "-S", str(SESSION), str(hold), self.session.image]
+        if self.session.image == "real":
+            command = [sys.executable, "-m", "visa_session.start"]
+        self.run(command, person)
         self.at("pid").write_text(str(self.process.pid))
         self.remember()
 
@@ -91,6 +117,9 @@ class PortalBackend(Backend, Spawner):
 
     async def address(self):
         return f"http://127.0.0.1:{self.reported_port}" if self.reported_port and not self.is_down else None
+
+    async def usage(self):
+        return Usage(1.5, 15 * 2**30, 16 * 2**30)
 
     async def last_lines(self, count=40):
         return self.at("log").read_text().splitlines()[-count:] if self.at("log").exists() else []

@@ -66,6 +66,14 @@ c.JupyterHub.services = [
 ]
 c.JupyterHub.load_roles = [
     {"name": "user", "scopes": ["self", "access:services!service=visa"]},
+    {
+        "name": "facility-administrator",
+        "groups": ["role-administrator"],
+        "scopes": [
+            *("admin-ui", "list:users", "read:users", "delete:users", "list:groups", "read:groups"),
+            *("read:servers", "delete:servers", "list:services", "read:services", "read:hub", "read:metrics"),
+        ],
+    },
     {"name": "tester", "scopes": ["admin:users", "admin:servers", "tokens"], "services": ["tester"]},
 ]
 c.JupyterHub.template_paths = [str(package / "hub_templates"), str(package / "static")]

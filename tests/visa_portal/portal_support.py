@@ -43,7 +43,8 @@ def experiments(folder: Path, count: int = 2000) -> list[dict]:
     """Alice's three, one with a title meant to do harm, one written right to left; and open data."""
     made = [
         _experiment(folder, "ma-1", TITLES[0], *PLACES[0], date(2026, 3, 3), None),
-        _experiment(folder, "ma-2", NASTY, *PLACES[2], date(2026, 5, 11), None),
+        _experiment(folder, "ma-2", NASTY, *PLACES[2], date(2026, 5, 11), None)
+        | {"local_contacts": ["lars"]},
         _experiment(folder, "ma-3", RIGHT_TO_LEFT, *PLACES[3], date(2026, 6, 20), None) | {"team": ["alice"]},
         _experiment(folder, "hg-9", SECRET, *PLACES[0], date(2026, 7, 1), None) | {"team": ["bob"]},
     ]
@@ -121,6 +122,8 @@ PROFILES = [
         large={"title": "16 cores, 64 GB", "cpus": 16, "memory": "64G"},
     ),
     _profile("broken", "Broken", "Its server ends at once", ["none"], ["none"], [], small=SMALL),
+    # A session as in an image, with all its defences, of somebody who needs no data.
+    _profile("real", "Real", "visa-session", ["none"], ["none"], [], small=SMALL) | {"roles": ["helpdesk"]},
 ]
 ACCOUNTS = {
     "alice": {"uid": 21001, "roles": ["scientist"], "teams": ["ma-1", "ma-2"], "name": "Alice Arnaud"},
@@ -136,6 +139,7 @@ ACCOUNTS = {
     "o'neill": {"uid": 21006, "roles": ["scientist"], "teams": ["ma-1"], "name": NASTY_NAME},
     "dalal": {"uid": 21007, "roles": ["scientist"], "teams": ["ma-1"], "name": "دلال حداد"},
     "adam": {"uid": 21008, "roles": ["administrator"], "name": "Adam Amundsen"},
+    "lars": {"uid": 21009, "roles": ["scientist"], "name": "Lars Lund"},
 }
 
 
@@ -147,7 +151,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(url: str, seconds: float = 30, status: int = 200) -> None:
+def wait_for(url: str, seconds: float = 90, status: int = 200) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         with suppress(httpx.HTTPError):
@@ -348,7 +352,7 @@ class TestSite:
     def log_of(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def client(self, user: str | None) -> httpx.Client:
+    def client(self, user: str | None, **options) -> httpx.Client:
         """A browser without script: cookies kept, redirects followed; logged in where a user is named."""
         cookies = Cookies()
         client = httpx.Client(
@@ -356,6 +360,7 @@ class TestSite:
             follow_redirects=True,
             timeout=30,
             headers={"Sec-Fetch-Mode": "navigate", "Accept-Language": "fr-FR,fr;q=0.9,en;q=0.5"},
+            **options,
         )
         client.kept = cookies.kept
         if user is not None:

@@ -6,7 +6,7 @@ from sharing_hub import a_sharing_hub
 @pytest.fixture(scope="module")
 def hub():
     """One hub for a module's tests."""
-    with a_sharing_hub({"refresh_seconds": 1}) as hub:
+    with a_sharing_hub({"refresh_seconds": 1, "trust_seconds": 6}) as hub:
         yield hub
 
 

@@ -52,10 +52,11 @@ class ChangingFacility(Facility):
         return json.loads(file.read_text()).get(name)
 
     def _model(self, told):
+        no_start = told.pop("no_start", "")
         account = Account(**told)
         return {{"name": account.username, "groups": account.groups,
                  "admin": "administrator" in account.roles,
-                 "auth_state": {{"account": account.model_dump(mode="json")}}}}
+                 "auth_state": {{"account": account.model_dump(mode="json"), "no_start": no_start}}}}
 
     async def authenticate(self, handler, data):
         told = self._told(data["username"])
@@ -103,7 +104,8 @@ class SharingHub(local_hub.Hub):
         return super().settings() | {"sharing": self.sharing}
 
     def start(self):
-        self.tell_accounts(self.accounts)
+        if self.hub is None:
+            self.tell_accounts(self.accounts)
         return super().start()
 
     def tell_accounts(self, accounts):
@@ -207,13 +209,13 @@ class SessionLine:
 
 
 @contextmanager
-def a_sharing_hub(sharing=None, **site):
+def a_sharing_hub(sharing=None, kind=SharingHub, **site):
     """One hub on a facility's tree of its own, which only root may change."""
     root = Path(tempfile.mkdtemp(prefix="visa-sharing-test-", dir="/var/lib"))
     root.chmod(0o755)
     try:
         furnish(root)
-        hub = SharingHub(root, sharing, **site)
+        hub = kind(root, sharing, **site)
         try:
             yield hub.start()
         finally:

@@ -54,16 +54,19 @@ async def begin(factory, path):
     begun = []
     path.parent.mkdir()
 
+    def end():
+        while begun:
+            begun.pop().close()
+
     def begin(eventlog=None):
-        for earlier in begun:
-            earlier.close()
+        end()
         fresh = sessionmaker(factory.kw["bind"], expire_on_commit=False)
         begun.append(follow(fresh, str(path), eventlog))
         return fresh
 
+    begin.end = end
     yield begin
-    for follower in begun:
-        follower.close()
+    end()
 
 
 async def test_what_is_committed_is_there_once_and_in_order(begin, path):
@@ -97,8 +100,8 @@ async def test_a_new_hub_completes_the_file(factory, begin, path, damage):
         write(db, *range(1, 9))
     begin()
     await until(lambda: path.exists() and len(notices(path)) == 8)
-    text = damage(path.read_text())
-    path.write_text(text)
+    begin.end()
+    path.write_text(damage(path.read_text()))
     # A hub that was killed while it wrote got no further than the file says.
     await until(path.with_name("events.jsonl.last").exists)
     path.with_name("events.jsonl.last").unlink()
@@ -131,6 +134,7 @@ async def test_rotation_loses_nothing_and_doubles_nothing(begin, path, how, rest
     elif how == "thrown away":
         old.unlink()
     if restart:
+        begin.end()
         new = begin()
     with new() as db:
         write(db, 4, 5)
@@ -144,6 +148,7 @@ async def test_a_rotated_file_is_enough_to_go_on_from(factory, begin, path):
     begin()
     await until(lambda: path.exists() and len(notices(path)) == 3)
     await until(path.with_name("events.jsonl.last").exists)
+    begin.end()
     path.rename(path.with_name("events.jsonl-20260501"))
     path.with_name("events.jsonl.last").unlink()
     with factory() as db:

@@ -54,8 +54,13 @@ def test_it_lets_in_as_it_says(hub, line):
     answer = join(hub, "bob", link)
     assert answer.status_code == 200, answer.text
     assert answer.json() == {
-        "owner": "alice", "name": "work", "title": "Work", "role": "collaborator", "url": "/user/alice/work/"
-    }  # fmt: skip
+        "owner": "alice",
+        "owner_full_name": "Alice A",
+        "name": "work",
+        "title": "Work",
+        "role": "collaborator",
+        "url": "/user/alice/work/",
+    }
     line.roles(bob="collaborator")
     member = hub.members()["bob"]
     assert (member["way"], member["by_way_of"]) == ("link", str(link["id"]))
@@ -129,6 +134,23 @@ def test_a_blocked_account_gets_in_nowhere(hub, line):
     hub.start()
     answer = join(hub, "bob", link)
     assert answer.status_code in (401, 403), answer.text
+    assert hub.members() == {} and shown(hub, link)["uses"] == 0
+    hub.tell_accounts(ACCOUNTS)
+    hub.login("bob").close()
+    assert join(hub, "bob", link).status_code == 200
+
+
+def test_an_account_in_question_gets_in_nowhere(hub, line):
+    """Its login still works, so that work can be saved; see docs/operators/login.md."""
+    link = make(hub)
+    questioned = {name: dict(values) for name, values in ACCOUNTS.items()}
+    questioned["bob"]["no_start"] = "Your account cannot be used any more: uid 0"
+    hub.tell_accounts(questioned)
+    hub.login("bob").close()
+    answer = join(hub, "bob", link)
+    assert answer.status_code == 403 and answer.json()["message"].startswith("code: your account cannot")
+    assert hub.events(what="link-refused")[-1]["details"]["why"] == "cannot be used any more"
+    assert hub.let_in("bob").status_code == 403
     assert hub.members() == {} and shown(hub, link)["uses"] == 0
     hub.tell_accounts(ACCOUNTS)
     hub.login("bob").close()

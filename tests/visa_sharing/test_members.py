@@ -172,21 +172,44 @@ def test_an_outsider_watches_where_the_site_and_the_owner_agree():
 
 
 # The hub's own API ---------------------------------------------------------------------------------------
-def test_a_share_of_the_hubs_api_counts_within_the_same_rules(hub, line):
-    for name in ("bob", "carol"):
-        hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [VIEW, ACCESS]})
+def test_a_share_of_the_hubs_api_lets_nobody_in_without_the_owner(hub, line):
+    for name in ("bob", "erin"):
+        hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [CONTROL, ACCESS]})
+    hub.until(lambda: hub.shares() == {}, 5, "both shares are gone")
+    assert hub.events(what="member-ended")[-1]["details"]["why"] == "was not let in by the owner"
+    hub.let_in("bob", "viewer")
     line.roles(bob="viewer")
-    hub.until(lambda: set(hub.shares()) == {"bob"}, 5, "carol's share is gone")
-    assert hub.members()["bob"]["way"] == "hub"
-    whats = [(event["what"], event["whom"]) for event in hub.events()[-3:]]
-    assert sorted(whats) == [
-        ("member-ended", "carol"),
-        ("member-granted", "bob"),
-        ("member-granted", "carol"),
-    ]
-    hub.api("PATCH", "shares/alice/work", json={"user": "bob"})
+    hub.api("POST", "shares/alice/work", json={"user": "bob", "scopes": [CONTROL, ACCESS]})
+    hub.until(lambda: hub.shares()["bob"] == sorted([VIEW, ACCESS]), 5, "a watcher again")
+    assert hub.members()["bob"]["role"] == "viewer"
+
+
+def test_what_the_hubs_api_takes_away_is_gone(hub, line):
+    hub.let_in("bob", "collaborator")
+    line.roles(bob="collaborator")
+    hub.api("PATCH", "shares/alice/work", json={"user": "bob", "scopes": [CONTROL]})
     line.roles()
-    assert hub.events(what="member-ended")[-1]["details"]["why"] == "by the hub's own API"
+
+
+def test_where_the_site_lets_it_a_share_of_the_hubs_api_counts_within_the_same_rules():
+    with a_sharing_hub({"hub_shares": True}) as hub:
+        hub.token("bob"), hub.token("carol")
+        line = hub.line(hub.run())
+        for name in ("bob", "carol"):
+            hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [VIEW, ACCESS]})
+        line.roles(bob="viewer")
+        hub.until(lambda: set(hub.shares()) == {"bob"}, 5, "carol's share is gone")
+        assert hub.members()["bob"]["way"] == "hub"
+        whats = [(event["what"], event["whom"]) for event in hub.events()[-3:]]
+        assert sorted(whats) == [
+            ("member-ended", "carol"),
+            ("member-granted", "bob"),
+            ("member-granted", "carol"),
+        ]
+        hub.api("PATCH", "shares/alice/work", json={"user": "bob"})
+        line.roles()
+        assert hub.events(what="member-ended")[-1]["details"]["why"] == "by the hub's own API"
+        line.close()
 
 
 def test_a_share_without_a_role_of_ours_lets_nobody_in(hub, line):
@@ -223,6 +246,28 @@ def test_a_member_may_do_nothing_to_the_server_by_the_hubs_api(hub, line):
     # Nor does the owner herself give shares past our calls.
     assert hub.api("POST", "shares/alice/work", "alice", json=share).status_code in (403, 404)
     assert hub.session("work")["state"] == "running"
+
+
+def test_the_hub_lets_members_log_in_at_the_session_and_nobody_else(hub, line):
+    """The way of a browser: the hub's own OAuth page, before the session is asked at all."""
+
+    def login(name):
+        browser = hub.login(name)
+        question = {
+            "client_id": "jupyterhub-user-alice-work",
+            "response_type": "code",
+            "redirect_uri": "/user/alice/work/oauth_callback",
+            "state": "x",
+        }
+        answer = browser.get("/hub/api/oauth2/authorize", params=question)
+        browser.close()
+        return answer.status_code
+
+    assert login("bob") == 403
+    hub.let_in("bob")
+    assert login("bob") in (200, 302)
+    hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice")
+    assert login("bob") == login("carol") == 403
 
 
 # What they see -------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_what_belongs_to_a_session_goes_with_it_and_its_history_stays(our_engine
         db.add(share)
         db.flush()
         key = {"spawner_id": spawner.id}
-        db.add(ours.Grant(share_id=share.id, granted_by="alice"))
+        db.add(ours.Grant(share_id=share.id, role="viewer", granted_by="alice"))
         db.add(ours.SessionPolicy(**key, locked=True))
         db.add(ours.TeamShare(**key, experiment="A-1", role="viewer", made_by="alice"))
         db.add(ours.NotAgain(**key, user_id=bob.id))

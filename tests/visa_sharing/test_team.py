@@ -126,6 +126,18 @@ def test_who_leaves_by_themselves_is_not_let_in_again_at_once(hub, line):
     assert hub.let_in("dave").status_code == 201
 
 
+def test_whom_the_hubs_api_ended_stays_out(hub, line):
+    share(hub)
+    members = set(hub.members())
+    assert "erin" in members
+    hub.api("PATCH", "shares/alice/work", json={"user": "erin"})
+    line.until(lambda table: "erin" not in {member["name"] for member in table["members"]})
+    share(hub, "collaborator")
+    line.until(lambda table: {member["role"] for member in table["members"]} == {"collaborator"})
+    assert set(hub.members()) == members - {"erin"}
+    assert hub.let_in("erin").status_code == 201
+
+
 def test_who_is_in_by_name_keeps_what_the_owner_chose(hub, line):
     hub.let_in("bob", "viewer")
     share(hub, "collaborator")

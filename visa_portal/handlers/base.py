@@ -136,6 +136,7 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
         """Finish with a whole page, the notices for this person on top."""
         with self.timed("notices"):
             notices = await (self._notices or self._ask_notices())
+            values["contact"] = await self.site.contacts.has(self.account)
         self.finish(self.page(template, notices=notices, **values))
 
     def sent(self) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ SHOWN = frozenset({"let-in", "link", "team"})
 END_ALL = (
     "End all memberships?",
     "Everybody but you is out at once, support included: what they have open closes. "
-    "Links and shared teams let nobody of them in again.",
+    "Links are revoked, and the session is shared with no team any more.",
     "End all",
     "Leave them in",
 )

@@ -5,6 +5,7 @@ const connection = document.getElementById("connection");
 
 /**
  * Ask for `path` and hand what has changed to `show`; `pause` says how long to wait until the next look, in ms.
+ * `path` may be a function; where `show` returns false it is handed the same again.
  * While the portal does not answer the page says so. Returns a function that looks at once.
  */
 export function follow(path, show, pause) {
@@ -12,6 +13,7 @@ export function follow(path, show, pause) {
   let timer = 0;
   let failures = 0;
   let looking = false;
+  let again = false;
 
   function plan() {
     clearTimeout(timer);
@@ -20,13 +22,14 @@ export function follow(path, show, pause) {
   }
 
   async function look() {
+    again = looking;
     if (looking) return;
     looking = true;
     try {
-      const response = await ask(path, { headers: etag ? { "If-None-Match": etag } : {} });
+      const response = await ask(typeof path === "string" ? path : path(), { headers: etag ? { "If-None-Match": etag } : {} });
       if (response.status === 200) {
         etag = response.headers.get("ETag") || "";
-        show(nodes(await response.text()));
+        if (show(nodes(await response.text())) === false) etag = "";
       } else if (response.status !== 304) {
         throw new Error(await response.text());
       }
@@ -42,6 +45,7 @@ export function follow(path, show, pause) {
     } finally {
       looking = false;
     }
+    if (again) return look();
     plan();
   }
 

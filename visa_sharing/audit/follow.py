@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from datetime import datetime
 
 from jupyter_events.logger import EventLogger
@@ -40,10 +40,11 @@ class Follower:
         self._file = EventsFile(path) if path else None
         self._eventlog = eventlog
         self._told: int | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
-        self._asked = self._failed = False
+        self._wake = threading.Event()
+        self._closing = self._failed = False
+        # A daemon: a file that hangs does not keep the hub from ending either.
+        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._handle: asyncio.TimerHandle | None = None
         for schema in kinds().values():
             if eventlog is not None and schema.id not in eventlog.schemas:
                 eventlog.register_event_schema(schema._schema)
@@ -60,52 +61,46 @@ class Follower:
         with contextlib.suppress(OSError, SQLAlchemyError):
             # Before anything new is committed; what is wrong with it is said at the first try to write.
             self._told = self._where()
-        self._ask()
+        self._wake.set()
+        self._thread.start()
 
-    def close(self) -> None:
-        """Return when all that was committed is told, as far as that is possible."""
-        if self._handle is not None:
-            self._handle.cancel()
-        self._thread.shutdown(wait=True)
+    def close(self, seconds: float = 10) -> None:
+        """Tell what is left and end; returns after so many seconds at most."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(seconds)
 
     def _committed(self, session: Session) -> None:
         if session.info.pop(_NEW, False):
-            self._ask()
+            self._wake.set()
 
-    def _ask(self) -> None:
-        if not self._asked and self._loop is not None:
-            self._asked = True
-            self._thread.submit(self._tell)
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait(AGAIN if self._failed else None)
+            self._wake.clear()
+            try:
+                self._tell()
+            except RuntimeError:
+                return  # the loop is closed: the hub has ended, and the next one tells the rest
+            except (OSError, SQLAlchemyError) as error:
+                if not self._failed:
+                    log.error("the audit log's file waits, and nothing is lost: %s", error)
+                self._failed, self._told = True, None
+            except Exception:
+                log.exception("the audit log's file waits, and nothing is lost")
+                self._failed = True
 
     def _tell(self) -> None:
-        self._asked = False
-        try:
-            if self._told is None:
-                self._told = self._where()
-            while lines := self._after(self._told):
-                if self._file is not None:
-                    self._file.append(lines)
-                self._told = lines[-1]["id"]
-                self._loop.call_soon_threadsafe(self._emit, lines)
-            if self._failed:
-                log.warning("the audit log's file is complete again")
-            self._failed = False
-        except (OSError, SQLAlchemyError) as error:
-            if not self._failed:
-                log.error("the audit log's file waits, and nothing is lost: %s", error)
-            self._failed, self._told = True, None if self._file is not None else self._told
-            self._again()
-        except RuntimeError:
-            pass  # the loop is closed: the hub has ended, and the next one tells the rest
-        except Exception:
-            log.exception("the audit log's file waits")
-            self._again()
-
-    def _again(self) -> None:
-        def later() -> None:
-            self._handle = self._loop.call_later(AGAIN, self._ask)
-
-        self._loop.call_soon_threadsafe(later)
+        if self._told is None:
+            self._told = self._where()
+        while lines := self._after(self._told):
+            if self._file is not None:
+                self._file.append(lines)
+            self._told = lines[-1]["id"]
+            self._loop.call_soon_threadsafe(self._emit, lines)
+        if self._failed:
+            log.warning("the audit log's file is complete again")
+        self._failed = False
 
     def _where(self) -> int:
         """The number after which to go on."""

@@ -10,7 +10,7 @@ from tornado import web
 
 from visa_spawner import report
 
-from .. import links
+from .. import accounts, links
 from .callers import Body, PersonHandler
 
 NOTHING = "code: this link opens nothing; it may have been used up, revoked or expired"
@@ -38,7 +38,8 @@ class JoinHandler(PersonHandler):
         owner = self.app.users[joined.spawner.user]
         session = report.session(owner, joined.spawner, with_log=False)
         told = {name: session[name] for name in ("owner", "name", "title", "url")}
-        self.answer(told | {"role": joined.role})
+        full_name = await accounts.full_name(owner)
+        self.answer(told | {"owner_full_name": full_name, "role": joined.role})
 
 
 HANDLERS = [("/api/visa/join", JoinHandler)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from jupyterhub import orm
+from jupyterhub.app import JupyterHub
+from jupyterhub.user import User
 
 from visa_spawner import report
 
@@ -59,26 +61,31 @@ class SharedHandler(PersonHandler):
     """The sessions of others that one is let into."""
 
     async def get(self):
-        user = self.person()
-        found = []
-        for share in self.db.query(orm.Share).filter_by(user_id=user.id).order_by(orm.Share.id).all():
-            spawner = share.spawner
-            mine = [one for one in await table.members(self.app, spawner) if one.share is share]
-            if mine and not mine[0].refused:
-                found.append(await self._told(spawner, mine[0]))
-        self.answer({"sessions": found})
+        self.answer({"sessions": await shared_with(self.app, self.person())})
 
-    async def _told(self, spawner: orm.Spawner, member: table.Member) -> dict:
-        owner = self.app.users[spawner.user]
-        session = report.session(owner, spawner, with_log=False)
-        names = ("owner", "name", "title", "experiments", "state", "words", "ready", "url")
-        return {name: session[name] for name in names} | {
-            "owner_full_name": await accounts.full_name(owner),
-            "role": member.role,
-            "support": member.support,
-            "since": grants.iso(member.since),
-            "until": grants.iso(member.until),
-        }
+
+async def shared_with(app: JupyterHub, user: User) -> list[dict]:
+    """The sessions of others that somebody is let into now, as `Shared` of docs/developers/sharing.md."""
+    found = []
+    for share in app.db.query(orm.Share).filter_by(user_id=user.id).order_by(orm.Share.id).all():
+        spawner = share.spawner
+        mine = [one for one in await table.members(app, spawner) if one.share is share]
+        if mine and not mine[0].refused:
+            found.append(await _shared(app, spawner, mine[0]))
+    return found
+
+
+async def _shared(app: JupyterHub, spawner: orm.Spawner, member: table.Member) -> dict:
+    owner = app.users[spawner.user]
+    session = report.session(owner, spawner, with_log=False)
+    names = ("owner", "name", "title", "experiments", "state", "words", "ready", "url")
+    return {name: session[name] for name in names} | {
+        "owner_full_name": await accounts.full_name(owner),
+        "role": member.role,
+        "support": member.support,
+        "since": grants.iso(member.since),
+        "until": grants.iso(member.until),
+    }
 
 
 HANDLERS = [

@@ -49,8 +49,8 @@ def in_words():
         yield
     except support.Conflict as error:
         raise web.HTTPError(409, str(error)) from None
-    except LookupError as error:
-        raise web.HTTPError(404, str(error.args[0])) from None
+    except support.NotThere as error:
+        raise web.HTTPError(404, str(error)) from None
 
 
 class StaffHandler(PersonHandler):
@@ -92,9 +92,12 @@ class SupportedHandler(StaffHandler):
 
     async def get(self, owner, name):
         row = self.row(owner, name)
-        found = await Sessions(self.app, await self.staff()).closely(row) if row else None
+        person = await self.staff()
+        sessions = Sessions(self.app, person)
+        found = await sessions.closely(row) if row else None
         if found is None:
             raise web.HTTPError(404, UNKNOWN)
+        found["asks"] = await asks.listed(self.app, person, sessions.experimental, only=row)
         self.answer(found)
 
 
@@ -102,8 +105,8 @@ class AskHandler(StaffHandler):
     """Ask to join; take it back, or leave."""
 
     async def post(self, owner, name):
-        wish = self.body(Wish)
         spawner, roles = await self.helped(owner, name)
+        wish = self.body(Wish)
         person = self.current_user.orm_user
         with in_words():
             row = support.ask(
@@ -131,8 +134,8 @@ class SecondHandler(StaffHandler):
     """Agree to what a colleague asked for, in the owner's absence."""
 
     async def post(self, owner, name):
-        number = self.body(Numbered).request
         spawner, _ = await self.helped(owner, name)
+        number = self.body(Numbered).request
         colleague = self.current_user.orm_user
         with in_words():
             row = await support.second(self.app, spawner, number, colleague, address=self.address)

@@ -39,7 +39,7 @@ def hub(podman, site_files, monkeypatch):
     )
     # The text is formatted once more there.
     settings = settings.replace("{", "{{").replace("}", "}}")
-    monkeypatch.setattr(local_hub, "CONFIG", local_hub.CONFIG.replace("prepare(c)\n", settings))
+    monkeypatch.setattr(Hub, "config", local_hub.CONFIG.replace("prepare(c)\n", settings))
     hub = Hub(
         site_files,
         backends={"container": "visa_spawner.backends.container.ContainerBackend"},

@@ -46,6 +46,7 @@ def upgrade() -> None:
     op.create_table(
         "visa_grants",
         sa.Column("share_id", sa.Integer(), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("way", sa.String(length=16), nullable=False),
         sa.Column("by_way_of", sa.String(length=255), nullable=False),
         sa.Column("granted_by", sa.String(length=255), nullable=False),

@@ -1,0 +1,74 @@
+"""What staff read about requests, machines and kinds of lines in the audit log."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from .models_staff import Node
+from .words import number, size
+
+#: What became of a request to join.
+ASK_STATES = {
+    "open": "Waiting for the owner's answer",
+    "accepted": "Accepted",
+    "declined": "The owner declined",
+    "lapsed": "Not answered in time",
+    "withdrawn": "Withdrawn",
+    "ended": "Over",
+}
+#: What a request to join asks for, by its role.
+ROLES = {"viewer": "Watch", "collaborator": "Work together"}
+#: The kinds of lines in the audit log, as one looks for them.
+KINDS = {
+    "member-granted": "Let in",
+    "member-changed": "Role changed",
+    "member-ended": "Membership ended",
+    "member-refused": "Kept out",
+    "team-shared": "Shared with a team",
+    "team-unshared": "No longer shared with a team",
+    "link-made": "Link made",
+    "link-revoked": "Link revoked",
+    "link-used": "Link used",
+    "link-refused": "Link refused",
+    "locked": "Locked",
+    "unlocked": "Unlocked",
+    "entered": "Came in",
+    "left": "Went out",
+    "support-asked": "Support asked",
+    "support-answered": "Support answered",
+    "support-lapsed": "Support not answered",
+    "support-withdrawn": "Support withdrew",
+    "support-seconded": "Support agreed by a second",
+    "help-asked": "Help asked for",
+    "help-withdrawn": "Help no longer asked for",
+    "help-taken": "Help taken",
+    "help-closed": "Help closed",
+    "node-drained": "Node drained",
+    "node-undrained": "Node takes sessions again",
+    "announced": "Announced",
+    "announcement-ended": "Announcement ended",
+    "message-sent": "Message to an owner",
+    "session-stopped": "Stopped by an administrator",
+}
+
+
+def at(owner: str, name: str) -> str:
+    """A session's place in an address."""
+    return f"{quote(owner, safe='')}/{quote(name, safe='')}"
+
+
+def place(thing) -> str:
+    """The same, of anything that has the session's `owner` and `name`."""
+    return at(thing.owner, thing.name)
+
+
+def spare(node: Node) -> str:
+    """What is free on a node, of what it has: `12 of 16 cores, 40 GB of 64 GB, 1 of 2 GPUs free`."""
+    free, parts = node.free, []
+    if node.cpus:
+        parts.append(f"{number(free.cpus)} of {number(node.cpus)} cores")
+    if node.memory:
+        parts.append(f"{size(free.memory)} of {size(node.memory)}")
+    if node.gpus:
+        parts.append(f"{free.gpus} of {node.gpus} GPU{'s' if node.gpus > 1 else ''}")
+    return f"{', '.join(parts)} free" if parts else ""

@@ -1,0 +1,32 @@
+"""What the portal's first page looks at again and again, in one call."""
+
+from __future__ import annotations
+
+from jupyterhub.user import User
+
+from .. import help, support, table
+from .callers import PersonHandler
+from .shared import shared_with
+
+
+class MineHandler(PersonHandler):
+    """Who is in one's own sessions, who asks to be, and the sessions of others that one is let into."""
+
+    async def get(self):
+        user = self.person()
+        self.answer({"sessions": await self._own(user), "shared": await shared_with(self.app, user)})
+
+    async def _own(self, user: User) -> list[dict]:
+        return [
+            {
+                "name": name,
+                "members": await table.told_members(self.app, spawner),
+                "requests": await support.open_requests(self.app, spawner),
+                "help": await help.open_help(self.app, spawner),
+            }
+            for name, spawner in dict(user.orm_user.orm_spawners).items()
+            if name
+        ]
+
+
+HANDLERS = [("/api/visa/mine", MineHandler)]
