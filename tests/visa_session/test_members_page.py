@@ -214,7 +214,7 @@ async def test_an_owner_who_goes_away_is_given_as_the_reason(site, session, chro
     await expect(carl.locator("#clipboard")).to_have_count(1)
     await alice.context.close()
     await expect(carl.locator("#said")).to_have_text(
-        "Alice Owner is away: you can only watch.", timeout=30000
+        "Alice Owner is away: you can only watch until they are back.", timeout=30000
     )
     await expect(carl.locator(".badge")).to_have_text("Watching")
 
