@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import portal_sharing
 import pytest
-from portal_support import ACCOUNTS, TestSite, free_ports
+from portal_support import ACCOUNTS, TITLES, TestSite, free_ports
 
 from tests.chromium import CHROMIUM, FLAGS
 
@@ -44,6 +45,24 @@ def fresh(site):
     for user in ACCOUNTS:
         site.clear(user)
     return site
+
+
+@pytest.fixture(scope="module")
+def working(site):
+    """The site with one session of alice's, `work`, on the experiment ma-1."""
+    for user in ACCOUNTS:
+        site.clear(user)
+    portal_sharing.here(site, *ACCOUNTS)
+    portal_sharing.run(site, title=TITLES[0])
+    yield site
+    site.clear("alice")
+
+
+@pytest.fixture
+def work(working):
+    """The same, with nobody let into it."""
+    portal_sharing.empty(working)
+    return working
 
 
 @pytest.fixture(scope="module")

@@ -42,13 +42,29 @@ def here(site: TestSite, *users: str) -> None:
 
 
 def run(site: TestSite, name: str = "work", owner: str = "alice", experiments=("ma-1",), title="") -> None:
-    """Start a session and wait until it is there."""
+    """Start a session, if it does not run, and wait until it is there."""
     here(site, owner)
+    if site.sessions(owner).get(name, {}).get("ready"):
+        return
     options = {"experiments": list(experiments), "profile": "general", "plan": "small"}
     body = {"display_name": title or f"The session {name}", "user_options": options}
     answer = site.rest("POST", f"users/{owner}/servers/{name}", json=body)
     assert answer.status_code in (201, 202), answer.text
     until(lambda: site.sessions(owner)[name]["ready"], f"{name} runs", 30)
+
+
+def empty(site: TestSite, session="work", owner="alice") -> None:
+    """Nobody is in, nobody asks to be, nothing is left to come in by."""
+    at = f"{owner}/{session}"
+    for method, path, body in (
+        ("DELETE", f"visa/sharing/{at}/members", None),
+        ("PUT", f"visa/sharing/{at}/lock", {"locked": False}),
+        ("DELETE", f"visa/sharing/{at}/help", None),
+    ):
+        assert call(site, owner, method, path, json=body).status_code in (204, 404), path
+    for one in call(site, owner, "GET", f"visa/sharing/{at}").json()["requests"]:
+        answer = {"request": one["id"], "answer": "decline"}
+        call(site, owner, "POST", f"visa/sharing/{at}/answers", json=answer)
 
 
 def let_in(site: TestSite, who: str, role="viewer", session="work", owner="alice", **more) -> None:
@@ -62,17 +78,18 @@ def members(site: TestSite, session="work", owner="alice") -> dict[str, dict]:
     return {one["name"]: one for one in answer.json()["members"]}
 
 
-def comes(site: TestSite, who: str, role="viewer", what="entered", session="work", owner="alice") -> None:
+def comes(
+    site: TestSite, who: str, role="viewer", what="entered", session="work", owner="alice", times=1
+) -> None:
     """What a session tells the hub when somebody comes or goes."""
     process = (site.folder / "marks" / f"{owner}+{session}.pid").read_text()
-    environment = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-    token = (
-        next(one for one in environment if one.startswith(b"JUPYTERHUB_API_TOKEN=")).decode().split("=")[1]
-    )
+    environment = Path(f"/proc/{process}/environ").read_text().split("\0")
+    token = next(one for one in environment if one.startswith("JUPYTERHUB_API_TOKEN=")).partition("=")[2]
     at = datetime.now(UTC).isoformat()
-    entry = {"key": f"{who}-{at}", "name": who, "role": role, "what": what, "at": at, "address": "192.0.2.7"}
+    entry = {"name": who, "role": role, "what": what, "at": at, "address": "192.0.2.7"}
+    entries = [entry | {"key": f"{who}-{at}-{number}"} for number in range(times)]
     headers = {"Authorization": f"token {token}"}
-    answer = httpx.post(f"{site.hub}api/visa/entries", headers=headers, json={"entries": [entry]})
+    answer = httpx.post(f"{site.hub}api/visa/entries", headers=headers, json={"entries": entries})
     assert answer.status_code == 204, answer.text
 
 

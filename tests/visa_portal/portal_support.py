@@ -25,7 +25,7 @@ ROOT = HERE.parents[1]
 RESULTS = ROOT / "tests" / "results"
 
 NASTY = "\"><script>alert(1)</script> 'quoted' & <b>bold</b>"
-NASTY_NAME = "Sinéad O'Neill <script>alert(2)</script>"
+NASTY_NAME = "Mallory <script>alert(2)</script> & \u202eCo"
 RIGHT_TO_LEFT = "مسح ضوئي للعظام (bone scan)"
 TITLES = [
     "Microstructure of additively manufactured titanium under load",
@@ -136,7 +136,8 @@ ACCOUNTS = {
     },
     "heidi": {"uid": 21004, "roles": ["helpdesk"], "name": "Heidi Holm"},
     "carol": {"uid": 21005, "roles": ["scientist"], "teams": ["ma-1", "ma-2"], "name": "Carol Cohen"},
-    "o'neill": {"uid": 21006, "roles": ["scientist"], "teams": ["ma-1"], "name": NASTY_NAME},
+    "o'neill": {"uid": 21006, "roles": ["scientist"], "teams": ["ma-1"], "name": "Sinéad O'Neill"},
+    "mallory": {"uid": 21009, "roles": ["scientist"], "name": NASTY_NAME},
     "dalal": {"uid": 21007, "roles": ["scientist"], "teams": ["ma-1"], "name": "دلال حداد"},
     "adam": {"uid": 21008, "roles": ["administrator"], "name": "Adam Amundsen"},
     "lars": {"uid": 21009, "roles": ["scientist"], "name": "Lars Lund"},

@@ -4,21 +4,14 @@ from contextlib import closing
 
 import httpx
 import pytest
-from portal_sharing import Page, browser, call, comes, here, let_in, members, run, soup, until
-from portal_support import NASTY_NAME, hidden
+from portal_sharing import Page, browser, call, comes, let_in, members, run, soup, until
+from portal_support import NASTY_NAME, TITLES, hidden
 
 
 @pytest.fixture(scope="module")
 def alice(site):
     with closing(site.client("alice")) as client:
         yield client
-
-
-@pytest.fixture
-def work(fresh):
-    here(fresh, "bob", "carol", "o'neill")
-    run(fresh)
-    return fresh
 
 
 @pytest.fixture
@@ -70,9 +63,11 @@ def test_all_are_ended_after_a_question(page, work):
 
 def test_odd_names_are_whole_and_text(page, work):
     page.send("let-in", name="o'neill", role="viewer")
+    let_in(work, "mallory", despite=["ma-1"])
     text = page.client.get(page.at).text
     assert "<script>alert(2)" not in text
-    assert NASTY_NAME in page.listed()["o'neill"]
+    assert NASTY_NAME in page.listed()["mallory"]
+    page.send("end", name="mallory")
     page.send("change", name="o'neill", role="collaborator")
     assert members(work)["o'neill"]["role"] == "collaborator"
     with browser(work, "o'neill") as theirs:
@@ -102,39 +97,40 @@ def test_a_refusal_stands_at_its_field(page, work, name, status, words):
     assert members(work) == {}
 
 
-def test_outsiders_watch_only_after_the_owner_was_warned(fresh, alice):
-    here(fresh, "o'neill")
-    run(fresh, experiments=("ma-1", "ma-2"))
-    page = Page(fresh, alice)
+def test_outsiders_watch_only_after_the_owner_was_warned(work, alice):
+    run(work, "two", experiments=("ma-1", "ma-2"))
+    page = Page(work, alice, "two")
     # Of ma-1's team, and not of ma-2's.
     answer = page.send("let-in", name="o'neill", role="viewer")
     warned = soup(answer)
     assert "Let o'neill watch all the same?" in " ".join(warned.h1.text.split())
     assert [one.code.text for one in warned.select(".warned li")] == ["ma-2"]
-    assert members(fresh) == {}
+    assert members(work, "two") == {}
     form = {one["name"]: one["value"] for one in warned.select("main form input")}
     assert (form["name"], form["role"], form["despite"]) == ("o'neill", "viewer", "ma-2")
-    alice.post(f"{page.at}/let-in", data=form, headers={"Origin": fresh.origin})
-    assert members(fresh)["o'neill"]["role"] == "viewer"
+    alice.post(f"{page.at}/let-in", data=form, headers={"Origin": work.origin})
+    assert members(work, "two")["o'neill"]["role"] == "viewer"
     refused(page.send("change", name="o'neill", role="collaborator"), 403, "can only watch")
     page.send("end", name="o'neill")
     refused(page.send("let-in", name="o'neill", role="collaborator"), 403, "can only watch")
 
 
-def test_the_team_by_name_and_as_a_whole(page, work):
+def test_the_team_by_name_and_as_a_whole(work, alice):
+    run(work, "team")
+    page = Page(work, alice, "team")
     team = page.get().select_one("#team-ma-1")
     listed = [one.text for one in team.select(".people .person bdi")]
     assert "Carol Cohen" in listed
     assert "Bob Berger" not in page.get().select_one("#teams").text  # not of the team
     page.send("team", experiment="ma-1", role="viewer")
-    assert set(members(work)) >= {"carol", "o'neill"}
+    assert set(members(work, "team")) >= {"carol", "o'neill"}
     assert "through the team of ma-1" in page.listed()["carol"]
     said = page.get().select_one("#team-ma-1 .whole").text
     assert "Shared with the whole team, as viewers" in said
     page.send("team", experiment="ma-1", role="")
-    assert members(work) == {}
+    assert members(work, "team") == {}
     assert page.send("team", experiment="hg-9", role="viewer").status_code in (200, 404)
-    assert members(work) == {}
+    assert members(work, "team") == {}
 
 
 def test_a_link_is_shown_once_and_is_nowhere_else(page, work):
@@ -150,7 +146,7 @@ def test_a_link_is_shown_once_and_is_nowhere_else(page, work):
         joined = carol.post(f"{work.url}join", data=join_form(work, carol, made), headers=origin(work))
         assert joined.status_code == 200
         said = " ".join(soup(joined).select_one("#join").text.split())
-        assert "Alice Arnaud invites you to The session work as viewer." in said
+        assert f"Alice Arnaud invites you to {TITLES[0]} as viewer." in said
         links = [one["href"] for one in soup(joined).select("#join a.primary")]
         assert links == [f"http://alice.localhost:{work.public}/user/alice/work/desktop/"]
         tile = soup(carol.get(work.url)).select_one("#shared .tile")

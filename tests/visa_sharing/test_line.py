@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sharing_hub import ACCOUNTS, SessionLine
+from sharing_hub import ACCOUNTS, SessionLine, entry, say
 
 MEMBERS = "visa/sharing/alice/work/members"
 
@@ -25,10 +25,6 @@ def line(hub, token):
     line.close()
     hub.tell_accounts(ACCOUNTS)
     hub.api("DELETE", MEMBERS, "alice")
-
-
-def blocked(*names):
-    return {name: values for name, values in ACCOUNTS.items() if name not in names}
 
 
 def test_the_first_table_comes_at_once_and_is_whole(hub, token):
@@ -119,56 +115,6 @@ def test_the_line_ends_with_the_session(hub):
 
 
 # The account ---------------------------------------------------------------------------------------------
-def entry(key, name, what="entered", role="viewer", at=None):
-    at = at or datetime.now(UTC).isoformat()
-    return {"key": key, "name": name, "role": role, "what": what, "at": at, "address": "192.0.2.9"}
-
-
-def say(hub, token, *entries):
-    answer = hub.api("POST", "visa/entries", token, json={"entries": list(entries)})
-    assert answer.status_code == 204, answer.text
-
-
-def test_an_account_that_is_blocked_while_in_is_out(hub, line, token):
-    hub.let_in("bob")
-    hub.let_in("erin")
-    say(hub, token, entry("b1", "bob"))
-    line.roles(bob="viewer", erin="viewer")
-    hub.tell_accounts(blocked("bob"))
-    # Nobody but the hub asks: bob makes no request of his own.
-    line.roles(erin="viewer")
-    member = hub.members()["bob"]
-    assert member["refused"] == "has to log in again at the facility first"
-    refused = hub.events(what="member-refused")[-1]
-    assert (refused["whom"], refused["who"]) == ("bob", "")
-    assert hub.api("GET", "visa/shared", "bob").status_code in (401, 403)
-    # Once, not at every look.
-    time.sleep(2.5)
-    assert [event["whom"] for event in hub.events(what="member-refused")].count("bob") == 1
-    hub.tell_accounts(ACCOUNTS)
-    hub.login("bob").close()
-    line.roles(bob="viewer", erin="viewer")
-    assert hub.events(what="member-changed")[-1]["details"]["why"] == "good again"
-    say(hub, token, entry("b1-left", "bob", "left"))
-
-
-def test_blocked_while_no_hub_ran(hub, line, token):
-    hub.let_in("bob")
-    hub.let_in("erin")
-    say(hub, token, entry("b2", "bob"))
-    line.roles(bob="viewer", erin="viewer")
-    hub.kill()
-    assert line.ended.wait(5)
-    hub.tell_accounts(blocked("bob"))
-    hub.start()
-    again = hub.line(token)
-    again.roles(erin="viewer")
-    again.close()
-    say(hub, token, entry("b2-left", "bob", "left"))
-    hub.tell_accounts(ACCOUNTS)
-    hub.login("bob").close()
-
-
 def test_an_account_that_is_removed_from_the_hub(hub, line):
     hub.token("frank")
     hub.let_in("frank")

@@ -4,7 +4,7 @@ import { follow } from "./follow.js";
 import "./ask.js";
 
 const SOON = 2000; // while something runs or moves: somebody may ask to be let in
-const CALM = 15000;
+const CALM = 5000; // somebody may be about to let one in
 const place = document.getElementById("sessions");
 const title = document.title;
 
