@@ -12,7 +12,7 @@ from playwright.async_api import expect
 from demo import node
 
 from . import display
-from .browser import browser, painted, picture
+from .browser import browser, documented, painted, picture
 from .hubside import later, start_session, stop_session, wait_until
 from .people import Watched, at_desktop, enter, let_in, member, request
 
@@ -276,6 +276,7 @@ async def test_a_viewer_who_tries_to_work_is_told_once(site, session, chromium):
     await page.wait_for_function("() => document.getElementById('people-count').textContent !== ''")
     await page.mouse.click(600, 500)
     await expect(said).to_contain_text("You are watching. Mouse and keyboard belong to Alice Owner")
+    await documented(page, "inside-viewer")
     await page.evaluate("() => { document.getElementById('said').hidden = true; }")
     await page.mouse.click(600, 520)
     await page.keyboard.type("x")
@@ -308,6 +309,8 @@ async def test_axe_finds_nothing_and_nothing_leaves_the_window(site, session, ch
     await expect(page.locator("#people-panel")).to_be_visible()
     await asyncio.sleep(0.4)
     await picture(page, f"people-{kind}")
+    if kind == "light":
+        await documented(page, "inside-owner")
     for selector in (".visa-requests .visa-card", "#people-panel", "#sign"):
         box = await page.locator(selector).first.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= page.viewport_size["width"], selector

@@ -18,7 +18,7 @@ from tornado.websocket import websocket_connect
 
 from demo import node
 
-from .browser import browser, picture
+from .browser import browser, documented, picture
 from .hub.session_spawner import UID
 from .hubside import later, start_session, stop_session, wait_until
 from .people import FULL_NAMES, Watched, at_lab, enter, let_in, member, request
@@ -92,7 +92,7 @@ async def test_two_people_in_one_notebook_see_each_other_at_work(site, session, 
     await alice.keyboard.type("!")
     await expect(carls).to_have_text("1 + 1  # from Carl!", timeout=15000)
     await expect(carl.locator(".jp-remote-userFlag-name").first).to_have_text("Alice Owner", timeout=15000)
-    await picture(alice, "together-owner")
+    await documented(alice, "inside-together")
     await picture(carl, "together-member")
     await later(wait_until, lambda: "from Carl!" in path.read_text(), 15, "it was not saved")
     await expect(carl.locator(".visa-guest")).to_have_text("This is Alice Owner's session, with their files.")
