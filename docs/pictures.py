@@ -8,7 +8,9 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 TAKEN = DOCS.parent / "tests/results/pictures"
-SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop")
+SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop", "together")
+#: Staff's side of it, on the whole site.
+SUPPORT = ("support-page", "support-request", "support-banner")
 #: Those that the portal's tests take.
 PORTAL = ("sharing", "link", "join", "support-asks", "shared-with-me", "history")
 
@@ -19,7 +21,7 @@ INSIDE = ("inside-owner", "inside-together", "inside-viewer")
 def main() -> None:
     """Few colours keep a screenshot sharp and make it small enough for a repository."""
     (DOCS / "pictures").mkdir(exist_ok=True)
-    for name in SHOWN + PORTAL + INSIDE:
+    for name in SHOWN + SUPPORT + PORTAL + INSIDE:
         with Image.open(TAKEN / f"{name}.png") as picture:
             small = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE)
             small.save(DOCS / "pictures" / f"{name}.png", optimize=True)

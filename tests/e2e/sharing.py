@@ -18,9 +18,9 @@ from .site import Account, RunningSite, patiently
 #: alice, bob and chloe are on its team, ines is its local contact and the instrument's scientist.
 EXPERIMENT = "me6200-id19-20250211"
 
-#: Run inside a session: where the mouse is on the desktop. The display's name comes from the window manager.
-POINTER = r"""
-import ctypes, os, pathlib
+#: Run inside a session: the names of its display, from its window manager.
+ON_DISPLAY = r"""
+import os, pathlib
 for one in pathlib.Path("/proc").glob("[0-9]*"):
     try:
         if (one / "comm").read_text().strip() == "xfwm4":
@@ -28,6 +28,10 @@ for one in pathlib.Path("/proc").glob("[0-9]*"):
             os.environ.update({name: value for name, _, value in pairs if name in ("DISPLAY", "XAUTHORITY")})
     except OSError:
         pass
+"""
+#: And where the mouse is on it.
+POINTER = r"""
+import ctypes
 x = ctypes.CDLL("libX11.so.6")
 x.XOpenDisplay.restype = ctypes.c_void_p
 x.XDefaultRootWindow.restype = ctypes.c_ulong
@@ -106,10 +110,16 @@ class Shared:
 
     def pointer(self) -> tuple[int, int]:
         """Where the mouse is on the desktop, as the session itself sees it."""
-        done = self.owner.run(self.name, f"python3 - <<'END'\n{POINTER}\nEND")
+        done = self.owner.run(self.name, f"python3 - <<'END'\n{ON_DISPLAY}{POINTER}\nEND")
         assert done.returncode == 0, done.stderr
         across, down = done.stdout.split()
         return int(across), int(down)
+
+    def show(self, command: str) -> None:
+        """Start a program on the desktop, as its owner would."""
+        start = f"import subprocess; subprocess.Popen({command!r} + ' > /dev/null 2>&1', shell=True)"
+        done = self.owner.run(self.name, f"python3 - <<'END'\n{ON_DISPLAY}{start}\nEND")
+        assert done.returncode == 0, done.stderr
 
 
 def portal(site: RunningSite) -> str:

@@ -70,7 +70,6 @@ async def test_a_team_watches_then_works_along_then_is_out(alone: Shared, person
         team = alice.locator(f"[id='team-{EXPERIMENT}']")
         await team.get_by_role("button", name="As viewers").click()
         await expect(team).to_contain_text("Shared with the whole team")
-        await picture(alice, "sharing")
 
         bobs = desktop_sockets(bob)
         await open_shared(bob)
@@ -80,6 +79,8 @@ async def test_a_team_watches_then_works_along_then_is_out(alone: Shared, person
         await painted(owner)
         assert await moves(alone, owner, 0.3, 0.4)
         await expect(owner.locator("#people-count")).to_have_text("1")
+        await asyncio.to_thread(alone.show, f"silx view /experiments/{EXPERIMENT}/raw/*.h5")
+        await at_rest(owner)
         await beside(owner, bob, picture)
 
         # A viewer's hands move nothing.
@@ -111,6 +112,17 @@ async def test_a_team_watches_then_works_along_then_is_out(alone: Shared, person
         assert await moves(alone, owner, 0.2, 0.2)
 
 
+async def at_rest(page: Page) -> None:
+    """Wait until something new is on the desktop and has come to rest: for the picture alone."""
+    screen = page.locator("#screen")
+    first = last = await screen.screenshot()
+    since = begun = time.monotonic()
+    while time.monotonic() < begun + 25 and (last == first or time.monotonic() < since + 2):
+        await asyncio.sleep(0.3)
+        if (now := await screen.screenshot()) != last:
+            last, since = now, time.monotonic()
+
+
 async def beside(left: Page, right: Page, picture) -> None:
     """Both pages in one picture, for the README."""
     from PIL import Image
@@ -140,12 +152,12 @@ async def test_a_link_asks_for_the_login_and_is_good_once(alone: Shared, site: R
     await button.or_(page.locator("input[type=password]")).first.wait_for()
     if not await page.locator("input[type=password]").count():
         await button.first.click()
-    await page.locator("form input:not([type=password]):not([type=hidden])").first.fill("chloe")
-    await page.locator("input[type=password]").fill(site.account("chloe").password)
+    await page.locator("form input:not([type=password]):not([type=hidden])").first.fill("ines")
+    await page.locator("input[type=password]").fill(site.account("ines").password)
     await page.locator("form [type=submit]").click()
     await page.get_by_role("button", name="Join").click()
     await expect(page.get_by_role("heading", name="You are in")).to_be_visible()
-    assert alone.members() == {"chloe": "collaborator"}
+    assert alone.members() == {"ines": "collaborator"}
     await page.get_by_role("link", name="Open desktop").click()
     await painted(page)
     assert await moves(alone, page, 0.6, 0.3)
@@ -154,7 +166,7 @@ async def test_a_link_asks_for_the_login_and_is_good_once(alone: Shared, site: R
         await bob.goto(link)
         await bob.get_by_role("button", name="Join").click()
         await expect(bob.locator("#refused")).to_be_visible()
-    assert alone.members() == {"chloe": "collaborator"}
+    assert alone.members() == {"ines": "collaborator"}
 
 
 async def test_support_asks_the_owner_accepts_and_ends_it(alone: Shared, person, picture):
@@ -168,17 +180,18 @@ async def test_support_asks_the_owner_accepts_and_ends_it(alone: Shared, person,
         await hugo.locator("input[name=role][value=collaborator]").check(force=True)
         await hugo.locator("[data-key=ask]").click()
         await expect(hugo.locator("#join")).to_contain_text("Waiting for the owner")
-        await picture(hugo, "support-asks")
+        await picture(hugo, "support-page")
         card = owner.locator(".visa-stack")
         await expect(card).to_contain_text("You wrote that the desktop is slow")
         await picture(owner, "support-request")
         assert alone.members() == {}, "asking opens nothing"
-        await card.get_by_role("button", name="Work together").click()
-        await expect(owner.locator("#sign")).to_contain_text("from support is controlling")
-        await picture(owner, "support-banner")
+        await card.get_by_role("button", name="Accept as asked").click()
+        await expect(owner.locator("#sign")).to_contain_text("from support may come in")
         await hugo.locator("[data-key=open]").click()
         await hugo.wait_for_url("**/desktop/**")
         helper = await painted(hugo)
+        await expect(owner.locator("#sign")).to_contain_text("Lindqvist from support is controlling")
+        await picture(owner, "support-banner")
         assert await moves(alone, helper, 0.4, 0.7)
         await owner.locator("#people").click()
         await owner.locator("#people-panel").get_by_role("button", name=re.compile("End")).first.click()

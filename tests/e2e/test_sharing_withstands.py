@@ -1,4 +1,4 @@
-"""What sharing withstands on the real site: restarts, curious members, foreign pages, and how soon it ends."""
+"""What sharing withstands on the real site: restarts, curious members, foreign pages; and what ends it."""
 
 from __future__ import annotations
 
