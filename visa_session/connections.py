@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -35,7 +37,9 @@ LOOK_AGAIN = 0.2
 class Open:
     """One request under way: whose, as what, from where, and the connection it came by.
 
-    `lasting` is what makes somebody present: a websocket, or a stream of news.
+    `lasting` is what makes somebody present: a websocket, or a stream of news. A handler may have `end()`,
+    which ends its answer in order and at once, and `anew_when_raised`: it is to be opened anew also when its
+    person may do more.
     """
 
     handler: RequestHandler
@@ -118,6 +122,9 @@ class Connections:
             except (WebSocketClosedError, OSError, RuntimeError):
                 pass
             self._run(self._close_soon(found))
+        elif hasattr(handler, "end"):
+            handler.end()
+            self._run(self._close_soon(found))
         else:
             self._close(found)
 
@@ -126,8 +133,11 @@ class Connections:
         self._close(found)
 
     def _close(self, found: Open) -> None:
-        if found.stream is not None:
-            found.stream.close()
+        stream = found.stream
+        if stream is not None and not stream.closed():
+            # What still waits in the kernel for a slow reader is not sent any more.
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stream.close()
         self.remove(found.handler)
 
     async def _when_written(self, handler: RequestHandler, stream: IOStream) -> None:

@@ -1,7 +1,7 @@
 """The line to the hub: one request that stays open, on which the hub writes the table of members.
 
-It costs nothing while nothing happens, so that it is dead shows only by the connection itself: by keepalive
-of TCP, which asks a silent peer.
+The hub says the same table again from time to time, several times within `trust_seconds`. Silence for longer
+than that is a dead line; keepalive of TCP mostly notices one sooner.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ WAIT_FOR_THE_CALL = 30.0
 CONNECT_LIMIT, ANSWER_LIMIT = 5.0, 10.0
 #: Keepalive: asked after 10 s of silence, given up after 3 questions 5 s apart: 25 s in all.
 KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+#: Seconds of silence, at least, after which a line is taken for dead: a busy hub is not.
+SHORTEST_SILENCE = 3.0
 #: Bytes of the longest table.
 LONGEST = 4 * 1024 * 1024
 
@@ -83,12 +85,16 @@ class Line:
             if answer.status != 200:
                 raise LineBroken(f"it answered {answer.status}")
             keep_alive(answer)
-            async for text in lines(answer):
+            known = b""
+            async for text in lines(answer, lambda: max(self.members.table.trust_seconds, SHORTEST_SILENCE)):
+                if text == known:
+                    self.members.heard()
+                    continue
                 try:
                     table = Table.read(json.loads(text))
                 except ValueError as error:
                     raise LineBroken(str(error)) from error
-                self._wait = FIRST_WAIT
+                known, self._wait = text, FIRST_WAIT
                 self.before()
                 self.members.take(table)
         raise LineBroken("the hub closed it")
@@ -106,18 +112,27 @@ def keep_alive(answer: ClientResponse) -> None:
             socket.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, name), value)
 
 
-async def lines(answer: ClientResponse) -> AsyncIterator[bytes]:
-    """The lines of an endless answer, empty ones left out; raises LineBroken when it breaks off."""
+async def lines(answer: ClientResponse, patience: Callable[[], float]) -> AsyncIterator[bytes]:
+    """The lines of an endless answer, empty ones left out.
+
+    `patience` is the silence in seconds that is borne; raises LineBroken when it breaks off.
+    """
     waiting = bytearray()
-    try:
-        async for piece in answer.content.iter_any():
-            waiting += piece
-            while (end := waiting.find(b"\n")) >= 0:
-                text = bytes(waiting[:end]).strip()
-                del waiting[: end + 1]
-                if text:
-                    yield text
-            if len(waiting) > LONGEST:
-                raise LineBroken("a table is too long")
-    except (OSError, TimeoutError, ClientError) as error:
-        raise LineBroken(str(error) or type(error).__name__) from error
+    while True:
+        try:
+            async with asyncio.timeout(patience()):
+                piece = await answer.content.readany()
+        except TimeoutError as error:
+            raise LineBroken("it is silent") from error
+        except (OSError, ClientError) as error:
+            raise LineBroken(str(error) or type(error).__name__) from error
+        if not piece:
+            return
+        waiting += piece
+        while (end := waiting.find(b"\n")) >= 0:
+            text = bytes(waiting[:end]).strip()
+            del waiting[: end + 1]
+            if text:
+                yield text
+        if len(waiting) > LONGEST:
+            raise LineBroken("a table is too long")

@@ -110,7 +110,8 @@ class Members:
         self.owner = owner
         self.table = Table()
         self.owner_here = False
-        self._lost: float | None = 0.0  # when the line was lost; there was none yet
+        self._heard = 0.0  # when the hub said something last
+        self._lost = True
         self._watchers: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -140,23 +141,28 @@ class Members:
 
     @property
     def trusted(self) -> bool:
-        """Whether the table is believed: the line is up, or was within the last `trust_seconds`."""
-        return self._lost is None or time.monotonic() < self._lost + self.table.trust_seconds
+        """Whether the table is believed: the line is up, or the hub was heard within `trust_seconds`."""
+        return not self._lost or time.monotonic() < self._heard + self.table.trust_seconds
 
     def take(self, table: Table) -> None:
         """The line brought a table."""
-        self.table, self._lost = table, None
+        self.table, self._heard, self._lost = table, time.monotonic(), False
         self._changed()
+
+    def heard(self) -> None:
+        """The line brought the same table again."""
+        self._heard = time.monotonic()
 
     def line_lost(self) -> None:
         """The hub cannot be reached; tell again as often as you like."""
-        if self._lost is None:
-            self._lost = time.monotonic()
-            self._arm()
+        if not self._lost:
+            self._lost = True
+            # At once where it had been silent for that long.
+            self._arm() if self.trusted else self._changed()
 
     def forget(self) -> None:
         """The hub said that it knows no table of ours: nobody but the owner from now on."""
-        known, self.table, self._lost = self.table, Table(), 0.0
+        known, self.table, self._lost = self.table, Table(), True
         if known != self.table:
             self._changed()
 
@@ -185,8 +191,8 @@ class Members:
         self.stop()
         now = time.time()
         waits = [m.until - now for m in self.table.members.values() if m.until is not None and m.until > now]
-        if self._lost is not None and self.trusted:
-            waits.append(self._lost + self.table.trust_seconds - time.monotonic())
+        if self._lost and self.trusted:
+            waits.append(self._heard + self.table.trust_seconds - time.monotonic())
         if waits:
             wait = min(max(min(waits), 0.0) + 0.01, LONGEST_WAIT)
             self._timer = asyncio.get_running_loop().call_later(wait, self._changed)

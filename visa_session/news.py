@@ -124,6 +124,7 @@ class NewsCall(APIHandler):
         last = None
         try:
             while not self.over:
+                # Cleared first: what changes while this is written is written next.
                 self.changed.clear()
                 text = json.dumps(self.news.for_reader(self.current_user.username, self.visa_role))
                 if text != last:
@@ -140,10 +141,14 @@ class NewsCall(APIHandler):
         finally:
             self.news.remove_reader(self.changed)
 
-    def on_connection_close(self):
-        """The reader went away, or was cut."""
+    def end(self):
+        """Finish the answer: the proxy would keep one that breaks off open towards the reader."""
         self.over = True
         self.changed.set()
+
+    def on_connection_close(self):
+        """The reader went away."""
+        self.end()
         super().on_connection_close()
 
     def update_api_activity(self):

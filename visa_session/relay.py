@@ -37,6 +37,8 @@ class DesktopSocket(RawSocketHandler):
     """
 
     SUPPORTED_METHODS = ("GET",)
+    #: Control is a matter of the password at the beginning: who may do more begins anew.
+    anew_when_raised = True
     name = "desktop"
     port = 0
     unix_socket = ""  # the parent's: a stream of bytes, not a port
@@ -67,6 +69,7 @@ class DesktopSocket(RawSocketHandler):
     async def open(self, *args):
         """Start the desktop if need be, and connect to it."""
         self.set_nodelay(True)
+        self.stream.watching = self.visa_role not in CONTROLS_DESKTOP
         self.pump = asyncio.create_task(self._serve())
 
     async def _serve(self) -> None:

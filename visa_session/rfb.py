@@ -15,6 +15,8 @@ SECURITY_NONE, SECURITY_VNC = 1, 2
 SET_ENCODINGS, KEY_EVENT, POINTER_EVENT, CUT_TEXT, SET_DESKTOP_SIZE = 2, 4, 5, 6, 251
 EXTENDED_DESKTOP_SIZE = -308
 EXTENDED_MOUSE_BUTTONS = -316
+EXTENDED_CLIPBOARD = -1063131698
+QEMU_KEYS = -258
 
 #: Messages of a fixed length, the type's byte included.
 FIXED = {0: 20, 3: 10, KEY_EVENT: 8, POINTER_EVENT: 6, 150: 10, 250: 4}
@@ -26,6 +28,9 @@ LONGEST = 4 * 1024 * 1024 + 1024
 
 #: What a person does at the desktop, as against what the page sends by itself.
 INPUT = frozenset({KEY_EVENT, POINTER_EVENT, CUT_TEXT, QEMU})
+
+#: All that whoever only watches may say: how pictures are to come, and when.
+WATCHING = frozenset({0, SET_ENCODINGS, 3, 150, FENCE})
 
 #: The key every VNC password file is "encrypted" with: the file's mode protects it, nothing else.
 FILE_KEY = bytes((23, 82, 107, 6, 35, 78, 88, 7))
@@ -73,8 +78,12 @@ class ClientStream:
     understands such changes makes TigerVNC 1.12 crash, so that request is dropped. And the encoding for
     more mouse buttons is struck out of the client's list, since it changes the length of pointer messages
     only where the server agrees: without it, client, relay and server count alike.
+
+    Of somebody who is `watching`, what would act on the desktop is dropped here already, and the encodings
+    for the clipboard and for keys are struck out. The VNC server ignores it all as well, by the password.
     """
 
+    watching: bool = False
     _waiting: bytes = b""
     _may_resize: bool = False
 
@@ -88,6 +97,8 @@ class ClientStream:
         while (length := self._length()) and len(self._waiting) >= length:
             message, self._waiting = self._waiting[:length], self._waiting[length:]
             kind = message[0]
+            if self.watching and kind not in WATCHING:
+                continue
             active = active or kind in INPUT
             if kind == SET_ENCODINGS:
                 message = self._encodings(message)
@@ -98,8 +109,9 @@ class ClientStream:
 
     def _encodings(self, message: bytes) -> bytes:
         encodings = [message[i : i + 4] for i in range(4, len(message), 4)]
-        struck = EXTENDED_MOUSE_BUTTONS.to_bytes(4, "big", signed=True)
-        encodings = [encoding for encoding in encodings if encoding != struck]
+        unwanted = [EXTENDED_MOUSE_BUTTONS, *([EXTENDED_CLIPBOARD, QEMU_KEYS] if self.watching else [])]
+        struck = {encoding.to_bytes(4, "big", signed=True) for encoding in unwanted}
+        encodings = [encoding for encoding in encodings if encoding not in struck]
         self._may_resize = EXTENDED_DESKTOP_SIZE.to_bytes(4, "big", signed=True) in encodings
         return message[:2] + len(encodings).to_bytes(2, "big") + b"".join(encodings)
 

@@ -9,6 +9,7 @@ import time
 from jupyterhub import orm, roles
 from jupyterhub.app import JupyterHub
 from jupyterhub.user import User
+from jupyterhub.utils import maybe_future
 
 from . import entries
 from .line import lines
@@ -65,5 +66,8 @@ async def _keep(app: JupyterHub, user: User, model: dict) -> None:
     if user.authenticator.manage_groups and model.get("groups") is not None:
         user.sync_groups(model["groups"])
     if user.authenticator.enable_auth_state:
-        await user.save_auth_state(model.get("auth_state"))
+        state = model.get("auth_state")
+        if hook := user.authenticator.reconcile_auth_state_hook:
+            state = await maybe_future(hook(user.authenticator, model, await user.get_auth_state()))
+        await user.save_auth_state(state)
     app.db.commit()

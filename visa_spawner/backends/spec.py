@@ -146,7 +146,9 @@ def container_spec(
         for source, target in gpus.mounts
     ]
     host = {
-        "Init": True,
+        # visa-session is the first process itself: an engine's own would keep the session's token where every
+        # process of the account can read it, in /proc/1/environ.
+        "Init": False,
         "Privileged": False,
         "CapAdd": [],
         "CapDrop": ["ALL"],

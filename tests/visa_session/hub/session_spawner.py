@@ -45,6 +45,7 @@ class SessionSpawner(Spawner):
     """Runs a session as an ordinary account."""
 
     process: subprocess.Popen | None = None
+    pid = 0
 
     def home(self) -> Path:
         home = Path("homes", self.user.name).resolve()
@@ -57,7 +58,8 @@ class SessionSpawner(Spawner):
         about = {"owner": self.user.name, "name": self.name} | self.user_options.get("info", {})
         env[INFO_VARIABLE] = SessionInfo.from_json(json.dumps(about)).to_json()
         env["JUPYTERHUB_SERVICE_URL"] = "http://127.0.0.1:0" + self.server.base_url
-        # The hub's own login hands a browser no scope that comes from a share; a token in the address does.
+        env["JUPYTERHUB_ACTIVITY_INTERVAL"] = "2"
+        # Spares the tests that need no browser a login.
         env["JUPYTERHUB_ALLOW_TOKEN_IN_URL"] = "1"
         return env | {"HOME": str(self.home()), "PYTHONPATH": str(TREE), "LANG": "C.UTF-8"}
 
@@ -85,9 +87,31 @@ class SessionSpawner(Spawner):
                 self.reported.set_exception(RuntimeError(f"the session ended with {self.process.returncode}"))
             await asyncio.sleep(0.1)
 
+    # By its process id from then on: a hub that was killed finds it again.
+    def get_state(self):
+        return super().get_state() | {"pid": self.process.pid if self.process else self.pid}
+
+    def load_state(self, state):
+        super().load_state(state)
+        self.pid = state.get("pid", 0)
+
+    def clear_state(self):
+        super().clear_state()
+        self.pid, self.process = 0, None
+
     async def poll(self):
-        return self.process.poll() if self.process else 0
+        if self.process:
+            return self.process.poll()
+        try:
+            os.kill(self.pid or 2**22, 0)
+        except ProcessLookupError:
+            return 0
+        return None
 
     async def stop(self, now=False):
-        self.process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(self.process.wait, 15)
+        if await self.poll() is None:
+            os.kill(self.process.pid if self.process else self.pid, signal.SIGTERM)
+        for _ in range(150):
+            if await self.poll() is not None:
+                return
+            await asyncio.sleep(0.1)

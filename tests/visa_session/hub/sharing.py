@@ -7,9 +7,11 @@ sessions have posted; `PUT tests/answer` is how the next of their calls are answ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
+from jupyterhub import orm
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.scopes import needs_scope
 from tornado.iostream import StreamClosedError
@@ -29,8 +31,9 @@ class OfSession(APIHandler):
     """A call by a session's own token."""
 
     def session(self) -> str | None:
+        token = orm.APIToken.find(self.db, self.get_auth_token())
         for spawner in getattr(self.current_user, "spawners", {}).values():
-            if spawner.api_token == self.get_auth_token():
+            if spawner.server and token and token.note == f"Server at {spawner.server.base_url}":
                 return f"{self.current_user.name}/{spawner.name}"
         return None
 
@@ -49,11 +52,13 @@ class Line(OfSession):
         self.changed = changed
         _readers.setdefault(key, set()).add(changed)
         try:
-            while not self.over:
+            while not self.over and not _answer.get("line"):
                 changed.clear()
-                self.write(json.dumps(tables().get(key) or EMPTY) + "\n")
+                table = tables().get(key) or EMPTY
+                self.write(json.dumps(table) + "\n")
                 await self.flush()
-                await changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), table["trust_seconds"] / 3)
         except StreamClosedError:
             pass
         finally:
@@ -109,6 +114,12 @@ class TellHeard(APIHandler):
         self.finish({"heard": _heard})
 
 
+class TellToken(APIHandler):
+    @needs_scope("admin:servers")
+    def get(self, owner, name):
+        self.finish({"token": self.find_user(owner).spawners[name].api_token})
+
+
 HANDLERS = [
     (r"/api/visa/line", Line),
     (r"/api/visa/entries", Heard),
@@ -116,5 +127,6 @@ HANDLERS = [
     (r"/api/visa/notices/[^/]+/seen", Heard),
     (r"/api/tests/table/(.+)", SetTable),
     (r"/api/tests/answer", SetAnswer),
+    (r"/api/tests/token/([^/]+)/([^/]+)", TellToken),
     (r"/api/tests/heard", TellHeard),
 ]

@@ -224,7 +224,7 @@ async def test_a_session_never_starts_without_the_gpu_it_asked_for(engine, make_
             "experiments",
         ),
         ({"binds": [Bind("/etc", "/proc/self", True)]}, "could not make the session", ""),
-        ({"command": ("no-such-program",)}, "before it was ready", ""),
+        ({"command": ("no-such-program",)}, "could not make the session", ""),
         ({"command": ("sh", "-c", "exit 73")}, "settings it does not understand", ""),
     ],
 )
