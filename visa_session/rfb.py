@@ -16,6 +16,7 @@ SET_ENCODINGS, KEY_EVENT, POINTER_EVENT, CUT_TEXT, SET_DESKTOP_SIZE = 2, 4, 5, 6
 EXTENDED_DESKTOP_SIZE = -308
 EXTENDED_MOUSE_BUTTONS = -316
 EXTENDED_CLIPBOARD = -1063131698
+QEMU_KEYS = -258
 
 #: Messages of a fixed length, the type's byte included.
 FIXED = {0: 20, 3: 10, KEY_EVENT: 8, POINTER_EVENT: 6, 150: 10, 250: 4}
@@ -78,8 +79,8 @@ class ClientStream:
     more mouse buttons is struck out of the client's list, since it changes the length of pointer messages
     only where the server agrees: without it, client, relay and server count alike.
 
-    Of somebody who is `watching`, what would act on the desktop is dropped here already, and the clipboard's
-    encoding struck out. The VNC server ignores them as well: it has their password.
+    Of somebody who is `watching`, what would act on the desktop is dropped here already, and the encodings
+    for the clipboard and for keys are struck out. The VNC server ignores it all as well, by the password.
     """
 
     watching: bool = False
@@ -108,7 +109,7 @@ class ClientStream:
 
     def _encodings(self, message: bytes) -> bytes:
         encodings = [message[i : i + 4] for i in range(4, len(message), 4)]
-        unwanted = [EXTENDED_MOUSE_BUTTONS] + [EXTENDED_CLIPBOARD] * self.watching
+        unwanted = [EXTENDED_MOUSE_BUTTONS, *([EXTENDED_CLIPBOARD, QEMU_KEYS] if self.watching else [])]
         struck = {encoding.to_bytes(4, "big", signed=True) for encoding in unwanted}
         encodings = [encoding for encoding in encodings if encoding not in struck]
         self._may_resize = EXTENDED_DESKTOP_SIZE.to_bytes(4, "big", signed=True) in encodings

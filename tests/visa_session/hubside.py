@@ -123,6 +123,7 @@ class Site:
 
     def share(self, owner: str, server: str, name: str, control: bool = False, **others) -> None:
         """Let somebody into a session: a share of the hub's, and the table that tells the session."""
+        self.api("POST", f"users/{name}")
         scope = CONTROL_SCOPE if control else VIEW_SCOPE
         exactly = f"!server={owner}/{server}"
         wanted = {"user": name, "scopes": ["access:servers" + exactly, scope + exactly]}
@@ -232,6 +233,6 @@ def stop_session(session: Session) -> None:
     wait_until(lambda: not session.processes(), 20, "the session left processes behind")
 
 
-async def later(function, *args):
+async def later(function, *args, **others):
     """Run something that blocks beside the test's event loop."""
-    return await asyncio.to_thread(function, *args)
+    return await asyncio.to_thread(function, *args, **others)

@@ -240,3 +240,13 @@ def test_a_version_that_needs_more_than_the_empty_modules_is_imported_in_full():
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "jupyterhub.handlers.pages"
     assert "Importing JupyterHub in full" in done.stderr
+
+
+def test_of_who_only_watches_nothing_that_acts_is_passed_on():
+    stream = rfb.ClientStream(watching=True)
+    assert stream.take(KEY + POINTER + CUT + EXTENDED_CUT + QEMU_KEY) == (b"", False)
+    offered = [0, rfb.EXTENDED_CLIPBOARD, rfb.QEMU_KEYS, rfb.EXTENDED_DESKTOP_SIZE]
+    told = struct.pack(">BxHiiii", 2, 4, *offered)
+    assert stream.take(told)[0] == struct.pack(">BxHii", 2, 2, 0, rfb.EXTENDED_DESKTOP_SIZE)
+    assert stream.take(RESIZE)[0] == b"", "not even after the encoding for it"
+    assert stream.take(b"".join(OTHERS[1:2]) + ASK)[0] == OTHERS[1] + ASK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import subprocess
 
 import httpx
@@ -14,7 +15,7 @@ from tornado.httpclient import HTTPClientError
 from . import display
 from .hub.session_spawner import UID
 from .hubside import later
-from .viewer import DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, Viewer
+from .viewer import DESKTOP_SIZE, EXTENDED_CLIPBOARD, EXTENDED_DESKTOP_SIZE, RAW, Viewer
 
 
 @pytest.fixture
@@ -70,6 +71,75 @@ async def test_a_viewer_sees_and_moves_nothing(desk):
         assert keys.letters() == ""
         assert await later(display.size, desk) == before
         # And it pushed nobody out by asking for the screen to itself.
+        owner.key("o")
+        await becomes(keys.letters, "o")
+    finally:
+        keys.close()
+    owner.close()
+    viewer.close()
+
+
+def clipboard(desk, text: str | None = None) -> str:
+    """Read the desktop's clipboard, or put a text into it, from inside."""
+    command = ["xclip", "-selection", "clipboard", "-o" if text is None else "-i"]
+    env = display.x_environment(desk) | {"PATH": "/usr/bin:/bin", "HOME": "/"}
+    if text is not None:
+        subprocess.run(command, env=env, user=UID, input=text.encode(), check=True)
+        return text
+    return subprocess.run(command, env=env, user=UID, capture_output=True).stdout.decode(errors="replace")
+
+
+async def test_a_viewers_clipboard_is_not_the_desktops(desk):
+    """In neither direction, by neither of the protocol's two ways; a collaborator's is."""
+    await later(clipboard, desk, "secret one")
+    for name, shared in (("vera", False), ("carl", True)):
+        texts = [f"from {name}, plain", f"from {name}, extended"]
+        for number, encodings in enumerate([[RAW], [RAW, EXTENDED_CLIPBOARD]]):
+            member = await Viewer.open(desk, desk.people[name], shared=0)
+            member.encodings(*encodings)
+            await asyncio.sleep(0.3)
+            # Until the desktop's clipboard is asked for by nobody, it stays where it is.
+            await later(clipboard, desk, f"secret of {number}")
+            told = await member.told_without_frames()
+            kinds = [told[:1]] if told else []
+            if not shared:
+                assert told == b"", (encodings, told)
+            else:
+                assert kinds == [b"\x03"], "the clipboard comes"
+            (member.cut if number == 0 else member.cut_extended)(texts[number].encode())
+            if shared and number == 0:
+                await becomes(lambda text=texts[number]: clipboard(desk) == text, True)
+            elif not shared:
+                await asyncio.sleep(0.7)
+                assert await later(clipboard, desk) == f"secret of {number}"
+            member.close()
+
+
+async def test_whatever_a_viewer_writes_by_hand_moves_nothing(desk):
+    """Every message of the protocol that could, in one row; and it is still served pictures."""
+    owner = await Viewer.open(desk)
+    owner.point(500, 400)
+    await becomes(lambda: display.pointer(desk), (500, 400))
+    size = await later(display.size, desk)
+    viewer = await Viewer.open(desk, desk.people["vera"], shared=0)
+    keys = await later(display.Keys, desk)
+    try:
+        viewer.encodings(RAW, EXTENDED_DESKTOP_SIZE, DESKTOP_SIZE, EXTENDED_CLIPBOARD, -258, -316, -312, -313)
+        for _ in range(3):
+            viewer.key("x")
+            viewer.write(struct.pack(">BBHII", 255, 0, 1, ord("x"), 45))  # QEMU's key, down
+            viewer.write(struct.pack(">BBHII", 255, 0, 0, ord("x"), 45))
+            viewer.point(9, 9, 1)
+            viewer.point(9, 9)
+            viewer.resize(800, 600)
+            viewer.cut(b"cut")
+            viewer.write(struct.pack(">BxxxIB", 248, 1 << 31 | 1, 0))  # a fence that asks for an answer
+            viewer.write(struct.pack(">BBHHHH", 150, 0, 0, 0, 10, 10))
+            viewer.write(struct.pack(">BBBB", 250, 0, 1, 2))  # xvp: shut the machine down
+        assert await viewer.sees(EXTENDED_DESKTOP_SIZE, DESKTOP_SIZE)
+        assert await later(display.pointer, desk) == (500, 400)
+        assert await later(display.size, desk) == size
+        assert keys.letters() == ""
         owner.key("o")
         await becomes(keys.letters, "o")
     finally:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import zlib
 
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from .hubside import Session
 
-EXTENDED_DESKTOP_SIZE, DESKTOP_SIZE, RAW = -308, -223, 0
+EXTENDED_DESKTOP_SIZE, DESKTOP_SIZE, RAW, EXTENDED_CLIPBOARD = -308, -223, 0, -1063131698
 
 
 class Closed(Exception):
@@ -80,6 +81,17 @@ class Viewer:
             count += len(message)
         return count
 
+    async def told_without_frames(self, seconds: float = 1.0) -> bytes:
+        """What the server sends to somebody who asks for no pictures: the clipboard, bells."""
+        told, self.waiting = self.waiting, b""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            try:
+                told += await asyncio.wait_for(self.socket.read_message(), left) or b""
+            except TimeoutError:
+                break
+        return told
+
     async def closed(self, seconds: float = 10) -> Closed:
         """How the stream is closed, once it is."""
         try:
@@ -116,6 +128,18 @@ class Viewer:
         self.write(
             struct.pack(">BxHHBx", 251, width, height, 1) + struct.pack(">IHHHHI", 0, 0, 0, width, height, 0)
         )
+
+    def cut(self, text: bytes) -> None:
+        """The clipboard's text, as the protocol had it at first."""
+        self.write(struct.pack(">BxxxI", 6, len(text)) + text)
+
+    def cut_extended(self, text: bytes) -> None:
+        """And as it has it since: what one has, then the text itself, packed."""
+        notify = struct.pack(">I", 1 << 27 | 1)
+        packed = zlib.compress(struct.pack(">I", len(text) + 1) + text + b"\0")
+        provide = struct.pack(">I", 1 << 28 | 1) + packed
+        for body in (notify, provide):
+            self.write(struct.pack(">Bxxxi", 6, -len(body)) + body)
 
     def close(self) -> None:
         self.socket.close()

@@ -58,7 +58,8 @@ class SessionSpawner(Spawner):
         about = {"owner": self.user.name, "name": self.name} | self.user_options.get("info", {})
         env[INFO_VARIABLE] = SessionInfo.from_json(json.dumps(about)).to_json()
         env["JUPYTERHUB_SERVICE_URL"] = "http://127.0.0.1:0" + self.server.base_url
-        # The hub's own login hands a browser no scope that comes from a share; a token in the address does.
+        env["JUPYTERHUB_ACTIVITY_INTERVAL"] = "2"
+        # Spares the tests that need no browser a login.
         env["JUPYTERHUB_ALLOW_TOKEN_IN_URL"] = "1"
         return env | {"HOME": str(self.home()), "PYTHONPATH": str(TREE), "LANG": "C.UTF-8"}
 

@@ -114,6 +114,12 @@ class TellHeard(APIHandler):
         self.finish({"heard": _heard})
 
 
+class TellToken(APIHandler):
+    @needs_scope("admin:servers")
+    def get(self, owner, name):
+        self.finish({"token": self.find_user(owner).spawners[name].api_token})
+
+
 HANDLERS = [
     (r"/api/visa/line", Line),
     (r"/api/visa/entries", Heard),
@@ -121,5 +127,6 @@ HANDLERS = [
     (r"/api/visa/notices/[^/]+/seen", Heard),
     (r"/api/tests/table/(.+)", SetTable),
     (r"/api/tests/answer", SetAnswer),
+    (r"/api/tests/token/([^/]+)/([^/]+)", TellToken),
     (r"/api/tests/heard", TellHeard),
 ]
