@@ -33,8 +33,9 @@ class Session:
 
 @dataclass(frozen=True)
 class Container:
-    """A session's container: its first process, and the times of day it was created and started."""
+    """A session's container: its id, its first process, the times of day it was created and started."""
 
+    id: str
     pid: int
     created: float
     started: float
@@ -127,4 +128,6 @@ class Hub:
                 raise BenchFailed(f"{self.kind}: {len(found)} containers answer to {wanted}")
             details = (await client.get(f"/containers/{found[0]['Id']}/json")).raise_for_status().json()
         state = details["State"]
-        return Container(state["Pid"], _seconds(details["Created"]), _seconds(state["StartedAt"]))
+        return Container(
+            found[0]["Id"], state["Pid"], _seconds(details["Created"]), _seconds(state["StartedAt"])
+        )

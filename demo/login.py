@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar, DefaultCookiePolicy, request_host
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -44,11 +44,42 @@ class Page(HTMLParser):
             self._words.append(data)
 
 
+class _AsBrowsers(DefaultCookiePolicy):
+    """Cookies as browsers treat them on this machine, where the library would not.
+
+    They trust localhost as if it spoke TLS, and send it cookies that are marked for TLS alone. A cookie of
+    the domain localhost goes to it and to all names below.
+    """
+
+    def __init__(self):
+        super().__init__(secure_protocols=("http", "https"))
+
+    def domain_return_ok(self, domain, request):
+        return domain.lstrip(".") == "localhost" or super().domain_return_ok(domain, request)
+
+    def return_ok_domain(self, cookie, request):
+        if cookie.domain.lstrip(".") == "localhost" and cookie.domain_specified:
+            host = request_host(request)
+            return host == "localhost" or host.endswith(".localhost")
+        return super().return_ok_domain(cookie, request)
+
+    def set_ok_domain(self, cookie, request):
+        return cookie.domain.lstrip(".") == "localhost" or super().set_ok_domain(cookie, request)
+
+
 def browser(**options) -> httpx.Client:
     """A client that keeps cookies and follows redirects, as a browser does."""
-    # Browsers trust localhost as if it spoke TLS, and send it cookies that are marked for TLS alone.
-    cookies = CookieJar(DefaultCookiePolicy(secure_protocols=("http", "https")))
-    return httpx.Client(**{"follow_redirects": True, "timeout": 60, "cookies": cookies, **options})
+    client = httpx.Client(
+        **{"follow_redirects": True, "timeout": 60, "cookies": CookieJar(_AsBrowsers()), **options}
+    )
+
+    def cookies_of(request: httpx.Request) -> None:
+        # The client would send what a jar with the usual policy gives.
+        request.headers.pop("Cookie", None)
+        client.cookies.set_cookie_header(request)
+
+    client.event_hooks["request"].append(cookies_of)
+    return client
 
 
 def log_in(client: httpx.Client, site: str, account: str, password: str) -> httpx.Response:
@@ -77,7 +108,6 @@ def log_in(client: httpx.Client, site: str, account: str, password: str) -> http
 
 def token_for(client: httpx.Client, site: str, account: str, note: str) -> str:
     """A token that acts as the account, for a client that is logged in as it."""
-    # By hand: a cookie of the domain localhost goes to localhost too in a browser, but not here.
     host = urlsplit(site).hostname or ""
     own = {host, f"{host}.local", f".{host}"}
     cookies = {cookie.name: cookie.value for cookie in client.cookies.jar if cookie.domain in own}
@@ -85,7 +115,6 @@ def token_for(client: httpx.Client, site: str, account: str, note: str) -> str:
         urljoin(site, f"/hub/api/users/{account}/tokens"),
         json={"note": note},
         headers={
-            "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
             "X-XSRFToken": cookies["_xsrf"],
             "Referer": urljoin(site, "/hub/token"),
         },

@@ -74,6 +74,8 @@ def provider(site: Site) -> Part:
             PROVIDER_CLIENT_SECRET=site.secret("oauth_client"),
             PROVIDER_REDIRECT_URIS=f"{site.url}/hub/oauth_callback",
             PROVIDER_POST_LOGOUT_REDIRECT_URIS=f"{site.url}/hub/",
+            PROVIDER_BACKCHANNEL_LOGOUT_URI=f"{site.url}/hub/backchannel_logout",
+            PROVIDER_ADMIN_SOCKET=str(site.admin_socket),
             PROVIDER_ACCOUNTS=str(site.run / "accounts.json"),
             PROVIDER_FACILITY=FACILITY,
             PROVIDER_STATE=str(site.run / "provider.sqlite"),

@@ -93,6 +93,11 @@ class Site:
         return self.run / "podman.sock"
 
     @property
+    def admin_socket(self) -> Path:
+        """Where the login provider lets root block an account; see `demo.blocking`."""
+        return self.run / "provider-admin.sock"
+
+    @property
     def staging(self) -> Path:
         """Where data are pinned before the engine gets them; on /run, since no mount outlives a boot."""
         return Path("/run/visa") / self.hub_id

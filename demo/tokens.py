@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from . import blocking
 from .login import browser, log_in
 from .site import Site, write_private
 
@@ -26,6 +27,8 @@ def write_site(site: Site) -> dict:
         "accounts": {},
         "experiments": experiments(site),
     }
+    for name in blocking.blocked(site.admin_socket):
+        blocking.unblock(site.admin_socket, name)  # a demo begins with everybody let in
     for name, account in accounts.items():
         # A login rather than an entry made by the administrator: uid, gid and teams come with it.
         with browser(trust_env=False) as client:

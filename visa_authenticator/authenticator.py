@@ -10,9 +10,11 @@ from tornado import web
 from visa_catalogue.account import Account
 
 from .accounts import Accounts, from_state, to_state
+from .backchannel import BackchannelLogoutHandler
 from .claims import ClaimRefused
 from .handlers import VisaCallbackHandler, VisaLoginHandler, VisaLogoutHandler, said
 from .idtoken import TokenRefused, nonce_from
+from .logouts import Logouts, keep_ended, new_login
 from .provider import Provider, ProviderDown, ProviderRefused, Tokens, check_address
 from .refresh import LoginEnded, Refresher
 from .secrets import read_secret
@@ -30,6 +32,7 @@ _FIXED = {
     "userdata_from_id_token": False,
     "modify_auth_state_hook": None,
     "refresh_user_hook": None,
+    "reconcile_auth_state_hook": None,
 }
 DOWN = "The facility's login does not answer. Sessions that are running go on. Try again in a minute."
 BAD_PROOF = "The facility's login could not be verified. Go back to VISA and log in again."
@@ -72,7 +75,12 @@ class VisaAuthenticator(LoginSettings):
             overrides={name: address for name, address in overrides.items() if address},
         )
         self._accounts = Accounts(self.claim_rules(), UidRegister(self.uid_register), self.log)
-        self._refresher = Refresher(self)
+        self.refresher = Refresher(self)
+        self.logouts = Logouts(self)
+        self.reconcile_auth_state_hook = keep_ended
+
+    def get_handlers(self, app):
+        return [*super().get_handlers(app), ("/backchannel_logout", BackchannelLogoutHandler)]
 
     async def metadata(self) -> dict[str, Any]:
         """What the provider says of itself; raises HTTPError 503 in words when it does not answer."""
@@ -87,35 +95,34 @@ class VisaAuthenticator(LoginSettings):
 
         Raises HTTPError with words for the person when there is none.
         """
-        tokens, claims = await self._proof(handler)
+        tokens, claims, proof = await self._proof(handler)
         who = f"with subject {claims['sub']!r:.80}"
         try:
             who = username = self._accounts.username(claims)
             user = handler.find_user(username)
-            previous = from_state(await user.get_auth_state()) if user else None
+            before = await user.get_auth_state() if user else None
             account, no_start = self._accounts.settle(
-                claims, active=bool(user and user.active), previous=previous
+                claims, active=bool(user and user.active), previous=from_state(before)
             )
         except ClaimRefused as error:
             self._accounts.refused(who, error)
             words = f"Your account cannot be used here: {error}. {self.account_help}"
             raise said(403, words, logged=True) from error
-        self._refresher.forget(username)
+        self.refresher.forget(username)
         if not tokens.refresh_token:
             self.log.warning("The provider gave %s no refresh token: this login ends early", username)
-        return self._model(
-            account,
-            {
-                "access_token": tokens.access_token,
-                "refresh_token": tokens.refresh_token,
-                "scope": list(tokens.scope),
-                "sub": claims["sub"],
-                "no_start": no_start,
-            },
-        )
+        state = {
+            "access_token": tokens.access_token,
+            "refresh_token": tokens.refresh_token,
+            "scope": list(tokens.scope),
+            "sub": claims["sub"],
+            "no_start": no_start,
+            **new_login(before, proof, handler),
+        }
+        return {**self._model(account, state), "is_login": True}
 
-    async def _proof(self, handler: VisaCallbackHandler) -> tuple[Tokens, dict[str, Any]]:
-        """Tokens and claims of the person, once the provider's signature stands behind them."""
+    async def _proof(self, handler: VisaCallbackHandler) -> tuple[Tokens, dict[str, Any], dict[str, Any]]:
+        """Tokens, claims of the person, and those of the id token, once the signature stands behind them."""
         verifier = handler.code_verifier
         try:
             self._check_sender(await self.provider.metadata(), handler.get_argument("iss", None))
@@ -132,7 +139,7 @@ class VisaAuthenticator(LoginSettings):
         except (ProviderRefused, TokenRefused) as error:
             self.log.warning("A login failed: %s", error)
             raise said(403, BAD_PROOF, logged=True) from error
-        return tokens, claims
+        return tokens, claims, proof
 
     def _check_sender(self, metadata: dict[str, Any], sender: str | None) -> None:
         """A code sent by another provider is not for us to exchange (RFC 9207); raises TokenRefused."""
@@ -156,7 +163,7 @@ class VisaAuthenticator(LoginSettings):
 
     async def refresh_user(self, user: User, handler=None, **others) -> bool | dict[str, Any]:
         """See `refresh.Refresher`."""
-        return await self._refresher.refresh(user, handler)
+        return await self.refresher.refresh(user, handler)
 
     def refreshed(
         self, user: User, claims: dict[str, Any], state: dict[str, Any], previous: Account

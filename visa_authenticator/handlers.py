@@ -99,6 +99,10 @@ class VisaCallbackHandler(OAuthCallbackHandler):
 class VisaLogoutHandler(OAuthLogoutHandler):
     """Logs out of the hub, and of the provider where the site wants it."""
 
+    async def handle_logout(self):
+        if self.current_user:
+            await self.authenticator.logouts.left(self.current_user, self.get_session_cookie())
+
     async def render_logout_page(self):
         address = await self.authenticator.provider_logout_url()
         if address:

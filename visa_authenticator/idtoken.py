@@ -16,7 +16,7 @@ LEEWAY = 60
 
 
 class TokenRefused(Exception):
-    """An id token that proves nothing; the text says why, for the operator."""
+    """A token that proves nothing; the text says why, for the operator."""
 
 
 class UnknownKey(TokenRefused):
@@ -43,7 +43,7 @@ def verify_id_token(
         raise TokenRefused("the provider gave no id token; is the scope openid asked for?")
     try:
         header = jwt.get_unverified_header(token)
-        key = _key_for(header, jwt.PyJWKSet.from_dict(dict(key_set)).keys)
+        key = key_for(header, jwt.PyJWKSet.from_dict(dict(key_set)).keys)
         claims = jwt.decode(
             token,
             key=key,
@@ -62,12 +62,13 @@ def verify_id_token(
     return claims
 
 
-def _key_for(header: Mapping[str, Any], keys: Sequence[jwt.PyJWK]) -> jwt.PyJWK:
+def key_for(header: Mapping[str, Any], keys: Sequence[jwt.PyJWK]) -> jwt.PyJWK:
+    """The one key that this header can mean; raises UnknownKey."""
     usable = [key for key in keys if key.public_key_use in (None, "sig")]
     if "kid" in header:
         usable = [key for key in usable if key.key_id == header["kid"]]
     if len(usable) != 1:
-        raise UnknownKey(f"{len(usable)} of the provider's keys fit the id token, not one")
+        raise UnknownKey(f"{len(usable)} of the provider's keys fit the token, not one")
     return usable[0]
 
 

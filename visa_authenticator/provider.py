@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -18,6 +18,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from .idtoken import UnknownKey, verify_id_token
+from .logouttoken import verify_logout_token
 
 #: How long what the provider says of itself, and its keys, are used without asking again, in seconds.
 METADATA_AGE = 3600
@@ -173,12 +174,18 @@ class Provider:
 
     async def verified(self, id_token: Any, nonce: str) -> dict[str, Any]:
         """The claims of an id token; raises TokenRefused, or ProviderDown when the keys are not to be had."""
-        metadata = await self.metadata()
-        expected = {"issuer": metadata["issuer"], "client_id": self._client_id, "nonce": nonce}
+        return await self._verified(verify_id_token, id_token, nonce=nonce)
+
+    async def verified_logout(self, logout_token: Any) -> dict[str, Any]:
+        """The claims of a logout token; raises like `verified`."""
+        return await self._verified(verify_logout_token, logout_token)
+
+    async def _verified(self, verify: Callable[..., dict[str, Any]], token: Any, **expected: str):
+        expected |= {"issuer": (await self.metadata())["issuer"], "client_id": self._client_id}
         try:
-            return verify_id_token(id_token, await self._key_set(METADATA_AGE), **expected)
+            return verify(token, await self._key_set(METADATA_AGE), **expected)
         except UnknownKey:
-            return verify_id_token(id_token, await self._key_set(KEYS_PAUSE), **expected)
+            return verify(token, await self._key_set(KEYS_PAUSE), **expected)
 
     async def _key_set(self, age: float) -> dict[str, Any]:
         if time.monotonic() - self._keys_at > age:

@@ -49,8 +49,7 @@ class Refresher:
     async def refresh(self, user: User, handler: BaseHandler | None) -> bool | dict:
         """What JupyterHub expects: True for no change, False for a new login, or the new auth model."""
         asked = time.monotonic()
-        lock = self._locks.setdefault(user.name, asyncio.Lock())
-        async with lock:
+        async with self.lock(user.name):
             at, outcome = self._last.get(user.name, (-RECENT, False))
             if outcome is False or at + RECENT < asked:
                 outcome = await self._refresh(user)
@@ -59,8 +58,12 @@ class Refresher:
             return self._ended(user, handler)
         return dict(outcome) if isinstance(outcome, dict) else outcome
 
+    def lock(self, username: str) -> asyncio.Lock:
+        """Held while an account is refreshed."""
+        return self._locks.setdefault(username, asyncio.Lock())
+
     def forget(self, username: str) -> None:
-        """A login has just brought newer news than the last refresh."""
+        """There are newer news of the account than the last refresh: a login, or its end."""
         self._last.pop(username, None)
 
     def _ended(self, user: User, handler: BaseHandler | None) -> bool:

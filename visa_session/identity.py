@@ -43,6 +43,13 @@ class SessionAuth(HubOAuth):
     def _default_cache(self):
         return Answers(self.cache_max_age, self._lets_in)
 
+    @default("cookie_options")
+    def _default_cookie_options(self):
+        # Not by the server's configuration: this one is made before it is complete. HubOAuth forgets that
+        # such cookies have to be secure on that of a login under way where the site is plain HTTP, as on
+        # localhost, and a browser then drops the cookie.
+        return {"secure": True, "samesite": "Lax"} if self.cookie_host_prefix_enabled else {}
+
     def _lets_in(self, user: dict | None) -> bool:
         return bool(user and self.check_scopes(self.access_scopes, user))
 

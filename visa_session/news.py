@@ -9,8 +9,10 @@ reads it. An empty line says that the stream is alive. For the owner:
 
 and for a member, who learns who else is in, and nothing that is between the owner and the hub:
 
-    {"role", "owner": {"name", "full_name", "present"}, "support", "until",
+    {"role", "granted", "owner": {"name", "full_name", "present"}, "support", "until",
      "members": [{"full_name", "role", "support"}]}
+
+`granted` is more than `role` where the owner's absence takes something away.
 
 The other calls are the owner's: they are handed on to the hub, whose word it is.
 """
@@ -78,6 +80,7 @@ class News:
         return {
             "role": role,
             "owner": owner,
+            "granted": own.role if own else role,
             "support": bool(own and own.support),
             "until": own.until_words if own else None,
             "members": [

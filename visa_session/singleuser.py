@@ -182,10 +182,6 @@ class SessionApp(JupyterHubSingleUser):
         config.ServerApp.disable_check_xsrf = False
         config.ServerApp.contents_manager_class = SessionFiles
         config.ServerApp.root_dir = "/"
-        if os.environ.get("JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED") == "1":
-            # HubOAuth forgets it on the cookie of a login under way where the site is plain HTTP, as on
-            # localhost, and a browser then drops the cookie.
-            config.HubOAuth.cookie_options = {"secure": True, "samesite": "Lax"}
         config.SessionFiles.shown = top_directories(self.info, home)
         config.FileContentsManager.preferred_dir = first_directory(self.info, home).strip("/")
         config.FileContentsManager.allow_hidden = False

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryptography.fernet import InvalidToken
+from jupyterhub import crypto, orm
+from jupyterhub.app import JupyterHub
 from jupyterhub.user import User
 from pydantic import ValidationError
 
@@ -68,3 +71,20 @@ async def _state(user: User) -> dict | None:
 async def full_name(user: User) -> str:
     """What people call them; the account's name where that is not known."""
     return (await known(user)).account.name or user.name
+
+
+async def name_of(app: JupyterHub, row: orm.User) -> str:
+    """The same for somebody who may be away: the hub's own part for them, which is costly, is not made."""
+    if row in app.users:
+        return await full_name(app.users[row])
+    encrypted = row.encrypted_auth_state
+    if encrypted is None:
+        return row.name
+    last = _read.get(row.id)
+    if last is None or last[0] != encrypted:
+        try:
+            last = encrypted, await crypto.decrypt(encrypted) or {}
+        except (ValueError, InvalidToken, crypto.EncryptionUnavailable):
+            return row.name
+        _read[row.id] = last
+    return (last[1].get("account") or {}).get("name") or row.name

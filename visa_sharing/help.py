@@ -76,9 +76,8 @@ def take(db: Session, spawner: orm.Spawner, row: Request, person: Staff, role: s
         .execution_options(synchronize_session="fetch")
     )
     if taken.rowcount != 1:
-        db.rollback()
-        db.refresh(row)
-        raise Conflict(f"request: {_over(row, person)}")
+        fresh = db.get(Request, row.id, populate_existing=True)
+        raise Conflict(f"request: {_over(fresh, person) if fresh else 'its session was removed'}")
     owner = spawner.user.name
     _line(db, "help-taken", spawner, row, who=person.name, whom=owner, address=address, staff_role=role)
     db.commit()

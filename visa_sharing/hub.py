@@ -9,7 +9,7 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import sessionmaker
 from traitlets.config import Config
 
-from . import changes, schema
+from . import changes, entering, schema
 from .audit.follow import Follower, follow
 from .calls import (
     admin,
@@ -62,6 +62,7 @@ def prepare(config: Config) -> VisaSharing:
     VisaSharing.clear_instance()
     settings = VisaSharing.of(config)
     schema.join_hub(_begin)
+    entering.join()
     for path, handler in HANDLERS:
         if (path, handler) not in default_handlers:
             default_handlers.append((path, handler))

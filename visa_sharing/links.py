@@ -137,8 +137,8 @@ async def _join(app: JupyterHub, user: User, link: Link, spawner: orm.Spawner, a
         link.role,
         way=LINK,
         by_way_of=str(link.id),
+        # Where the guest came from stands in the line above.
         who=link.made_by,
-        address=address,
     )
     db.commit()
     return Joined(spawner, link.role)

@@ -9,8 +9,10 @@ import time
 from jupyterhub import orm, roles
 from jupyterhub.app import JupyterHub
 from jupyterhub.user import User
+from jupyterhub.utils import maybe_future
 
 from . import entries
+from .grants import shares_of
 from .line import lines
 
 log = logging.getLogger(__name__)
@@ -25,7 +27,9 @@ async def refresh_present(app: JupyterHub) -> None:
     for spawner_id in lines().sessions:
         row = app.db.get(orm.Spawner, spawner_id)
         if row is not None:
-            found |= set(entries.present(app.db, row)) - {row.user.name}
+            members = {share.user.name for share, _ in shares_of(app.db, row)}
+            # A session's word is not enough: each name costs the provider a request.
+            found |= set(entries.present(app.db, row)) & members
     turn = asyncio.Semaphore(AT_A_TIME)
 
     async def one(name: str) -> None:
@@ -65,5 +69,8 @@ async def _keep(app: JupyterHub, user: User, model: dict) -> None:
     if user.authenticator.manage_groups and model.get("groups") is not None:
         user.sync_groups(model["groups"])
     if user.authenticator.enable_auth_state:
-        await user.save_auth_state(model.get("auth_state"))
+        state = model.get("auth_state")
+        if hook := user.authenticator.reconcile_auth_state_hook:
+            state = await maybe_future(hook(user.authenticator, model, await user.get_auth_state()))
+        await user.save_auth_state(state)
     app.db.commit()

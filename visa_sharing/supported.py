@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
@@ -11,18 +14,27 @@ from sqlalchemy.orm import joinedload
 
 from visa_catalogue.model import Experiment
 from visa_spawner import report
+from visa_spawner.kept import Kept
+from visa_spawner.session import State
 from visa_spawner.site import VisaSite
 
 from . import accounts, grants, support, table
 from .database import SUPPORT, Grant, Request
 from .loglines import harmless
+from .rights import experiments_of
 from .roles import VIEWER, role_of
 from .staff import Experimental, Staff
+
+log = logging.getLogger(__name__)
 
 #: Rows looked at before others have their turn.
 LOOK = 50
 #: Lines of a session's log.
 LINES = 40
+#: Seconds that a backend gets to tell about one session.
+PATIENCE = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,13 +90,31 @@ class Sessions:
             return None
         if sought.instrument and all(one.instrument != sought.instrument for one in experiments):
             return None
+        if not await self._matches(row, experiments, sought):
+            return None
         one = self._standing(row, experiments)
-        if sought.state not in ("", one["state"]) or sought.node not in ("", one["node"]):
-            return None
         one["owner_full_name"] = await accounts.full_name(self._app.users[row.user])
-        if not _matches(one, experiments, sought.text):
-            return None
         return one | {"members": await table.told_members(self._app, row)}
+
+    async def _matches(self, row: orm.Spawner, experiments: list[Experiment], sought: Sought) -> bool:
+        """Whether it is looked for; the hub's own part for an owner who is away is not made for that."""
+        kept = Kept.read(row.state)
+        state, node = str(kept.outcome.state) if kept.outcome else State.STOPPED, ""
+        if row.server_id is not None or row.user in self._app.users:
+            owner = self._app.users[row.user]
+            state, node = report.session(owner, row, with_log=False)["state"], _node(owner, row.name)
+        if sought.state not in ("", state) or sought.node not in ("", node):
+            return False
+        profile = VisaSite.of(self._app.config).profiles.get(kept.options.get("profile", ""))
+        parts = [f"{row.user.name}/{row.name}", row.display_name or "", kept.profile_title, state, node]
+        parts += [profile.image if profile else "", *experiments_of(row)]
+        parts += [text for one in experiments for text in (one.instrument, one.title)]
+        hay = " ".join(parts).casefold()
+        left = [word for word in sought.text.casefold().split() if word not in hay]
+        if not left:
+            return True
+        hay += " " + (await accounts.name_of(self._app, row.user)).casefold()
+        return all(word in hay for word in left)
 
     def _standing(self, row: orm.Spawner, experiments: list[Experiment]) -> dict:
         owner = self._app.users[row.user]
@@ -93,7 +123,7 @@ class Sessions:
         why = self.why_not_ask(row, experiments)
         return one | {
             "instruments": sorted({experiment.instrument for experiment in experiments}),
-            "node": getattr(_child(owner, row.name), "node_name", ""),
+            "node": _node(owner, row.name),
             "image": profile.image if profile else "",
             "may_ask": not why,
             "why": why,
@@ -126,10 +156,24 @@ class Sessions:
         owner = self._app.users[row.user]
         child, usage = _child(owner, row.name), None
         if child is not None and one["state"] in ("starting", "running"):
-            lines, usage = await asyncio.gather(child.last_lines(LINES), child.usage())
+            lines, usage = await asyncio.gather(
+                _in_time(child.last_lines(LINES), []), _in_time(child.usage(), None)
+            )
         else:
             lines = report.session(owner, row, with_log=True)["log"]
         return one | {"log": harmless(lines), "usage": asdict(usage) if usage else None}
+
+
+async def _in_time(asked: Awaitable[T], otherwise: T) -> T:
+    """What a backend answers; `otherwise` when it fails or takes too long: the rest is worth showing."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await asked
+    except TimeoutError:
+        return otherwise
+    except Exception:
+        log.exception("a backend does not say what a session says or takes")
+        return otherwise
 
 
 def _child(owner, name: str):
@@ -138,9 +182,5 @@ def _child(owner, name: str):
     return getattr(spawner, "child_spawner", None)
 
 
-def _matches(one: dict, experiments: list[Experiment], text: str) -> bool:
-    parts = [one[key] for key in ("title", "owner_full_name", "state", "node", "profile_title", "image")]
-    parts += [f"{one['owner']}/{one['name']}", *one["experiments"], *one["instruments"]]
-    parts += [experiment.title for experiment in experiments]
-    hay = " ".join(parts).casefold()
-    return all(word in hay for word in text.casefold().split())
+def _node(owner, name: str) -> str:
+    return getattr(_child(owner, name), "node_name", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jupyterhub import orm
@@ -10,7 +10,7 @@ from jupyterhub.app import JupyterHub
 
 from visa_spawner.site import VisaSite
 
-from . import accounts, entries, grants, help, notices, support
+from . import accounts, entries, grants, help, notices, staff, support
 from .database import SUPPORT, Grant, SessionPolicy, now
 from .rights import Experiments, NotKnown, Standing, experiments_of, standing
 from .roles import VIEWER, role_of
@@ -18,6 +18,7 @@ from .settings import VisaSharing
 
 #: As a member's `way`: a share that was made by the hub's own API.
 HUB = "hub"
+NOT_STAFF = "is not of the staff here any more"
 NOT_KNOWN = "what they may see is not known at the moment"
 
 
@@ -88,7 +89,10 @@ async def members(app: JupyterHub, spawner: orm.Spawner) -> list[Member]:
             name = await accounts.full_name(user)
             answer.append(Member(share, grant, user.name, name, role, NOT_KNOWN))
         else:
-            answer.append(judge(share, grant, user.name, role, stands, settings))
+            member = judge(share, grant, user.name, role, stands, settings)
+            if member.support and not member.refused and not await staff.roles_for(app, user, spawner):
+                member = replace(member, refused=NOT_STAFF)
+            answer.append(member)
     return [member for member in answer if member.share in app.db]
 
 

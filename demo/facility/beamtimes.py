@@ -54,7 +54,7 @@ MEASUREMENTS = {
 # at another row, so that nobody's experiments are everybody's.
 _TEAMS = (
     (("alice",), "mkowalski", 2),
-    (("alice", "bob"), "ines", 1),
+    (("alice", "bob", "chloe"), "ines", 1),
     (("bob", "dawid"), "tnakamura", 1),
     (("bob", "chloe"), "mkowalski", 2),
     (("chloe",), "ines", 1),

@@ -49,5 +49,8 @@ c.ContainerBackend.nodes = [
 c.VisaSite.home_roots = [str(site.homes)]
 c.VisaSite.staging_dir = str(site.staging)
 
+# ---- Sharing and support
+c.VisaSharing.events_file = str(site.run / "events.jsonl")
+
 # ---- The demo itself: knows the accounts' tokens, stops the sessions at Ctrl-C
 c.JupyterHub.services.append({"name": "demo", "api_token": os.environ["VISA_DEMO_TOKEN"], "admin": True})

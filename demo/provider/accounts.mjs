@@ -24,6 +24,13 @@ export class Accounts {
     return { sub: name, preferred_username: name, ...account };
   }
 
+  /** Every account's name and subject. */
+  names() {
+    return Object.entries(this.#read()).map(([name, account]) => ({
+      name, sub: this.#withSub(name, account).sub,
+    }));
+  }
+
   /** The account whose subject this is, as claims; undefined when there is none any more. */
   bySub(sub) {
     for (const [name, account] of Object.entries(this.#read())) {

@@ -15,7 +15,7 @@ async function formOf(request) {
 }
 
 /** A handler of GET and POST /login/UID, over oidc-provider and the accounts. */
-export function loginHandler({ provider, accounts, throttle, settings, log }) {
+export function loginHandler({ provider, accounts, blocked, throttle, settings, log }) {
   const { facility, issuer } = settings;
   const { origin } = new URL(issuer);
 
@@ -41,6 +41,10 @@ export function loginHandler({ provider, accounts, throttle, settings, log }) {
       return again(401, 'This account and password do not belong together. Try again.');
     }
     throttle.succeeded(account);
+    if (blocked.has(sub)) {
+      log('login refused: blocked', { account });
+      return again(403, 'This account is blocked. Ask the user office.');
+    }
     return provider.interactionFinished(request, response, { login: { accountId: sub } });
   }
 

@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { Provider, interactionPolicy as rules } from 'oidc-provider';
 
 import { Accounts, Throttle } from './accounts.mjs';
+import { Blocked, administer } from './admin.mjs';
 import { loginHandler } from './interaction.mjs';
 import { logoutPage, sentencePage } from './pages.mjs';
 import { readSettings } from './settings.mjs';
@@ -37,8 +38,12 @@ function interactionPolicy() {
   return policy;
 }
 
-function configuration(settings, accounts, database) {
+function configuration(settings, accounts, blocked, database) {
   const { facility } = settings;
+  const told = settings.backchannel_logout_uri && {
+    backchannel_logout_uri: settings.backchannel_logout_uri,
+    backchannel_logout_session_required: true, // who logs out in one browser goes on in the others
+  };
   const { jwks, cookies } = secretsOf(database);
   return {
     adapter: adapterOver(database, settings.rotation_grace_seconds),
@@ -53,13 +58,17 @@ function configuration(settings, accounts, database) {
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
       token_endpoint_auth_method: 'client_secret_post',
+      ...told,
     }],
+    // The hub is on this machine, where oidc-provider would not call anybody.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     responseTypes: ['code'],
     scopes: ['openid', 'profile', 'email', 'facility'],
     claims: SCOPES,
     pkce: { required: () => true },
     features: {
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: (ctx, form) => {
@@ -71,7 +80,7 @@ function configuration(settings, accounts, database) {
       },
     },
     findAccount: (_ctx, sub) => {
-      const claims = accounts.bySub(sub);
+      const claims = blocked.has(sub) ? undefined : accounts.bySub(sub);
       return claims && { accountId: sub, claims: () => claims };
     },
     interactions: { policy: interactionPolicy(), url: (_ctx, interaction) => `/login/${interaction.uid}` },
@@ -133,17 +142,19 @@ function start() {
   const settings = readSettings(process.argv[2]);
   const accounts = new Accounts(settings.accounts);
   const database = openStore(settings.state);
-  const provider = new Provider(settings.issuer, configuration(settings, accounts, database));
+  const blocked = new Blocked(database);
+  const provider = new Provider(settings.issuer, configuration(settings, accounts, blocked, database));
   for (const event of ['authorization.error', 'grant.error', 'userinfo.error', 'end_session.error']) {
     provider.on(event, (_ctx, error) => {
       log(event, { error: error.error, description: error.error_description, detail: error.error_detail });
     });
   }
+  provider.on('backchannel.error', (_ctx, error) => log('the hub was not told', { error: error.message }));
   provider.on('server_error', (_ctx, error) => log('server error', { error: error.stack }));
 
   const style = readFileSync(new URL('style.css', import.meta.url));
   const headers = safetyHeaders(settings);
-  const login = loginHandler({ provider, accounts, throttle: new Throttle(), settings, log });
+  const login = loginHandler({ provider, accounts, blocked, throttle: new Throttle(), settings, log });
   const oidc = provider.callback();
   const server = createServer((request, response) => {
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
@@ -161,9 +172,13 @@ function start() {
   server.listen(settings.port, '127.0.0.1', () => {
     console.log(`login provider: listening at ${settings.issuer} (127.0.0.1:${server.address().port})`);
   });
+  const admin = administer({
+    path: settings.admin_socket, provider, accounts, blocked, clientId: settings.client_id, log,
+  });
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, () => {
       server.close();
+      admin?.close();
       server.closeAllConnections();
       database.close();
       process.exit(0);

@@ -8,16 +8,20 @@ const KNOWN = {
   client_secret: 'text',
   redirect_uris: 'list',
   post_logout_redirect_uris: 'list',
+  backchannel_logout_uri: 'text', // where the hub is told that a login is over; empty: it is not told
   accounts: 'text', // path of accounts.json, read again at each login and refresh
   facility: 'text', // name on the login page
   state: 'text', // SQLite file for keys, logins and grants; empty: forgotten when it stops
+  admin_socket: 'text', // unix socket on which accounts are blocked; empty: none
   access_token_seconds: 'number',
   rotation_grace_seconds: 'number', // how long a spent refresh token still works, for a lost answer
 };
 const OPTIONAL = {
   post_logout_redirect_uris: [],
+  backchannel_logout_uri: '',
   facility: 'Demo facility',
   state: '',
+  admin_socket: '',
   access_token_seconds: 1800,
   rotation_grace_seconds: 30,
 };

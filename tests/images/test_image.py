@@ -145,6 +145,14 @@ def test_jupyterlab_has_h5web(run):
     assert re.search(r"jupyterlab_h5web.*OK", done.stdout + done.stderr)
 
 
+def test_people_can_work_together_in_jupyterlab(run):
+    done = run("jupyter", "labextension", "list")
+    for name in ("collaboration-extension", "docprovider-extension"):
+        assert re.search(rf"@jupyter/{name} v\S+ .*enabled.*OK", done.stdout + done.stderr), name
+    ours = "from visa_session.singleuser import LAB_EXTENSIONS as it; print(*it.glob('*/static/lab.js'))"
+    assert run("python", "-c", ours).stdout.strip().endswith("visa-session/static/lab.js")
+
+
 def test_a_kernel_reads_compressed_hdf5_and_plots_it(run):
     done = run("python", "/inside/plot.py")
     assert "image/png" in done.stdout

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from demo import blocking
 from demo.login import Page, browser, log_in
 from demo.node import PROVIDER, node, proxy
 
@@ -33,10 +34,15 @@ c.JupyterHub.allow_named_servers = True
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = known["directory"] + "/homes/{{username}}"
 c.Spawner.cmd = known["server"]
-c.JupyterHub.services = [{{"name": "tests", "api_token": known["token"]}}]
+c.JupyterHub.services = [
+    {{"name": "tests", "api_token": known["token"]}},
+    {{"name": "app", "api_token": known["app_token"], "oauth_client_id": "service-app",
+      "oauth_redirect_uri": known["app"], "oauth_no_confirm": True}},
+]
 c.JupyterHub.load_roles = [
     {{"name": "tests", "services": ["tests"],
-      "scopes": ["admin:users", "admin:auth_state", "admin:servers", "read:groups"]}},
+      "scopes": ["admin:users", "admin:auth_state", "admin:servers", "read:groups", "tokens"]}},
+    {{"name": "user", "scopes": ["self", "access:services!service=app"]}},
     {{"name": "helpdesk", "groups": ["role-helpdesk"], "scopes": ["list:users"]}},
 ]
 
@@ -109,6 +115,8 @@ class Provider(Program):
         self.accounts: dict[str, dict] = {}
         self._accounts_file = directory / "accounts.json"
         self._settings_file = directory / "provider.json"
+        self.admin_socket = directory / "provider-admin.sock"
+        self.state = directory / "provider.sqlite"
         self._settings = {
             "issuer": self.issuer,
             "port": self.port,
@@ -116,9 +124,11 @@ class Provider(Program):
             "client_secret": secret,
             "redirect_uris": [redirect_uri],
             "post_logout_redirect_uris": [redirect_uri.removesuffix("oauth_callback")],
+            "backchannel_logout_uri": redirect_uri.replace("oauth_callback", "backchannel_logout"),
+            "admin_socket": str(self.admin_socket),
             "accounts": str(self._accounts_file),
             "facility": "Test facility",
-            "state": str(directory / "provider.sqlite"),
+            "state": str(self.state),
             "access_token_seconds": 1,
             "rotation_grace_seconds": 0,
         }
@@ -165,6 +175,13 @@ class Provider(Program):
         del self.accounts[name]
         self.save()
 
+    def block(self, name: str) -> bool:
+        """Block an account; whether the hub was told of it."""
+        return blocking.block(self.admin_socket, name)
+
+    def unblock(self, name: str) -> None:
+        blocking.unblock(self.admin_socket, name)
+
     def spoil_accounts(self) -> None:
         """Let the provider answer every question about an account with status 500, until `save`."""
         self._accounts_file.write_text("{")
@@ -181,6 +198,8 @@ class Hub(Program):
     def __init__(self, directory: Path, site: str, issuer: str, secret: str):
         super().__init__("hub", directory)
         self.site, self.token = site, secrets.token_urlsafe(24)
+        #: A service that people log in to by the hub, as they do to the portal and to sessions.
+        self.app, self.app_token = f"{site}/services/app/oauth_callback", secrets.token_urlsafe(24)
         self._directory = directory
         (directory / "client-secret").write_text(secret + "\n")
         (directory / "client-secret").chmod(0o600)
@@ -191,6 +210,8 @@ class Hub(Program):
             "proxy_port": free_port(),
             "proxy": proxy(),
             "token": self.token,
+            "app": self.app,
+            "app_token": self.app_token,
             "directory": str(directory),
             "secret_file": str(directory / "client-secret"),
             "server": [sys.executable, str(SERVER)],
@@ -258,6 +279,32 @@ class Facility:
             answer = client.get(address, follow_redirects=False)
         self.seen |= set(parse_qs(urlsplit(address).query).get("code", []))
         return address
+
+    def app_token(self, client: httpx.Client) -> str:
+        """The token that a service gets for a browser which is logged in at the hub."""
+        asked = {
+            "client_id": "service-app",
+            "redirect_uri": self.hub.app,
+            "response_type": "code",
+            "state": "s",
+        }
+        answer = client.get(f"{self.site}/hub/api/oauth2/authorize", params=asked, follow_redirects=False)
+        code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+        form = {
+            "client_id": "service-app",
+            "client_secret": self.hub.app_token,
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.hub.app,
+        }
+        token = httpx.post(f"{self.site}/hub/api/oauth2/token", data=form).json()["access_token"]
+        self.seen.add(token)
+        return token
+
+    def works(self, token: str) -> bool:
+        """Whether the hub takes a token of an account."""
+        headers = {"Authorization": f"token {token}"}
+        return httpx.get(f"{self.site}/hub/api/user", headers=headers).is_success
 
     def inside(self, client: httpx.Client) -> bool:
         """Whether the hub shows this browser its pages."""

@@ -21,7 +21,13 @@ def public(key, kid):
 KEYS = {"keys": [public(KEY, "one"), public(OTHER, "two")]}
 
 
-def token(key=KEY, algorithm="RS256", headers=None, **changes):
+def signed(claims, key=KEY, algorithm="RS256", headers=None):
+    """A signed token of these claims, without those that are None."""
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(claims, key, algorithm, headers={"kid": "one", **(headers or {})})
+
+
+def token(*arguments, headers=None, **changes):
     now = int(time.time())
     claims = {
         "iss": "https://login.example",
@@ -30,10 +36,8 @@ def token(key=KEY, algorithm="RS256", headers=None, **changes):
         "iat": now,
         "exp": now + 300,
         "nonce": NONCE,
-        **changes,
     }
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(claims, key, algorithm, headers={"kid": "one", **(headers or {})})
+    return signed(claims | changes, *arguments, headers=headers)
 
 
 def test_a_good_token_gives_its_claims():

@@ -45,3 +45,9 @@ async def picture(page: Page, name: str) -> None:
     """Keep a picture for people to look at."""
     RESULTS.mkdir(exist_ok=True)
     await page.screenshot(path=RESULTS / f"session-{name}.png")
+
+
+async def documented(page: Page, name: str) -> None:
+    """Take a picture that the documentation shows: see docs/pictures.py."""
+    (RESULTS / "pictures").mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=RESULTS / "pictures" / f"{name}.png")

@@ -204,6 +204,18 @@ def test_an_ask_of_somebody_who_lost_the_role_meanwhile_lets_nobody_in(hub, line
         hub.api("POST", "groups/role-helpdesk/users", json={"users": ["heidi"]})
 
 
+def test_whoever_is_staff_no_more_is_out_at_once(hub, line):
+    assert hub.answer(hub.asked("heidi"), "as-asked").status_code == 204
+    line.roles(heidi="collaborator")
+    try:
+        hub.api("DELETE", "groups/role-helpdesk/users", json={"users": ["heidi"]})
+        line.roles()
+        assert hub.members()["heidi"]["refused"] == "is not of the staff here any more"
+    finally:
+        hub.api("POST", "groups/role-helpdesk/users", json={"users": ["heidi"]})
+    line.roles(heidi="collaborator")
+
+
 def test_the_owner_stops_the_session_while_staff_ask_and_while_they_are_in(hub):
     hub.run("brief")
     number = hub.asked("heidi", session="alice/brief")

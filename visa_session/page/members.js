@@ -155,6 +155,7 @@ export function setUp() {
     (news) => {
       if (over) return location.reload();
       if (news.role !== role) becomeAnother(words.changeOf(last ?? { role }, news));
+      else if (last === null && words.awayOf(news)) say(words.awayOf(news));
       last = news;
       requests.show(news.requests ?? []);
       notices.show(news.notices ?? []);

@@ -21,10 +21,14 @@ _refused: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=MOST
 
 
 class Code(Body):
+    """What an invitation link carries."""
+
     code: str = Field(min_length=1, max_length=200)
 
 
 class JoinHandler(PersonHandler):
+    """Whoever has a code and may be there is let in."""
+
     async def post(self):
         user, code = self.person(), self.body(Code).code
         refused = _refused[user.name]

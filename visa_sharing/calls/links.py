@@ -13,6 +13,8 @@ from .members import Role
 
 
 class NewLink(Body):
+    """How long (hours), how often, and as what a link lets people in."""
+
     role: Role
     hours: float = Field(gt=0, allow_inf_nan=False)
     uses: int = Field(ge=1)

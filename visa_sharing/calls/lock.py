@@ -9,10 +9,14 @@ from .callers import Body, PersonHandler
 
 
 class Lock(Body):
+    """Whether it is locked from now on."""
+
     locked: bool
 
 
 class LockHandler(PersonHandler):
+    """The owner locks and unlocks."""
+
     async def put(self, owner, name):
         spawner = self.owned(owner, name)
         locked = self.body(Lock).locked

@@ -24,16 +24,22 @@ NOT_KNOWN = "name: which experiments they may see is not known now; try again in
 
 
 class NewMember(Body):
+    """Whom to let in as what; `despite`: experiments the owner agrees to show them."""
+
     name: str = Field(min_length=1, max_length=255)
     role: Role
     despite: list[str] = Field([], max_length=100)
 
 
 class NewRole(Body):
+    """What a member is from now on."""
+
     role: Role
 
 
 class _Members:
+    """What calls about members share."""
+
     async def standing_of(self, user: User, spawner: orm.Spawner) -> Standing:
         """How somebody stands to this session; raises 503 where that is not known now."""
         try:

@@ -13,6 +13,8 @@ from .callers import Body, OwnSessionHandler
 
 
 class Entry(Body):
+    """One coming or going, as docs/developers/sharing.md has it."""
+
     # Times come as text.
     model_config = ConfigDict(extra="forbid", strict=False)
 
@@ -25,6 +27,8 @@ class Entry(Body):
 
 
 class Entries(Body):
+    """A list of them."""
+
     model_config = ConfigDict(extra="forbid", strict=False)
 
     entries: list[Entry] = Field(max_length=500)

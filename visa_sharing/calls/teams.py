@@ -15,10 +15,14 @@ from .members import Role
 
 
 class WithTeam(Body):
+    """As what the team is let in."""
+
     role: Role
 
 
 class TeamHandler(PersonHandler):
+    """Share with one team, change the role of all of it, or stop."""
+
     async def put(self, owner, name, experiment):
         spawner = self.owned(owner, name)
         role = self.body(WithTeam).role

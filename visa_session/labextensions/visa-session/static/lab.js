@@ -135,7 +135,7 @@ class Session {
     );
     item.node.append(this.button);
     if (statusBar) {
-      const added = statusBar.registerStatusItem("visa-session:people", { item, align: "left", rank: -10 });
+      const added = statusBar.registerStatusItem("visa-session:people", { item, align: "left", rank: -10, priority: 1 });
       this.parts.push(() => added.dispose());
     }
     const command = app.commands.addCommand(COMMAND, { label: "Session: who is in", execute: () => this.open(true) });

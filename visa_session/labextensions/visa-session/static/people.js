@@ -133,11 +133,12 @@ export class People {
   /** `end(name)` and `endAll()` resolve to words where it did not work; `sharing` is an address. */
   constructor(node, { end, endAll, sharing }) {
     this.node = node;
+    node.tabIndex = -1;
     this.calls = { end, endAll };
     this.list = element("ul", {});
     this.trouble = element("p", { class: "visa-trouble", role: "alert" });
     this.head = element("h2", {}, "Who is in");
-    this.all = button("End all", () => this.run(this.all, this.calls.endAll()), "visa-danger");
+    this.all = button("End all", () => this.run(this.all, this.calls.endAll), "visa-danger");
     this.share = element("a", { class: "visa-button visa-main", href: sharing, target: "_top" }, "Share…");
     this.row = element("div", { class: "visa-row" }, this.share, this.all);
     node.append(this.head, this.list, this.trouble, this.row);
@@ -145,6 +146,7 @@ export class People {
 
   show(news) {
     const owner = news.role === "owner";
+    const focused = this.list.contains(document.activeElement);
     const kept = document.activeElement?.dataset?.name;
     const others = news.members.map((person) => (owner ? this.entry(person) : this.line(person)));
     const first = owner
@@ -154,7 +156,8 @@ export class People {
     if (owner && others.length === 0) this.list.append(element("li", { class: "visa-faint" }, "Nobody but you."));
     this.row.hidden = !owner;
     this.all.hidden = others.length < 2;
-    if (kept) this.list.querySelector(`[data-name="${CSS.escape(kept)}"]`)?.focus();
+    // The keyboard stays where it was, or in the panel when what it was on is gone.
+    if (focused) (this.list.querySelector(`[data-name="${CSS.escape(kept ?? "")}"]`) ?? this.node).focus();
   }
 
   entry(person) {
@@ -162,7 +165,7 @@ export class People {
     const since = person.since ? `since ${words.clock(person.since)}` : "";
     const until = person.until ? `until ${words.clock(person.until)}` : "";
     const told = [words.roleOf(person), since, until, here].filter(Boolean).join(", ");
-    const ends = button("End", () => this.run(ends, this.calls.end(person.name)));
+    const ends = button("End", () => this.run(ends, () => this.calls.end(person.name)));
     ends.setAttribute("aria-label", `End what ${person.full_name} may do here`);
     ends.dataset.name = person.name;
     return element("li", {}, name(words.called(person)), detail(told), ends);
@@ -172,12 +175,13 @@ export class People {
     return element("li", {}, name(words.called(person)), detail(person.role === "viewer" ? "watches" : "works here"));
   }
 
-  async run(pressed, done) {
-    pressed.disabled = true;
+  /** Make a call once; the button keeps the keyboard meanwhile. */
+  async run(pressed, call) {
+    if (pressed.getAttribute("aria-disabled")) return;
+    pressed.setAttribute("aria-disabled", "true");
     this.trouble.textContent = "";
-    const why = await done;
-    this.trouble.textContent = why ?? "";
-    pressed.disabled = false;
+    this.trouble.textContent = (await call()) ?? "";
+    pressed.removeAttribute("aria-disabled");
   }
 
   /** How many are here beside oneself, for a button. */

@@ -49,8 +49,13 @@ export const asked = (request) =>
 export function changeOf(before, now) {
   if (before === null || before.role === now.role || before.role === "owner") return "";
   if (now.role === "collaborator") return "You can now work here: mouse and keyboard are yours too.";
-  if (!now.owner.present) return `${now.owner.full_name} is away: you can only watch.`;
-  return "You can now only watch.";
+  return awayOf(now) || "You can now only watch.";
+}
+
+/** Why somebody may do less than they were let in for; empty where they may do all of it. */
+export function awayOf(news) {
+  if (!news.granted || news.granted === news.role) return "";
+  return `${news.owner.full_name} is away: you can only watch until they are back.`;
 }
 
 export const ENDED = "You are not in this session any more.";
