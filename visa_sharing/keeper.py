@@ -15,6 +15,9 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from sqlalchemy.exc import SQLAlchemyError
 
+from visa_catalogue.account import TEAM_PREFIX
+from visa_spawner.site import VisaSite
+
 from . import grants, support, table, team
 from .audit.record import record
 from .changes import Concerned, changes, touched
@@ -22,6 +25,7 @@ from .database import Event, Grant, Request, TeamShare, now
 from .line import lines
 from .notices import Clock
 from .refresh import refresh_present
+from .rights import Experiments
 from .roles import role_of
 from .settings import VisaSharing
 
@@ -68,7 +72,11 @@ class Keeper:
             await asyncio.sleep(self._settings.refresh_seconds)
             try:
                 await refresh_present(self._app)
-                touched(self._shared())
+                # One after another: what happens meanwhile must not wait for all of them.
+                shared = self._shared()
+                for one in shared:
+                    touched([one])
+                    await asyncio.sleep(min(0.1, self._settings.refresh_seconds / 2 / len(shared)))
             except Exception:
                 log.exception("refreshing the members of sessions failed; it is tried again")
 
@@ -90,11 +98,25 @@ class Keeper:
         if what.people:
             shares = db.query(orm.Share.spawner_id).filter(orm.Share.user_id.in_(what.people))
             found |= {row.spawner_id for row in shares}
-        if what.more:
-            found |= {row.spawner_id for row in db.query(TeamShare.spawner_id).distinct()}
+        if what.joined:
+            found |= self._shared_with_teams_of(what.joined)
         if what.owners:
             own = db.query(orm.Spawner.id).join(orm.User).filter(orm.User.name.in_(what.owners))
             found |= {row.id for row in own}
+        return found
+
+    def _shared_with_teams_of(self, people: set[int]) -> set[int]:
+        """Sessions shared with a team that one of these people may be on."""
+        db, experiments = self._app.db, Experiments.of(VisaSite.of(self._app.config).catalogue)
+        users = db.query(orm.User).filter(orm.User.id.in_(people)).all()
+        names = {user.name for user in users}
+        groups = {group.name for user in users for group in user.groups}
+        found = set()
+        for row in db.query(TeamShare.spawner_id, TeamShare.experiment):
+            listed = experiments.last(row.experiment)
+            by_group = TEAM_PREFIX + row.experiment in groups
+            if by_group or listed is None or not names.isdisjoint(listed.team):
+                found.add(row.spawner_id)
         return found
 
     # One session -------------------------------------------------------------------------------------
