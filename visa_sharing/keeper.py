@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from datetime import datetime
 
 from jupyterhub import orm
@@ -50,8 +51,6 @@ class Keeper:
         while self._app.http_server is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         Clock(self._app).begin()
-        # What ended, was blocked or was left while no hub ran.
-        touched(self._shared())
         refreshing = asyncio.create_task(self._refresh())
         try:
             while True:
@@ -69,16 +68,25 @@ class Keeper:
     async def _refresh(self) -> None:
         """What no commit tells: an account that was blocked, a catalogue that has other teams now."""
         while True:
-            await asyncio.sleep(self._settings.refresh_seconds)
             try:
+                # The first time: what ended, was blocked or was left while no hub ran.
+                await self._look_at_all()
+                await asyncio.sleep(self._settings.refresh_seconds)
                 await refresh_present(self._app)
-                # One after another: what happens meanwhile must not wait for all of them.
-                shared = self._shared()
-                for one in shared:
-                    touched([one])
-                    await asyncio.sleep(min(0.1, self._settings.refresh_seconds / 2 / len(shared)))
             except Exception:
                 log.exception("refreshing the members of sessions failed; it is tried again")
+                await asyncio.sleep(AGAIN)
+
+    async def _look_at_all(self) -> None:
+        """Settle every session that is shared, one after another and half of the time at most.
+
+        What happens meanwhile must not wait for all of them.
+        """
+        for one in self._shared():
+            begun = time.monotonic()
+            self._settle_soon(one)
+            await asyncio.wait([self._tasks[one]])
+            await asyncio.sleep(time.monotonic() - begun)
 
     # Whom it concerns --------------------------------------------------------------------------------
     def _shared(self) -> set[int]:
