@@ -126,6 +126,22 @@ async def test_alone_everything_is_as_before(session, chromium, home):
     assert watched.problems == []
 
 
+async def test_what_was_typed_last_is_saved_when_the_session_stops(site, chromium, home):
+    session = start_session(site, "alice", "stopped", title="Steel", portal_url="/services/visa/")
+    try:
+        path = new_notebook(home, "stopped.ipynb")
+        page = await enter(chromium, session, "alice")
+        cell = await open_file(page, session, path)
+        await cell.click()
+        await page.keyboard.press("End")
+        await page.keyboard.type("  # the last word")
+        await asyncio.sleep(0.3)  # on its way to the server, and not yet written
+        assert "the last word" not in path.read_text()
+    finally:
+        await asyncio.to_thread(stop_session, session)
+    assert "the last word" in path.read_text()
+
+
 async def test_a_notebook_that_may_not_be_written_opens_without_a_word(session, chromium, home):
     """As raw data are."""
     path = new_notebook(home, "readonly.ipynb", 0o444)
