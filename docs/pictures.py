@@ -8,12 +8,10 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 TAKEN = DOCS.parent / "tests/results/pictures"
-SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop", "together")
-#: Staff's side of it, on the whole site.
-SUPPORT = ("support-page", "support-request", "support-banner")
+SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop", "together", "support-banner")
 #: Those that the portal's tests take.
 PORTAL = ("sharing", "link", "join", "support-asks", "shared-with-me", "history")
-
+STAFF = ("support", "support-session", "administration", "nodes", "audit")
 #: Those that the session's tests take.
 INSIDE = ("inside-owner", "inside-together", "inside-viewer")
 
@@ -21,7 +19,7 @@ INSIDE = ("inside-owner", "inside-together", "inside-viewer")
 def main() -> None:
     """Few colours keep a screenshot sharp and make it small enough for a repository."""
     (DOCS / "pictures").mkdir(exist_ok=True)
-    for name in SHOWN + SUPPORT + PORTAL + INSIDE:
+    for name in SHOWN + PORTAL + STAFF + INSIDE:
         with Image.open(TAKEN / f"{name}.png") as picture:
             small = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE)
             small.save(DOCS / "pictures" / f"{name}.png", optimize=True)

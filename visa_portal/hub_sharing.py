@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from .hub import HubClient, read
-from .models_sharing import Event, Joined, Link, Member, Mine, Notice, Shared, Sharing
+from .models_sharing import Event, Joined, Link, Member, Mine, Notices, Shared, Sharing
 
 
 def _part(value: str | int) -> str:
@@ -103,10 +103,9 @@ class SharingCalls:
         answer = await self.hub.call("GET", f"visa/history?{urlencode(asked)}", token)
         return [read(Event, one) for one in answer.get("events", ())]
 
-    async def notices(self, token: str) -> list[Notice]:
-        """Announcements for a person, and messages to them."""
-        answer = await self.hub.call("GET", "visa/notices", token)
-        return [read(Notice, one) for one in answer.get("notices", ())]
+    async def notices(self, token: str) -> Notices:
+        """Announcements for a person, messages to them, and who of support asks to join."""
+        return read(Notices, await self.hub.call("GET", "visa/notices", token))
 
     async def seen(self, token: str, notice: int) -> None:
         """Have a message not shown again."""

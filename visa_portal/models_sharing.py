@@ -185,6 +185,19 @@ class Notice(Answer):
     made: datetime | None = None
 
 
+class Asking(Request):
+    """Support asks to join one of one's own sessions."""
+
+    session: str
+
+
+class Notices(Answer):
+    """What somebody is to be shown on every page."""
+
+    notices: tuple[Notice, ...] = ()
+    asking: tuple[Asking, ...] = ()
+
+
 class Event(Answer):
     """One line of the history."""
 

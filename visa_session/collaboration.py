@@ -7,6 +7,7 @@ it is replaced. And nothing is kept in the home directory, where a database woul
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from weakref import WeakKeyDictionary
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server_ydoc.app import YDocExtension
 from jupyter_server_ydoc.handlers import YDocWebSocketHandler
+from jupyter_server_ydoc.rooms import DocumentRoom
 from jupyter_server_ydoc.utils import MessageType
 from pycrdt import Decoder, Encoder
 from traitlets.config import Config
@@ -23,6 +25,8 @@ from traitlets.config import Config
 #: Seconds after the last keystroke until a document is saved: long enough not to write a large notebook to
 #: a network file system at each pause.
 SAVE_DELAY = 1.5
+#: Seconds that saving takes at most when the session ends.
+SAVE_AT_THE_END = 2.0
 #: Seconds between two looks whether an open file was changed on disk.
 FILE_POLL = 2.0
 #: Seconds without a change after which a document's history is put together into one piece.
@@ -149,6 +153,20 @@ class Collaboration(YDocExtension):
             (path, SessionRoom if handler is YDocWebSocketHandler else handler, *rest)
             for path, handler, *rest in self.handlers
         ]
+
+    async def stop_extension(self):
+        """What was typed in the last moment is saved before the session ends."""
+        rooms = list(self.ywebsocket_server.rooms.values())
+        typed = [room for room in rooms if isinstance(room, DocumentRoom) and waits_for_saving(room)]
+        if typed:
+            await asyncio.wait([room._save_to_disc() for room in typed], timeout=SAVE_AT_THE_END)
+        await super().stop_extension()
+
+
+def waits_for_saving(room: DocumentRoom) -> bool:
+    """Whether a change of this document has not been written yet."""
+    saving = room._saving_document
+    return saving is not None and not saving.done() and not room._update_lock.locked()
 
 
 def _jupyter_server_extension_points():

@@ -29,7 +29,7 @@ class Concerned:
         self.sessions: set[int] = set()  #: ids of orm.Spawner rows
         self.people: set[int] = set()  #: ids of orm.User rows: their rights, their account
         self.owners: set[str] = set()  #: names: all of their sessions
-        self.more = False  #: somebody may be in a team, or may see an experiment, who did not before
+        self.joined: set[int] = set()  #: of these people, who may be in a team or see more than before
         self.everything = False
 
     def __bool__(self) -> bool:
@@ -142,12 +142,13 @@ def _changed(what: Concerned, row, *, fresh: bool) -> None:
     elif isinstance(row, orm.User):
         if fresh or _differs(row, "groups", "encrypted_auth_state", "admin", "name"):
             what.people.add(row.id)
-            what.more |= fresh or _differs(row, "groups", "admin") or _is_vouched_for_again(row)
+            if fresh or _differs(row, "groups", "admin") or _is_vouched_for_again(row):
+                what.joined.add(row.id)
     elif isinstance(row, orm.Group):
         history = inspect(row).attrs.users.history
         people = [*(history.added or ()), *(history.deleted or ())]
         what.people.update(user.id for user in people if user is not None)
-        what.more |= bool(people)
+        what.joined.update(user.id for user in history.added or () if user is not None)
     elif isinstance(row, database.Notice):
         if row.account:
             what.owners.add(row.account)

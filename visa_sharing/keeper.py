@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from datetime import datetime
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from sqlalchemy.exc import SQLAlchemyError
+
+from visa_catalogue.account import TEAM_PREFIX
+from visa_spawner.site import VisaSite
 
 from . import grants, support, table, team
 from .audit.record import record
@@ -22,6 +26,7 @@ from .database import Event, Grant, Request, TeamShare, now
 from .line import lines
 from .notices import Clock
 from .refresh import refresh_present
+from .rights import Experiments
 from .roles import role_of
 from .settings import VisaSharing
 
@@ -46,8 +51,6 @@ class Keeper:
         while self._app.http_server is None:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         Clock(self._app).begin()
-        # What ended, was blocked or was left while no hub ran.
-        touched(self._shared())
         refreshing = asyncio.create_task(self._refresh())
         try:
             while True:
@@ -65,12 +68,25 @@ class Keeper:
     async def _refresh(self) -> None:
         """What no commit tells: an account that was blocked, a catalogue that has other teams now."""
         while True:
-            await asyncio.sleep(self._settings.refresh_seconds)
             try:
+                # The first time: what ended, was blocked or was left while no hub ran.
+                await self._look_at_all()
+                await asyncio.sleep(self._settings.refresh_seconds)
                 await refresh_present(self._app)
-                touched(self._shared())
             except Exception:
                 log.exception("refreshing the members of sessions failed; it is tried again")
+                await asyncio.sleep(AGAIN)
+
+    async def _look_at_all(self) -> None:
+        """Settle every session that is shared, one after another and half of the time at most.
+
+        What happens meanwhile must not wait for all of them.
+        """
+        for one in self._shared():
+            begun = time.monotonic()
+            self._settle_soon(one)
+            await asyncio.wait([self._tasks[one]])
+            await asyncio.sleep(time.monotonic() - begun)
 
     # Whom it concerns --------------------------------------------------------------------------------
     def _shared(self) -> set[int]:
@@ -90,11 +106,25 @@ class Keeper:
         if what.people:
             shares = db.query(orm.Share.spawner_id).filter(orm.Share.user_id.in_(what.people))
             found |= {row.spawner_id for row in shares}
-        if what.more:
-            found |= {row.spawner_id for row in db.query(TeamShare.spawner_id).distinct()}
+        if what.joined:
+            found |= self._shared_with_teams_of(what.joined)
         if what.owners:
             own = db.query(orm.Spawner.id).join(orm.User).filter(orm.User.name.in_(what.owners))
             found |= {row.id for row in own}
+        return found
+
+    def _shared_with_teams_of(self, people: set[int]) -> set[int]:
+        """Sessions shared with a team that one of these people may be on."""
+        db, experiments = self._app.db, Experiments.of(VisaSite.of(self._app.config).catalogue)
+        users = db.query(orm.User).filter(orm.User.id.in_(people)).all()
+        names = {user.name for user in users}
+        groups = {group.name for user in users for group in user.groups}
+        found = set()
+        for row in db.query(TeamShare.spawner_id, TeamShare.experiment):
+            listed = experiments.last(row.experiment)
+            by_group = TEAM_PREFIX + row.experiment in groups
+            if by_group or listed is None or not names.isdisjoint(listed.team):
+                found.add(row.spawner_id)
         return found
 
     # One session -------------------------------------------------------------------------------------

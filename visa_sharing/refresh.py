@@ -12,6 +12,7 @@ from jupyterhub.user import User
 from jupyterhub.utils import maybe_future
 
 from . import entries
+from .grants import shares_of
 from .line import lines
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,9 @@ async def refresh_present(app: JupyterHub) -> None:
     for spawner_id in lines().sessions:
         row = app.db.get(orm.Spawner, spawner_id)
         if row is not None:
-            found |= set(entries.present(app.db, row)) - {row.user.name}
+            members = {share.user.name for share, _ in shares_of(app.db, row)}
+            # A session's word is not enough: each name costs the provider a request.
+            found |= set(entries.present(app.db, row)) & members
     turn = asyncio.Semaphore(AT_A_TIME)
 
     async def one(name: str) -> None:

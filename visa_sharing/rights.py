@@ -58,6 +58,10 @@ class Experiments:
         self._last[experiment_id] = found
         return found
 
+    def last(self, experiment_id: str) -> Experiment | None:
+        """What the catalogue said of one when it was asked last; None when it said nothing."""
+        return self._last.get(experiment_id)
+
     async def hidden_from(self, account: Account, ids: tuple[str, ...]) -> tuple[str, ...]:
         """Which of these the account may not see by itself; raises NotKnown."""
         today = self._catalogue.today()

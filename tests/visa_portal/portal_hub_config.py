@@ -71,7 +71,7 @@ c.JupyterHub.load_roles = [
         "groups": ["role-administrator"],
         "scopes": [
             *("admin-ui", "list:users", "read:users", "delete:users", "list:groups", "read:groups"),
-            *("read:servers", "delete:servers", "list:services", "read:services", "read:hub", "read:metrics"),
+            *("read:servers", "list:services", "read:services", "read:hub", "read:metrics"),
         ],
     },
     {"name": "tester", "scopes": ["admin:users", "admin:servers", "tokens"], "services": ["tester"]},

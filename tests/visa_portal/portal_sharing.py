@@ -54,7 +54,7 @@ def run(site: TestSite, name: str = "work", owner: str = "alice", experiments=("
 
 
 def empty(site: TestSite, session="work", owner="alice") -> None:
-    """Nobody is in, nobody asks to be, nothing is left to come in by."""
+    """Nobody is in, nobody asks to be, nothing is left to come in by or to be read by the owner."""
     at = f"{owner}/{session}"
     for method, path, body in (
         ("DELETE", f"visa/sharing/{at}/members", None),
@@ -65,6 +65,9 @@ def empty(site: TestSite, session="work", owner="alice") -> None:
     for one in call(site, owner, "GET", f"visa/sharing/{at}").json()["requests"]:
         answer = {"request": one["id"], "answer": "decline"}
         call(site, owner, "POST", f"visa/sharing/{at}/answers", json=answer)
+    for one in call(site, owner, "GET", "visa/notices").json()["notices"]:
+        if one["kind"] == "message":
+            call(site, owner, "POST", f"visa/notices/{one['id']}/seen")
 
 
 def let_in(site: TestSite, who: str, role="viewer", session="work", owner="alice", **more) -> None:

@@ -203,7 +203,7 @@ class TestSite:
     crypt_key: str = field(default_factory=lambda: secrets.token_hex(32))
     support: str = "user.support@example.org"
     #: Settings of `VisaSharing`.
-    sharing: dict = field(default_factory=lambda: {"outsiders_may_watch": True})
+    sharing: dict = field(default_factory=lambda: {"outsiders_may_watch": True, "owner_absent": "two-staff"})
 
     @property
     def url(self) -> str:

@@ -109,11 +109,19 @@ def test_a_declined_request_and_one_taken_back(desk, people):
 
 def test_what_is_being_written_is_left_alone(desk, people):
     page = desk("heidi").go("support/alice/work")
-    page.get_by_label("What you tell the owner").fill("I have not fini")
-    with page.expect_response(re.compile("/live$")):
+    message = page.get_by_label("What you tell the owner")
+    message.fill("I have not fini")
+    # Asked from another tab: the page would show that in place of the form.
+    people["heidi"].call("POST", "visa/support/alice/work/ask", {"role": "viewer", "message": "other"})
+    with page.expect_response(lambda answer: "/live" in answer.url and "Waiting for" in answer.text()):
         look(page)
     page.wait_for_timeout(300)
-    assert page.get_by_label("What you tell the owner").input_value() == "I have not fini"
+    assert message.input_value() == "I have not fini"
+    message.fill("")
+    page.locator("h1").click()
+    look(page)
+    page.get_by_role("button", name="Withdraw").click()
+    page.get_by_role("button", name="Ask to join").wait_for()
 
 
 def test_search_as_one_types(desk, people):

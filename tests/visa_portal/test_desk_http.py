@@ -2,6 +2,7 @@
 
 import csv
 import io
+import sqlite3
 from contextlib import closing
 
 import pytest
@@ -187,6 +188,29 @@ def test_a_request_that_was_declined_or_is_wrong(people, pages):
     assert "The owner declined" in join.text
     assert join.select_one("form[action$=ask]")
     assert pages["heidi"].post("support/alice/work/second", request="99999").status_code in (404, 409)
+
+
+def test_a_second_role_agrees_in_the_owners_absence(site, people, pages):
+    asked = "support/alice/work"
+    pages["heidi"].post(f"{asked}/ask", role="viewer", message="The disk fills up")
+    (request,) = people["alice"].call("GET", "visa/sharing/alice/work")["requests"]
+    assert not soup(pages["ines"].get(asked)).select("#second form")
+    # The owner's minutes are over at once.
+    with sqlite3.connect(site.folder / "jupyterhub.sqlite", timeout=20) as database:
+        past = "UPDATE visa_requests SET lapses_at = datetime('now', '-1 minute') WHERE id = ?"
+        database.execute(past, (request["id"],))
+    assert "did not answer in time" in soup(pages["heidi"].get(asked)).select_one("#join").text
+    assert not soup(pages["heidi"].get(asked)).select("#second form")  # not by oneself
+    assert not soup(pages["lars"].get("support")).select("#waiting li")
+    assert "Heidi Holm" in soup(pages["ines"].get("support")).select_one("#waiting").text
+    second = soup(pages["ines"].get(asked)).select_one("#second")
+    assert "The disk fills up" in second.text
+    number = second.select_one("[name=request]")["value"]
+    assert "You have agreed" in pages["ines"].post(f"{asked}/second", request=number).text
+    assert soup(pages["heidi"].get(asked)).select_one('#join [data-key="open"]')
+    said = [one["words"] for one in people["alice"].call("GET", "visa/notices")["notices"]]
+    assert any("Heidi Holm" in one for one in said)
+    pages["heidi"].post(f"{asked}/leave")
 
 
 def test_write_to_an_owner_and_end_a_membership(people, pages):

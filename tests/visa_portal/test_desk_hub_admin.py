@@ -50,6 +50,8 @@ def test_an_administrator_is_no_hub_admin(site, adam):
         ("POST", "groups/experiment-ma-1/users", {"users": ["adam"]}),
         ("POST", "groups/role-helpdesk/users", {"users": ["adam"]}),
         ("POST", "users/alice/servers/{name}", {}),
+        # Not without a line in the audit log.
+        ("DELETE", "users/alice/servers/{name}", None),
         ("POST", "services/mine", {"roles": ["admin"]}),
         ("PATCH", "proxy", {"api_url": "http://127.0.0.1:9"}),
     ],

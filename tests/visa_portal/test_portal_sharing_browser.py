@@ -229,11 +229,17 @@ def test_words_to_people_appear_by_themselves_and_cover_nothing(work, chromium):
         made = call(work, "adam", "POST", "visa/admin/announcements", json={"words": words})
         try:
             page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # sooner than it would
-            notice = page.locator("#notices [data-notice]")
+            notice = page.locator("#notices [data-notice]", has_text="Announcement")
             expect(notice).to_contain_text(words)
             expect(page.locator("#announce")).to_contain_text(words)
+            ask_to_join(work, "viewer")
+            asking = page.locator("#notices [data-notice]", has_text="Heidi Holm from support asks to watch")
+            expect(asking).to_be_visible(timeout=15_000)
             box, main = notice.bounding_box(), page.locator("main").bounding_box()
             assert box["y"] + box["height"] <= main["y"]
+            asking.get_by_role("link", name="Answer").click()
+            page.get_by_role("button", name="Let them watch").wait_for()
+            assert asking.count() == 0  # here stands the request itself
         finally:
             call(work, "adam", "DELETE", f"visa/admin/announcements/{made.json()['id']}")
 

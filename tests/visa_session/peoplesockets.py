@@ -16,7 +16,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
-from tornado.websocket import WebSocketHandler, websocket_connect
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 from .hubside import Session, later
 from .viewer import Closed, Viewer
@@ -162,8 +162,8 @@ class Watching(Socket):
             while True:
                 self.viewer.ask(0)
                 self.bytes += await self.viewer.arrives(0.2)
-        except Closed as how:
-            self.code, self.ended = how.code, time.monotonic()
+        except (Closed, WebSocketClosedError):  # found out by reading, or by asking for more
+            self.code, self.ended = self.viewer.socket.close_code, time.monotonic()
 
     def close(self) -> None:
         self.viewer.close()
@@ -195,7 +195,7 @@ async def what_a_viewer_holds(session: Session, token: str) -> list:
 
 
 async def started(stream: Stream) -> Stream:
-    await asyncio.wait_for(stream.begun.wait(), 10)
+    await asyncio.wait_for(stream.begun.wait(), 40)
     assert stream.code == 200, (stream.name, stream.code)
     return stream
 
@@ -235,7 +235,7 @@ def room_of(session: Session, token: str) -> str:
     return f"{about['format']}:{about['type']}:{about['fileId']}?sessionId={about['sessionId']}"
 
 
-async def ended(sockets: list, seconds: float = 15.0) -> float:
+async def ended(sockets: list, seconds: float = 40.0) -> float:
     """When the last of them ended, on the monotonic clock."""
     deadline = time.monotonic() + seconds
     while left := [socket.name for socket in sockets if socket.ended is None]:

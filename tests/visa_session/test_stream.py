@@ -6,11 +6,16 @@ import asyncio
 import socket
 import struct
 import subprocess
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from tornado.httpclient import HTTPClientError
+
+from visa_session import rfb
 
 from . import display
 from .hub.session_spawner import UID
@@ -146,6 +151,40 @@ async def test_whatever_a_viewer_writes_by_hand_moves_nothing(desk):
         keys.close()
     owner.close()
     viewer.close()
+
+
+async def test_the_vnc_server_itself_ignores_who_only_watches(desk):
+    """Past the relay, with the password to watch: were the relay wrong, it would still hold."""
+    owner = await Viewer.open(desk)
+    owner.point(640, 360)
+    await becomes(lambda: display.pointer(desk), (640, 360))
+    private = Path((await later(display.x_environment, desk))["XAUTHORITY"]).parent
+    passwords = (private / "passwd").read_bytes()
+    key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in rfb.FILE_KEY)
+    opened = Cipher(TripleDES(key * 3), modes.ECB()).decryptor()
+    watch = opened.update(passwords)[8:16].rstrip(b"\0").decode()
+    reader, writer = await asyncio.open_unix_connection(str(private / "vnc"))
+    await reader.readexactly(12)
+    writer.write(rfb.VERSION)
+    await reader.readexactly((await reader.readexactly(1))[0])
+    writer.write(bytes([rfb.SECURITY_VNC]))
+    writer.write(rfb.answer_challenge(watch, await reader.readexactly(16)))
+    assert await reader.readexactly(4) == bytes(4), "the password to watch is good"
+    writer.write(b"\0")  # alone, please
+    await reader.readexactly(20)
+    await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
+    writer.write(struct.pack(">BxHi", 2, 1, RAW))
+    writer.write(struct.pack(">BBHH", 5, 0, 7, 7) + struct.pack(">BBxxI", 4, 1, ord("x")))
+    writer.write(struct.pack(">BxxxI", 6, 4) + b"mine")
+    await later(clipboard, desk, "not for watchers")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 1)
+    assert await later(display.pointer, desk) == (640, 360)
+    assert await later(clipboard, desk) == "not for watchers"
+    owner.point(641, 361)
+    await becomes(lambda: display.pointer(desk), (641, 361))
+    writer.close()
+    owner.close()
 
 
 async def test_a_collaborator_controls(desk):

@@ -126,6 +126,22 @@ async def test_alone_everything_is_as_before(session, chromium, home):
     assert watched.problems == []
 
 
+async def test_what_was_typed_last_is_saved_when_the_session_stops(site, chromium, home):
+    session = start_session(site, "alice", "stopped", title="Steel", portal_url="/services/visa/")
+    try:
+        path = new_notebook(home, "stopped.ipynb")
+        page = await enter(chromium, session, "alice")
+        cell = await open_file(page, session, path)
+        await cell.click()
+        await page.keyboard.press("End")
+        await page.keyboard.type("  # the last word")
+        await asyncio.sleep(0.3)  # on its way to the server, and not yet written
+        assert "the last word" not in path.read_text()
+    finally:
+        await asyncio.to_thread(stop_session, session)
+    assert "the last word" in path.read_text()
+
+
 async def test_a_notebook_that_may_not_be_written_opens_without_a_word(session, chromium, home):
     """As raw data are."""
     path = new_notebook(home, "readonly.ipynb", 0o444)
@@ -332,15 +348,14 @@ WINDOWS = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
 @pytest.mark.parametrize("kind", WINDOWS)
-async def test_axe_finds_nothing_in_what_we_added(site, session, chromium, home, kind):
+async def test_axe_finds_nothing_in_what_we_added(site, session, chromium, kind):
     axe = (node.install(HERE.parent / "axe") / "axe-core" / "axe.min.js").read_text()
-    settings = home / ".jupyter/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
     answer = session.get(
         "lab/api/settings/@jupyterlab/apputils-extension:themes",
         method="PUT",
         json={"raw": json.dumps({"theme": WINDOWS[kind]})},
     )
-    assert answer.status_code == 204, settings
+    assert answer.status_code == 204, answer.text
     page = await at_lab(await enter(chromium, session, width=420 if kind == "dark" else 1280), session)
     let_in(site, session, member("sam", "viewer", support=True), member("carl", "collaborator"))
     site.tell("alice", "together", requests=[request()])
@@ -349,7 +364,7 @@ async def test_axe_finds_nothing_in_what_we_added(site, session, chromium, home,
     await asyncio.sleep(0.4)
     await picture(page, f"lab-{kind}")
     width = page.viewport_size["width"]
-    for selector in (".visa-requests .visa-card", "#visa-people", "#visa-session-banner"):
+    for selector in (".visa-requests .visa-card", "#visa-people", "#visa-session-banner .visa-banner"):
         box = await page.locator(selector).bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= width, selector
     await page.evaluate(axe)

@@ -77,7 +77,7 @@ class SessionHandler(AdministratorHandler):
 
     async def session(self, owner: str, name: str) -> Supported:
         with self.timed("hub"):
-            found = await self.calls.sessions(q=f"{owner}/{name}", limit=20)
+            found = await self.calls.sessions(q=f"{owner}/{name}", limit=500)
         for session in found.sessions:
             if (session.owner, session.name) == (owner, name):
                 return session

@@ -19,7 +19,7 @@ from visa_catalogue.account import Account
 from .. import security
 from ..auth import PortalAuth
 from ..hub import HubDown, HubError, LoginNeeded, browser
-from ..models_sharing import Notice
+from ..models_sharing import Notices
 from ..site import Site
 
 log = logging.getLogger(__name__)
@@ -124,13 +124,13 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
     #: The notices for this person, being asked for while the page is made.
     _notices: asyncio.Task | None = None
 
-    async def _ask_notices(self) -> list[Notice]:
+    async def _ask_notices(self) -> Notices:
         try:
             return await self.site.sharing.notices(self.token)
         except HubError as error:
             # A page without its notices is still a page.
             log.info("no notices: %s", error.words)
-            return []
+            return Notices()
 
     async def show(self, template: str, **values) -> None:
         """Finish with a whole page, the notices for this person on top."""

@@ -21,7 +21,7 @@ from ..site import helps
 from .base import PersonHandler
 
 #: Sessions shown at first, and at most; who needs more than that needs a better search.
-FEW, MOST = 50, 500
+FEW, MOST = 50, 200
 #: Somebody's session in an address: the account's name, and the session's.
 SESSION = r"([^/]+)/([a-z][a-z0-9-]{0,29})"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -109,8 +110,9 @@ class _NewHandler(PersonHandler):
     async def choice(self, experiments: list[Experiment], home: bool, wanted: Wanted) -> dict:
         """What the choice's template needs: the offers, where anything is chosen."""
         with self.timed("hub"):
-            options = await self.site.hub.options(self.token)
-            sessions = await self.site.hub.sessions(self.token)
+            options, sessions = await asyncio.gather(
+                self.site.hub.options(self.token), self.site.hub.sessions(self.token)
+            )
         home = home and options.home_only and not experiments
         made: Choice | None = None
         if experiments or home:

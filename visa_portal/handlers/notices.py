@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..hub import NotThere
+from ..models_sharing import Notices
 from .base import LiveHandler, PersonHandler
 
 
@@ -10,12 +11,14 @@ class NoticesHandler(LiveHandler):
     """The notices alone, for the pages' script."""
 
     async def get(self) -> None:
+        # A page that has the requests themselves needs no notice of them.
+        answering = self.get_query_argument("answering", "") == "1"
         try:
             notices = await self.site.sharing.notices(self.token)
         except NotThere:
             # A hub without sharing.
-            notices = []
-        self.finish(self.page("notices.html", notices=notices))
+            notices = Notices()
+        self.finish(self.page("notices.html", notices=notices, answering=answering))
 
 
 class SeenHandler(PersonHandler):

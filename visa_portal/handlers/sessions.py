@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from visa_catalogue import UnknownExperiment
@@ -60,8 +61,9 @@ class SessionsHandler(PersonHandler):
     """The landing page."""
 
     async def get(self) -> None:
-        mine = await self.mine()
-        tiles = await self.tiles({one.name: one for one in mine.sessions})
+        with self.timed("hub"):
+            sessions, mine = await asyncio.gather(self.site.hub.sessions(self.token), self.mine())
+        tiles = await self.tiles(sessions, {one.name: one for one in mine.sessions})
         staff = bool(self.account.roles & {Role.ADMINISTRATOR, Role.HELPDESK})
         await self.show(
             self.template, tiles=tiles, staff=staff, shared=mine.shared, confirm=CONFIRM, leave=LEAVE
@@ -76,18 +78,15 @@ class SessionsHandler(PersonHandler):
     async def mine(self) -> Mine:
         """Who is in the account's sessions, and in whose it is; nothing where the hub cannot say."""
         try:
-            with self.timed("hub"):
-                return await self.site.sharing.mine(self.token)
+            return await self.site.sharing.mine(self.token)
         except NotThere:
             # A hub without sharing.
             return Mine()
 
     template = "sessions.html"
 
-    async def tiles(self, inside: dict[str, Inside]) -> list[Tile]:
+    async def tiles(self, sessions: list[Session], inside: dict[str, Inside]) -> list[Tile]:
         """The account's sessions, those that run or move first, then by title."""
-        with self.timed("hub"):
-            sessions = await self.site.hub.sessions(self.token)
         with self.timed("catalogue"):
             tiles = [await self._tile(session, inside) for session in sessions]
         idle = {"stopped": 1, "failed": 1}

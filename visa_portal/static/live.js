@@ -3,8 +3,10 @@
 import { follow } from "./follow.js";
 import { announce, showTimes } from "./page.js";
 
-const SOON = 2000; // while something moves or somebody waits
-const CALM = 8000;
+// Milliseconds between two looks: at one session, and at lists, which cost the hub more. Soon is while something
+// moves or somebody waits.
+const ONE = { soon: 2000, calm: 8000 };
+const MANY = { soon: 5000, calm: 20000 };
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** How long something has been running, beside the times that page.js shows. */
@@ -36,8 +38,9 @@ function busy(part) {
 /** Follow `place.dataset.live`, a path of the portal, with the query of the address; returns "look now". */
 export function live(place) {
   const served = new Map([...place.querySelectorAll("[data-part]")].map((part) => [part.id, part.outerHTML]));
-  const moving = () =>
-    place.querySelector('.state:is([data-state="starting"],[data-state="stopping"]), .ask-card[data-state="open"], #join[data-state="open"]');
+  const [pauses, moves] = place.querySelector("#join, #facts")
+    ? [ONE, '.state:is([data-state="starting"],[data-state="stopping"]), #join[data-state="open"]']
+    : [MANY, '.ask-card[data-state="open"]'];
 
   /** Put in the parts that have changed; whether all could be. */
   function show(fresh) {
@@ -65,7 +68,7 @@ export function live(place) {
   return follow(
     () => place.dataset.live + location.search,
     show,
-    () => (moving() ? SOON : CALM),
+    () => (place.querySelector(moves) ? pauses.soon : pauses.calm),
   );
 }
 

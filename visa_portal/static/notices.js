@@ -2,7 +2,9 @@
 // goes when it is dismissed.
 import { announce, ask, nodes, showTimes } from "./page.js";
 
-const EVERY = 20000;
+const EVERY = 5000; // support may ask to join, wherever one is
+// A page that has the requests themselves needs no notice of them.
+const path = document.querySelector("#sessions, #share") ? "notices?answering=1" : "notices";
 const place = () => document.getElementById("notices");
 let etag = "";
 
@@ -11,7 +13,7 @@ const words = (notice) => notice.querySelector("p").textContent.trim();
 async function look() {
   if (document.hidden) return;
   try {
-    const response = await ask("notices", { headers: etag ? { "If-None-Match": etag } : {} });
+    const response = await ask(path, { headers: etag ? { "If-None-Match": etag } : {} });
     if (response.status !== 200) return;
     etag = response.headers.get("ETag") || "";
     show(nodes(await response.text()).querySelector("#notices"));

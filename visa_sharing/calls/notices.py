@@ -6,18 +6,24 @@ from tornado import web
 
 from visa_spawner.api import SessionHandler
 
+from .. import support
 from ..database import Notice, now
 from ..notices import instruments_of, notices_for
 from .callers import OwnerOrSessionHandler, PersonHandler
 
 
 class NoticesHandler(PersonHandler):
-    """Announcements for the caller, and messages that they have not read."""
+    """Announcements for the caller, messages that they have not read, and support's open requests to them."""
 
     async def get(self):
         person = self.person()
         instruments = await instruments_of(self.app, person, await self.account(person))
-        self.answer({"notices": notices_for(self.db, person.name, instruments)})
+        asking = [
+            {"session": name} | request
+            for name, spawner in dict(person.orm_user.orm_spawners).items()
+            for request in await support.open_requests(self.app, spawner)
+        ]
+        self.answer({"notices": notices_for(self.db, person.name, instruments), "asking": asking})
 
 
 class SeenHandler(OwnerOrSessionHandler):
