@@ -17,6 +17,7 @@ from tornado.iostream import IOStream
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from .address import address_of
 from .roles import RANK, Role
 
 log = logging.getLogger("visa")
@@ -70,7 +71,7 @@ class Connections:
     def add(self, handler: RequestHandler, name: str, role: Role) -> None:
         """A request that was let through, in the same step in which it was."""
         stream = getattr(handler.request.connection, "stream", None)
-        self._open[handler] = Open(handler, stream, name, role, handler.request.remote_ip or "")
+        self._open[handler] = Open(handler, stream, name, role, address_of(handler.request))
 
     def lasts(self, handler: RequestHandler) -> None:
         """The request became a socket, or a stream that stays: its person is present."""

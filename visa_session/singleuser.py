@@ -10,15 +10,17 @@ import asyncio
 import importlib
 import importlib.util
 import os
+import secrets
 import socket as sockets
 import warnings
 from pathlib import Path
 from shutil import which
 
 import jupyter_server_proxy
-from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_core.paths import jupyter_path, jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
+from jupyterhub.singleuser._disable_user_config import _disable_user_config
 from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
@@ -30,6 +32,7 @@ from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .pages import portal_address, sharing_page
+from .proxied import keep_logins_back
 from .ready import Refused, post_ready
 
 #: JupyterLab's part of what people see of each other, made by hand: no bundler, no copy to install.
@@ -112,6 +115,8 @@ class SessionServer(ServerApp):
     """A Jupyter server that listens on a socket it is given."""
 
     bound: sockets.socket
+    #: Where kernels are found.
+    kernels: list[str]
     no_browser_open_file = True
 
     def _find_http_port(self) -> None:
@@ -163,8 +168,17 @@ class SessionApp(JupyterHubSingleUser):
         ours = {"extension_manager": "readonly", "extra_labextensions_path": [str(LAB_EXTENSIONS)]}
         config = Config({"LabApp": quiet | ours})
         config.merge(collaboration.settings(Path(jupyter_runtime_dir())))
+        # Kernels of the person's own run in processes of their own, and may come from the home directory.
+        kernels = jupyter_path("kernels")
+        # Templates are programs; the stock search begins with the working directory.
+        config.TemplateExporter.extra_template_basedirs = []
         extensions = jpserver_extensions | extensions_chosen()
-        return super().make_serverapp(jpserver_extensions=extensions, config=config, **kwargs)
+        serverapp = super().make_serverapp(jpserver_extensions=extensions, config=config, **kwargs)
+        # Nothing in the home directory runs in this process, which holds the token and keeps the gate:
+        # whoever worked here once could have left it. JupyterLab's settings, no programs, are still read.
+        _disable_user_config(serverapp)
+        serverapp.kernels = kernels
+        return serverapp
 
     @_fatal_errors
     def load_config_file(self):
@@ -181,6 +195,8 @@ class SessionApp(JupyterHubSingleUser):
         config.ServerApp.allow_origin = config.ServerApp.allow_origin_pat = ""
         config.ServerApp.disable_check_xsrf = False
         config.ServerApp.contents_manager_class = SessionFiles
+        # In memory alone: whoever works here could read it in a file, and sign cookies with it.
+        config.ServerApp.cookie_secret = secrets.token_bytes(32)
         config.ServerApp.root_dir = "/"
         config.SessionFiles.shown = top_directories(self.info, home)
         config.FileContentsManager.preferred_dir = first_directory(self.info, home).strip("/")
@@ -193,6 +209,7 @@ class SessionApp(JupyterHubSingleUser):
     def initialize(self, args=None):
         """Add our pages, then put the gate before them and all others."""
         super().initialize()
+        self.serverapp.kernel_spec_manager.kernel_dirs = self.serverapp.kernels
         settings = self.serverapp.web_app.settings
         hub_host = self.serverapp.identity_provider.hub_auth.hub_host
         portal = portal_address(self.info.portal_url, hub_host)
@@ -252,5 +269,6 @@ def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str)
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
     SessionApp.token = token
     leave_out_proxies()
+    keep_logins_back()
     SessionApp.launch_instance(argv=[])
     return getattr(ServerApp.instance(), "exit_code", 0)

@@ -198,3 +198,33 @@ def test_a_page_of_another_origin_cannot_share_with_the_owners_cookie(hub, calle
     assert browser.post(path, json=body, headers=headers).status_code == 201
     assert browser.delete(path + "/frank", headers=headers).status_code == 204
     browser.close()
+
+
+#: Tokens of the next test, made once.
+NARROW: dict[str, str] = {}
+
+
+@pytest.mark.parametrize("call", ALL_CALLS, ids=lambda call: f"{call[1]} {address(call[0])}")
+def test_a_token_that_only_says_who_somebody_is_opens_nothing(hub, callers, call):
+    """As any other service of the hub gets one of whoever logs in there."""
+    path, method = call
+    for name in ("alice", "bob", "heidi", "adam"):
+        if (token := NARROW.get(name)) is None:
+            made = hub.api("POST", f"users/{name}/tokens", json={"scopes": ["read:users!user"]})
+            token = NARROW[name] = made.json()["token"]
+        answer = hub.api(method, address(path), token, json={"nonsense": 1})
+        assert answer.status_code in (403, 404), (name, answer.status_code, answer.text)
+        assert "nonsense" not in answer.text, (name, answer.text)
+
+
+def test_nobody_writes_another_address_into_the_log(hub, callers):
+    """What the browser itself says of where it is counts for nothing; a proxy's word is the last one."""
+    body = {"role": "viewer", "hours": 1, "uses": 1}
+    told = {"X-Real-Ip": "203.0.113.66", "X-Forwarded-For": "203.0.113.77, 192.0.2.5, 127.0.0.1"}
+    answer = hub.http.post(
+        f"{hub.hub_url}/hub/api/visa/sharing/alice/work/links",
+        json=body,
+        headers=told | {"Authorization": f"token {callers[OWNER]}"},
+    )
+    assert answer.status_code == 201, answer.text
+    assert hub.events(what="link-made")[-1]["address"] == "192.0.2.5"

@@ -15,6 +15,7 @@ from tornado.web import Finish, HTTPError, RequestHandler
 
 from visa_catalogue import CatalogueError
 from visa_catalogue.account import Account
+from visa_session.address import address_of
 
 from .. import security
 from ..auth import PortalAuth
@@ -108,7 +109,7 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
 
     async def prepare(self) -> None:
         # The proxy in front says it; the hub writes it into the audit log.
-        browser.set(self.request.remote_ip or "")
+        browser.set(address_of(self.request))
         with self.timed("auth"):
             model = await self._identify()
         self.current_user = model

@@ -16,6 +16,7 @@ from tornado import web
 
 from visa_catalogue import Catalogue
 from visa_catalogue.account import Account, Role
+from visa_session.address import address_of
 from visa_spawner.api import AccountHandler, SessionHandler
 
 from .. import accounts
@@ -46,7 +47,7 @@ class _Calls:
     @property
     def address(self) -> str:
         """Where the request came from; the portal passes on where its own came from."""
-        return (self.request.remote_ip or "")[:64]
+        return address_of(self.request)[:64]
 
     def body(self, model: type[Parsed]) -> Parsed:
         """The body as that model; raises a 400 that begins with the field at fault."""
@@ -77,6 +78,17 @@ class _Calls:
 
 class PersonHandler(_Calls, AccountHandler):
     """A call by a person for themselves; never by a service, a session, or what a session holds."""
+
+    def person(self) -> User:
+        """Who calls; their token must be good for sessions.
+
+        One that only says who somebody is, as other services of the hub get of whoever logs in there, joins
+        nothing and administers nothing.
+        """
+        user = super().person()
+        if "servers" not in self.parsed_scopes:
+            raise web.HTTPError(403, "token: it is not good for sessions")
+        return user
 
     @property
     def catalogue(self) -> Catalogue:
