@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 
 from tornado.httputil import HTTPServerRequest
+
+#: Names the addresses of web servers that stand before the proxy, with commas between.
+TRUSTED_VARIABLE = "VISA_TRUSTED_PROXIES"
 
 
 def address_of(request: HTTPServerRequest) -> str:
     """The browser's address; "" where there is none, as on a unix socket.
 
-    Each proxy adds whom it heard to the end of `X-Forwarded-For`; before that may stand anything. A server
-    of this machine in front, or one that is trusted (`trusted_downstream_ips`), is passed over.
-    Tornado's own `remote_ip` is not asked: it believes `X-Real-Ip`, which a browser may send and no proxy of
-    ours takes away.
+    Each proxy adds whom it heard to the end of `X-Forwarded-For`; before that may stand anything. What is
+    named in `TRUSTED_VARIABLE` is passed over. Not by `remote_ip` of Tornado, which believes `X-Real-Ip`:
+    that a browser may send, and no proxy of ours takes it away.
     """
+    trusted = {one.strip() for one in os.environ.get(TRUSTED_VARIABLE, "").split(",")}
     context = getattr(request.connection, "context", None)
-    trusted = getattr(context, "trusted_downstream", ()) or ()
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
-    if not hops:
-        return getattr(context, "_orig_remote_ip", None) or request.remote_ip or ""
-    found = ""
-    for hop in reversed(hops):
+    found = getattr(context, "_orig_remote_ip", None) or ""
+    for hop in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
         try:
-            address = ip_address(hop)
+            found = str(ip_address(hop.strip()))
         except ValueError:
             break
-        found = hop
-        if not address.is_loopback and hop not in trusted:
+        if found not in trusted:
             break
-    return found or getattr(context, "_orig_remote_ip", None) or ""
+    return found
