@@ -70,6 +70,15 @@ def answer_challenge(password: str, challenge: bytes) -> bytes:
     return _des(password.encode("ascii").ljust(8, b"\0"), challenge, mirrored=True)
 
 
+def websocket_head(length: int) -> bytes:
+    """What stands before so many bytes in a binary websocket message of one frame, from a server."""
+    if length < 126:
+        return bytes((0x82, length))
+    if length < 0x10000:
+        return b"\x82\x7e" + length.to_bytes(2, "big")
+    return b"\x82\x7f" + length.to_bytes(8, "big")
+
+
 @dataclass
 class ClientStream:
     """Takes a client's bytes after the handshake, gives whole messages that may be passed on.
