@@ -32,7 +32,7 @@ from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .pages import portal_address, sharing_page
-from .proxied import keep_logins_back
+from .proxied import guard_programs
 from .ready import Refused, post_ready
 
 #: JupyterLab's part of what people see of each other, made by hand: no bundler, no copy to install.
@@ -269,6 +269,6 @@ def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str)
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
     SessionApp.token = token
     leave_out_proxies()
-    keep_logins_back()
+    guard_programs()
     SessionApp.launch_instance(argv=[])
     return getattr(ServerApp.instance(), "exit_code", 0)

@@ -101,6 +101,15 @@ def test_kernels_of_the_persons_own_are_found_all_the_same(session, home):
     assert {"mine", "python3"} <= set(session.get("api/kernelspecs").json()["kernelspecs"])
 
 
+#: What it would leave in a browser.
+ANSWER = (
+    ("Service-Worker-Allowed", "/"),
+    ("Set-Cookie", "jupyterhub-user-alice-left=of-somebody-else; Path=/"),
+    ("set-cookie", "__Host-jupyterhub-user-alice-left=of-somebody-else; Path=/"),
+    ("Set-Cookie", "own=1"),
+)
+
+
 class Listening:
     """A program that somebody started in the session: it notes what it is sent."""
 
@@ -112,8 +121,12 @@ class Listening:
             def do_GET(self):
                 heard.append({name.lower(): value for name, value in self.headers.items()})
                 self.send_response(200)
+                for name, value in ANSWER:
+                    self.send_header(name, value)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            do_POST = do_GET
 
             def log_message(self, *args):
                 pass
@@ -138,6 +151,47 @@ def test_a_program_in_the_session_is_sent_no_login_of_who_looks_at_it(session, w
             assert heard["cookie"] == "own=1; other=2"
             assert not {"authorization", "x-xsrftoken"} & set(heard)
             assert session.token not in str(heard)
+    finally:
+        program.server.shutdown()
+
+
+def test_a_page_of_elsewhere_has_nobodys_browser_act_on_a_program_in_the_session(session):
+    """Of another session, say: sibling hosts are one site, so that the browser sends its cookies along."""
+    program = Listening()
+    login = httpx.get(f"{session.url}visa/session?token={session.token}")
+    url = f"{session.url}proxy/{program.port}/"
+    link = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    foreign = [
+        ("POST", {"Origin": "http://bob.hub.example"}),
+        ("POST", {"Origin": "null"}),
+        ("POST", link),
+        ("GET", {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
+        ("GET", link | {"Sec-Fetch-Dest": "iframe"}),
+    ]
+    own = [
+        ("POST", {"Origin": session.site.url, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}),
+        ("GET", {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
+        ("GET", link),
+        ("GET", {}),
+    ]
+    try:
+        for method, headers in foreign:
+            answer = httpx.request(method, url, cookies=login.cookies, headers=headers)
+            assert answer.status_code == 403, headers
+        assert not program.heard
+        for method, headers in own:
+            answer = httpx.request(method, url, cookies=login.cookies, headers=headers)
+            assert answer.status_code == 200, headers
+    finally:
+        program.server.shutdown()
+
+
+def test_a_program_leaves_nothing_in_a_browser_that_reaches_beyond_its_pages(session):
+    program = Listening()
+    try:
+        answer = session.get(f"proxy/{program.port}/")
+        assert answer.headers.get_list("Set-Cookie") == ["own=1"]
+        assert "Service-Worker-Allowed" not in answer.headers
     finally:
         program.server.shutdown()
 
