@@ -31,6 +31,7 @@ from .desktop import Desktop
 from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
+from .kernels import SessionKernels
 from .pages import portal_address, sharing_page
 from .proxied import guard_programs
 from .ready import Refused, post_ready
@@ -195,6 +196,7 @@ class SessionApp(JupyterHubSingleUser):
         config.ServerApp.allow_origin = config.ServerApp.allow_origin_pat = ""
         config.ServerApp.disable_check_xsrf = False
         config.ServerApp.contents_manager_class = SessionFiles
+        config.ServerApp.kernel_manager_class = SessionKernels
         # In memory alone: whoever works here could read it in a file, and sign cookies with it.
         config.ServerApp.cookie_secret = secrets.token_bytes(32)
         config.ServerApp.root_dir = "/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,9 @@ from tornado.httputil import HTTPHeaders
 from visa_session.proxied import without_logins
 
 from .hub.session_spawner import UID
-from .hubside import start_session, stop_session, wait_until
+from .hubside import later, start_session, stop_session, wait_until
 from .launch import HubDoor, Launched
+from .peoplesockets import Socket
 
 
 @pytest.fixture
@@ -210,3 +212,24 @@ def test_what_signs_cookies_is_in_no_file(session):
     runtime = Path(shell.environ()["JUPYTER_RUNTIME_DIR"])
     assert runtime.is_dir()
     assert not (runtime / "jupyter_cookie_secret").exists()
+
+
+async def test_what_programs_in_a_kernel_print_is_not_in_the_log(session):
+    """Staff read it without being let in."""
+    kernel = await later(lambda: session.get("api/kernels", method="POST", json={"name": "python3"}))
+    socket = await Socket.open(session, f"api/kernels/{kernel.json()['id']}/channels", session.token)
+    code = "import os; os.system('echo con''tent1'); os.write(2, b'con' + b'tent2'); print('con' + 'tent3')"
+    header = {
+        "msg_id": "1",
+        "username": "alice",
+        "session": "x",
+        "msg_type": "execute_request",
+        "version": "5.3",
+    }
+    message = {"header": header, "parent_header": {}, "metadata": {}, "channel": "shell", "buffers": []}
+    socket.connection.write_message(json.dumps(message | {"content": {"code": code, "silent": False}}))
+    shown = ""
+    while not all(f"content{number}" in shown for number in (1, 2, 3)):
+        shown += str(await asyncio.wait_for(socket.heard.get(), 20))
+    socket.close()
+    assert not any(f"content{number}" in session.log for number in (1, 2, 3))
