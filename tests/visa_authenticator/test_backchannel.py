@@ -58,7 +58,7 @@ def logged_out_elsewhere(facility, client) -> None:
 
 
 def test_a_blocked_account_is_out_at_once_and_its_session_runs_on(facility):
-    facility.provider.add("blocked", 22001)
+    facility.provider.add("blocked", 26001)
     client = facility.log_in("blocked")
     for_app, own = facility.app_token(client), token_for(client, facility.site, "blocked", "test")
     facility.seen.add(own)
@@ -89,7 +89,7 @@ def test_a_blocked_account_is_out_at_once_and_its_session_runs_on(facility):
 
 
 def test_a_block_without_a_hub_still_holds_when_the_hub_is_back(facility):
-    facility.provider.add("offline", 22002)
+    facility.provider.add("offline", 26002)
     client = facility.log_in("offline")
     facility.hub.stop()
     try:
@@ -101,7 +101,7 @@ def test_a_block_without_a_hub_still_holds_when_the_hub_is_back(facility):
 
 
 def test_one_browser_logged_out_elsewhere_leaves_the_other(facility):
-    facility.provider.add("twice", 22003)
+    facility.provider.add("twice", 26003)
     one, other = facility.log_in("twice", browser()), facility.log_in("twice", browser())
     token_one, token_other = facility.app_token(one), facility.app_token(other)
     logged_out_elsewhere(facility, one)
@@ -112,7 +112,7 @@ def test_one_browser_logged_out_elsewhere_leaves_the_other(facility):
 
 
 def test_a_provider_that_has_ended_the_account_too_is_asked(facility, logout_token, address):
-    facility.provider.add("askme", 22004)
+    facility.provider.add("askme", 26004)
     facility.log_in("askme")
     (sid,) = facility.remember("askme")["browsers"]
     facility.provider.remove("askme")
@@ -122,7 +122,7 @@ def test_a_provider_that_has_ended_the_account_too_is_asked(facility, logout_tok
 
 
 def test_who_logs_out_at_the_hub_disturbs_no_other_browser(facility):
-    facility.provider.add("polite", 22005)
+    facility.provider.add("polite", 26005)
     one, other = facility.log_in("polite", browser()), facility.log_in("polite", browser())
     page = one.get(f"{facility.site}/hub/logout")
     form = Page(page.text)
@@ -132,7 +132,7 @@ def test_who_logs_out_at_the_hub_disturbs_no_other_browser(facility):
 
 
 def test_a_token_for_the_account_ends_it_whatever_browsers_there_are(facility, logout_token, address):
-    facility.provider.add("several", 22006)
+    facility.provider.add("several", 26006)
     clients = [facility.log_in("several", browser()) for _ in range(2)]
     sent = httpx.post(address, data={"logout_token": logout_token(sub="subject-of-several")})
     assert sent.status_code == 204 and sent.content == b""
@@ -145,7 +145,7 @@ def test_a_token_for_the_account_ends_it_whatever_browsers_there_are(facility, l
 
 
 def test_only_the_providers_word_counts_and_only_once(facility, logout_token, address):
-    facility.provider.add("steady", 22007)
+    facility.provider.add("steady", 26007)
     client = facility.log_in("steady")
     good = {"sub": "subject-of-steady"}
     token = logout_token(**good)
@@ -203,7 +203,7 @@ def test_a_body_without_an_end_is_cut_off(facility):
 
 
 def test_a_refresh_under_way_brings_no_ended_login_back(facility, logout_token, address):
-    facility.provider.add("slow", 22008)
+    facility.provider.add("slow", 26008)
     client = facility.log_in("slow")
     token = logout_token(sub="subject-of-slow")
     time.sleep(2.1)  # the access token has aged: the refresh token is going to be spent

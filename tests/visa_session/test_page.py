@@ -168,6 +168,19 @@ async def test_the_toolbar_tucks_away_and_comes_back_by_keyboard(open_desktop):
     assert await page.evaluate("document.activeElement.tagName") == "CANVAS"
 
 
+async def test_the_whole_toolbar_is_to_be_seen_at_every_width(open_desktop):
+    page = await open_desktop()
+    last, tools = page.locator("#lab"), page.locator(".tools")
+    for width in (720, 1024, 1280, 1366, 1440, 1920):
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.keyboard.press("Control+Alt+Shift+KeyM")
+        await expect(last).to_be_in_viewport(ratio=1)
+        box, bar = await last.bounding_box(), await tools.bounding_box()
+        assert box["x"] + box["width"] <= bar["x"] + bar["width"], width
+        shown, whole = await page.locator(".name .title").evaluate("e => [e.clientWidth, e.scrollWidth]")
+        assert shown >= min(whole, 60), width
+
+
 async def test_keys_mouse_and_layout_reach_the_desktop(open_desktop, session):
     page = await open_desktop()
     await page.mouse.move(640, 400)
