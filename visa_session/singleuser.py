@@ -13,10 +13,12 @@ import os
 import secrets
 import socket as sockets
 import warnings
+from functools import partial
 from pathlib import Path
 from shutil import which
 
 import jupyter_server_proxy
+import jupyterlab_server.config
 from jupyter_core.paths import jupyter_path, jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import JupyterServerAuthWarning
@@ -89,6 +91,16 @@ def leave_out_proxies() -> None:
     # themselves are not relied upon, since the gate stands before all of them.
     warnings.filterwarnings("ignore", category=JupyterServerAuthWarning)
     warnings.filterwarnings("ignore", message="Server proxy visa-desktop does not have")
+
+
+def leave_out_own_page_settings() -> None:
+    """Read what JupyterLab's page is made of from the image alone.
+
+    Such a file says, among others, from where the page's scripts come and where its kernels are asked.
+    """
+    of_level = jupyterlab_server.config.get_static_page_config
+    of_image = partial(of_level, level="sys_prefix", include_higher_levels=True)
+    jupyterlab_server.config.get_static_page_config = lambda *args, **others: of_image()
 
 
 def page_settings(hook, portal: str, name: str):
@@ -272,5 +284,6 @@ def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str)
     SessionApp.token = token
     leave_out_proxies()
     guard_programs()
+    leave_out_own_page_settings()
     SessionApp.launch_instance(argv=[])
     return getattr(ServerApp.instance(), "exit_code", 0)

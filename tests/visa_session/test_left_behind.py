@@ -112,6 +112,15 @@ ANSWER = (
 )
 
 
+def test_the_page_is_not_told_by_a_file_in_the_home_directory_where_its_scripts_are(session, home):
+    told = {"fullStaticUrl": "https://evil.example/static", "wsUrl": "wss://evil.example/"}
+    leave(home, ".jupyter/labconfig/page_config.json", json.dumps(told))
+    page = session.get("lab")
+    assert page.status_code == 200
+    assert "evil.example" not in page.text
+    assert "fullStaticUrl" in page.text
+
+
 class Listening:
     """A program that somebody started in the session: it notes what it is sent."""
 
