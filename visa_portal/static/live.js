@@ -40,7 +40,7 @@ export function live(place) {
   const served = new Map([...place.querySelectorAll("[data-part]")].map((part) => [part.id, part.outerHTML]));
   const [pauses, moves] = place.querySelector("#join, #facts")
     ? [ONE, '.state:is([data-state="starting"],[data-state="stopping"]), #join[data-state="open"]']
-    : [MANY, '.ask-card[data-state="open"]'];
+    : [MANY, '.ask-card:is([data-state="open"],[data-state="accepted"])'];
 
   /** Put in the parts that have changed; whether all could be. */
   function show(fresh) {
