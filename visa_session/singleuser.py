@@ -18,6 +18,7 @@ from pathlib import Path
 from shutil import which
 
 import jupyter_server_proxy
+import jupyterlab.labapp
 import jupyterlab_server.config
 from jupyter_core.paths import jupyter_path, jupyter_runtime_dir
 from jupyter_server.serverapp import ServerApp
@@ -101,6 +102,8 @@ def leave_out_own_page_settings() -> None:
     of_level = jupyterlab_server.config.get_static_page_config
     of_image = partial(of_level, level="sys_prefix", include_higher_levels=True)
     jupyterlab_server.config.get_static_page_config = lambda *args, **others: of_image()
+    # Under the name that it was imported by, too: read once more while the server starts.
+    jupyterlab.labapp.get_static_page_config = jupyterlab_server.config.get_static_page_config
 
 
 def page_settings(hook, portal: str, name: str):

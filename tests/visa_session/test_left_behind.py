@@ -79,8 +79,13 @@ def session(site):
 
 
 @pytest.fixture
-def home(session) -> Path:
-    return Path(session.get("visa/session").json()["home"])
+def home(session):
+    """The home directory; what a test leaves there is taken away, since other tests live in it too."""
+    home = Path(session.get("visa/session").json()["home"])
+    known = set(home.rglob("*"))
+    yield home
+    for path in sorted(set(home.rglob("*")) - known, reverse=True):
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def test_a_template_in_the_home_directory_runs_nothing_in_the_server(session, home):
@@ -112,13 +117,19 @@ ANSWER = (
 )
 
 
-def test_the_page_is_not_told_by_a_file_in_the_home_directory_where_its_scripts_are(session, home):
+def test_the_page_is_not_told_by_a_file_in_the_home_directory_where_its_scripts_are(site, session, home):
     told = {"fullStaticUrl": "https://evil.example/static", "wsUrl": "wss://evil.example/"}
     leave(home, ".jupyter/labconfig/page_config.json", json.dumps(told))
-    page = session.get("lab")
-    assert page.status_code == 200
-    assert "evil.example" not in page.text
-    assert "fullStaticUrl" in page.text
+    # Such a file is read at a server's start, and again for each page.
+    next_one = start_session(site, "alice", "left-next")
+    try:
+        for server in (session, next_one):
+            page = server.get("lab")
+            assert page.status_code == 200
+            assert "evil.example" not in page.text
+            assert "fullStaticUrl" in page.text
+    finally:
+        stop_session(next_one)
 
 
 class Listening:
