@@ -118,6 +118,7 @@ async def open_toolbar(page: Page) -> None:
     if await page.locator("#handle").get_attribute("aria-expanded") == "false":
         await page.locator("#handle").click()
     await expect(page.locator("#people")).to_be_visible()
+    await expect(page.locator(".tools")).to_be_in_viewport(ratio=1)
 
 
 async def at_rest(page: Page) -> None:
