@@ -12,7 +12,7 @@ def test_stalls():
     seen.touch()
     assert not first
 def test_holds():
-    assert True
+    assert 1 + 1 == 2
 """
 ALWAYS = "def test_broken():\n    assert False\n"
 

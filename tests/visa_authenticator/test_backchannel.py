@@ -195,7 +195,7 @@ def test_a_body_without_an_end_is_cut_off(facility):
             while sent < 100 * LONGEST:
                 one.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
                 sent += 4096
-                time.sleep(0.001)
+                time.sleep(0.001)  # lets the hub close, which the next write then meets
             one.recv(1)
         except OSError:
             pass
@@ -212,7 +212,7 @@ def test_a_refresh_under_way_brings_no_ended_login_back(facility, logout_token, 
     try:
         asking = threading.Thread(target=facility.inside, args=(client,))
         asking.start()
-        time.sleep(0.3)
+        time.sleep(0.3)  # its question to the silent provider is out: nothing else tells
         assert httpx.post(address, data={"logout_token": token}).status_code == 204
         assert not vouched_for(facility, "slow")
     finally:
@@ -221,5 +221,5 @@ def test_a_refresh_under_way_brings_no_ended_login_back(facility, logout_token, 
     end = time.monotonic() + 2
     while time.monotonic() < end:
         assert not facility.inside(client)
-        time.sleep(0.2)
+        time.sleep(0.2)  # it must stay so for a while, not only at once
     assert not vouched_for(facility, "slow")
