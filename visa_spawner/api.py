@@ -138,7 +138,7 @@ class SessionsHandler(AccountHandler):
 
 def _profile(profile: Profile, free: dict) -> dict:
     answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
-    hidden = {"partition"}
+    hidden = {"partition", "account", "qos", "reservation"}
     return answer | {
         "plans": [
             {"name": name, "free": free[plan.backend, plan.resources]}

@@ -66,9 +66,23 @@ class Lifetime(_Part):
         return self
 
 
+#: What may name a partition, an account, a QOS: safe in an argument, no list and no option.
+ClusterName = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,62})?$")]
+
+
+AccountRule = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9._-]{0,62}|\{(proposal|instrument)\})?$")
+]
+
+
 class Plan(_Part):
     """Hardware, and the backend that has it. `memory` and `disk` are in bytes once read, `hours` the
-    longest a session on this plan may last."""
+    longest a session on this plan may last.
+
+    For a cluster: `cpus`, `memory` and `gpus` are those of each of its `nodes`; `account` is a name, or the
+    rule `{proposal}` or `{instrument}`, which stands for that of the session's first experiment; `tasks` the
+    number of MPI tasks.
+    """
 
     title: Line
     backend: Name
@@ -76,13 +90,20 @@ class Plan(_Part):
     memory: Bytes
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
     gpu_type: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,62}$")] = ""
-    partition: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,62}$")] = ""
+    partition: ClusterName = ""
+    account: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,62}$|^\{(proposal|instrument)\}$")
+    ] = ""
+    qos: ClusterName = ""
+    reservation: ClusterName = ""
+    nodes: Annotated[int, Field(ge=1, le=1024)] = 1
+    tasks: Annotated[int, Field(ge=1, le=65536)] = 1
     disk: Bytes | None = None
     hours: Annotated[float, Field(gt=0, le=8784)] | None = None
 
     @property
     def resources(self) -> Resources:
-        return Resources(cpus=self.cpus, memory=self.memory, gpus=self.gpus, gpu_type=self.gpu_type)
+        return Resources(self.cpus, self.memory, self.gpus, self.gpu_type, self.partition, self.nodes)
 
 
 class Profile(_Part):

@@ -31,12 +31,33 @@ class Status:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a session takes of a node: cores, bytes of memory, whole GPUs of a type ("" is any)."""
+    """What a session takes of a node: cores, bytes of memory, whole GPUs of a type ("" is any).
+
+    `partition` and `nodes` mean something to a cluster alone: which part of it ("" is its own choice), and
+    how many nodes, each with all of the above.
+    """
 
     cpus: float
     memory: int
     gpus: int = 0
     gpu_type: str = ""
+    partition: str = ""
+    nodes: int = 1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a session on a cluster asks for beside its resources; "" is the cluster's own choice.
+
+    `account` is what the plan's rule gave for this session's experiments; `tasks` is the number of MPI
+    tasks; `hours` how long the job may run, which is the session's lifetime.
+    """
+
+    account: str = ""
+    qos: str = ""
+    reservation: str = ""
+    tasks: int = 1
+    hours: float = 8
 
 
 @dataclass(frozen=True)
@@ -110,7 +131,8 @@ class SessionPlan:
 
     `key` is `OWNER/NAME`; `image` the recipe's name; `command` the argument list to run, never a shell's;
     `short_ways` maps a link inside the session to what it points to; `labels` are put on whatever the
-    backend makes. `environment` is the whole of it, but for what only the backend knows: see `placed`.
+    backend makes; `batch` is for a cluster alone. `environment` is the whole of it, but for what only the
+    backend knows: see `placed`.
     """
 
     key: str
@@ -122,6 +144,7 @@ class SessionPlan:
     environment: dict[str, str]
     labels: dict[str, str]
     command: tuple[str, ...] = ("visa-session",)
+    batch: Batch = Batch()
 
     def placed(self, *, ip: str, port: int, gpus: tuple[str, ...] = ()) -> SessionPlan:
         """The plan with what is known once a node is chosen.

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 
 from traitlets import Any, HasTraits, Instance, Integer, Unicode
 from traitlets.config import Config
@@ -52,6 +53,14 @@ class Backend(HasTraits):
 
     #: The machine the session is on, for staff; empty where there is none to name.
     node_name = Unicode()
+
+    #: Seconds that a start may wait for its place, beside `start_timeout`; 0 where there is no queue.
+    queue_limit = 0.0
+
+    #: Called without arguments when the backend starts the same session anew by itself, as a cluster does
+    #: with a job that it puts back into the queue: gives a new token, committed before it returns. The last
+    #: one is good for nothing from then on, and the session may name another port. Set by `VisaSpawner`.
+    renew_token: Callable[[], str] = Any(lambda: "")
 
     @classmethod
     async def availability(cls, resources: Resources, config: Config) -> Availability:
@@ -99,6 +108,23 @@ class Backend(HasTraits):
             if status is not None and status.state in (State.STOPPED, State.FAILED):
                 return status
             await asyncio.sleep(LOOK_INTERVAL)
+
+    async def placed(self) -> None:
+        """Return when the session's process runs; at once where there is no queue.
+
+        Never raises: a session that ends in the queue is `ended`.
+        """
+
+    def ends(self) -> datetime | None:
+        """When the backend itself will end the session, UTC; None where it will not."""
+        return None
+
+    async def extend(self, until: datetime) -> datetime:
+        """Have the backend end the session later, if it ends it at all; gives the new end.
+
+        Raises StartRefused, in words for the owner, where that cannot be.
+        """
+        return until
 
     async def events(self) -> AsyncIterator[Status]:
         """Each step of a start, in plain words, as it happens; ends when the session's process runs.

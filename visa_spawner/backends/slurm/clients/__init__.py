@@ -1,0 +1,1 @@
+"""Ways to ask Slurm: its commands, or pyslurm where that is installed and fits."""
