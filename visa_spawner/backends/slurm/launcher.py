@@ -1,4 +1,4 @@
-"""Asks the launcher, which acts on the cluster as a session's owner; docs/developers/slurm.md has its words."""
+"""Asks the launcher, which acts on the cluster as a session's owner."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ class SlurmSettings(HasTraits):
     client = Enum(
         ["auto", "commands", "pyslurm"],
         "auto",
-        help="""How Slurm is asked. `commands`: by `squeue`, `scontrol` and `sinfo`. `pyslurm`: by the library,
-        where it is installed and built for this cluster's version; the hub does not start otherwise.
+        help="""How Slurm is asked. `commands`: by `squeue`, `scontrol` and `sinfo`. `pyslurm`: by the
+        library, where it is installed and built for this cluster's version; the hub does not start otherwise.
         `auto`: the library where it fits, else the commands.""",
     ).tag(config=True)
     commands_dir = Unicode(
