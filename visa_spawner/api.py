@@ -113,12 +113,16 @@ class OptionsHandler(AccountHandler):
         return dict(zip(kinds, await asyncio.gather(*(self._ask(*kind) for kind in kinds)), strict=True))
 
     async def _ask(self, backend: str, resources) -> dict:
+        kind = self.site.backend(backend)
+        queue = bool(kind.queue_limit)
         try:
-            answer = await self.site.backend(backend).availability(resources, self.app.config)
+            answer = await kind.availability(resources, self.app.config)
         except Exception:
             self.log.exception("what backend %s has free is not known", backend)
-            return {"sessions": 0, "words": "What is free here is not known at the moment."}
-        return {"sessions": answer.sessions, "words": answer.words}
+            unknown = "What is free here is not known at the moment."
+            return {"sessions": 0, "words": unknown, "queue": queue, "expected": None}
+        expected = answer.expected and answer.expected.isoformat(timespec="seconds")
+        return {"sessions": answer.sessions, "words": answer.words, "queue": queue, "expected": expected}
 
 
 class SessionsHandler(AccountHandler):
