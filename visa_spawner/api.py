@@ -15,7 +15,7 @@ from visa_session.contract import READY_PATH
 from . import report
 from .admission import Admission, granted_account
 from .profiles import Plan, Profile
-from .session import StartRefused
+from .session import Availability, StartRefused
 from .site import VisaSite
 
 #: Bytes that `{"port": 65535}` may take, written as generously as one likes.
@@ -114,15 +114,14 @@ class OptionsHandler(AccountHandler):
 
     async def _ask(self, backend: str, resources) -> dict:
         kind = self.site.backend(backend)
-        queue = bool(kind.queue_limit)
         try:
             answer = await kind.availability(resources, self.app.config)
         except Exception:
             self.log.exception("what backend %s has free is not known", backend)
-            unknown = "What is free here is not known at the moment."
-            return {"sessions": 0, "words": unknown, "queue": queue, "expected": None}
+            answer = Availability(0, "What is free here is not known at the moment.")
         expected = answer.expected and answer.expected.isoformat(timespec="seconds")
-        return {"sessions": answer.sessions, "words": answer.words, "queue": queue, "expected": expected}
+        free = {"sessions": answer.sessions, "words": answer.words}
+        return free | {"queue": bool(kind.queue_limit), "expected": expected}
 
 
 class SessionsHandler(AccountHandler):
