@@ -207,6 +207,7 @@ class VisaSpawner(Admission, WrapSpawner):
             {name: environment[name] for name in self.environment},
             [*self.cmd, *self.get_args()],
         )
+        child.session = self.site.cluster.given(child.session, accepted.profile)
         await asyncio.to_thread(staging.confirm, pinned, who)
         telling = asyncio.create_task(self._tell_steps(child))
         try:

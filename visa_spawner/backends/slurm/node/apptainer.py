@@ -16,7 +16,7 @@ from . import namespace
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 from .programs import find
-from .root import SMALLEST_TMP, unique
+from .root import SMALLEST_TMP, slurm_account, unique
 
 #: Whether the session sees nothing of the node but what its plan names.
 INSIDE = True
@@ -68,7 +68,7 @@ def _prepare(plan: Plan, place: str) -> list[str]:
             os.mkdir(f"{place}/{name}", 0o755)
             namespace.tmpfs(f"{place}/{name}", f"mode=1777,size={size}")
             mounts.append(mount(f"{place}/{name}", target))
-        for name, text in (("passwd", passwd(plan.person)), ("group", group(plan.person))):
+        for name, text in (("passwd", passwd(plan.person, slurm_account())), ("group", group(plan.person))):
             with open(f"{place}/{name}", "w") as file:
                 file.write(text)
             mounts.append(mount(f"{place}/{name}", f"/etc/{name}", True))
