@@ -67,7 +67,7 @@ class Capacity:
         return Availability(0, f"{why_none(willing, resources)}{line}{soon}", expected)
 
     async def expected(self, resources: Resources) -> datetime | None:
-        """When the controller expects that such a session, asked for now, would start; None: it cannot tell."""
+        """When the controller expects such a session to start, asked for now; None: it cannot tell."""
         now = time.monotonic()
         known = self._expected.get(resources)
         if known is None or (known.start.done() and now >= known.until):

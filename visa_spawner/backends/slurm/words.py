@@ -84,8 +84,8 @@ def _waiting(job: Job, queue: Queue, now: datetime) -> str:
     held = {
         "REQUEUE_HOLD": "The cluster put it back into the queue and holds it there, since it could not run."
         " Stop it, and tell the facility's staff.",
-        "SPECIAL_EXIT": "The cluster put it back into the queue and holds it there, as the site does after some"
-        " exit codes. Stop it, and tell the facility's staff.",
+        "SPECIAL_EXIT": "The cluster put it back into the queue and holds it there, as sites do after some exit"
+        " codes. Stop it, and tell the facility's staff.",
         "RESV_DEL_HOLD": "Its reservation was removed, so the cluster holds it. Stop it and start again with"
         " another plan.",
         "REQUEUE_FED": "Another cluster of the federation takes it over.",
@@ -189,7 +189,7 @@ def ordinal(number: int) -> str:
 
 
 def moment(when: datetime, now: datetime | None = None, *, at: str = "") -> str:
-    """A time for people: `14:05 UTC` today, else `30 Nov 2026, 14:05 UTC`; with `at` as part of a sentence."""
+    """A time for people: `14:05 UTC` today, else `30 Nov 2026, 14:05 UTC`; `at`: within a sentence."""
     when = when.astimezone(UTC)
     if when.date() == (now or datetime.now(UTC)).date():
         return f"{at} {when:%H:%M} UTC".strip()
