@@ -15,7 +15,7 @@ from visa_session.contract import READY_PATH
 from . import report
 from .admission import Admission, granted_account
 from .profiles import Plan, Profile
-from .session import StartRefused
+from .session import Availability, StartRefused
 from .site import VisaSite
 
 #: Bytes that `{"port": 65535}` may take, written as generously as one likes.
@@ -113,12 +113,15 @@ class OptionsHandler(AccountHandler):
         return dict(zip(kinds, await asyncio.gather(*(self._ask(*kind) for kind in kinds)), strict=True))
 
     async def _ask(self, backend: str, resources) -> dict:
+        kind = self.site.backend(backend)
         try:
-            answer = await self.site.backend(backend).availability(resources, self.app.config)
+            answer = await kind.availability(resources, self.app.config)
         except Exception:
             self.log.exception("what backend %s has free is not known", backend)
-            return {"sessions": 0, "words": "What is free here is not known at the moment."}
-        return {"sessions": answer.sessions, "words": answer.words}
+            answer = Availability(0, "What is free here is not known at the moment.")
+        expected = answer.expected and answer.expected.isoformat(timespec="seconds")
+        free = {"sessions": answer.sessions, "words": answer.words}
+        return free | {"queue": bool(kind.queue_limit), "expected": expected}
 
 
 class SessionsHandler(AccountHandler):

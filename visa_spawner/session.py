@@ -22,11 +22,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """A state, said in plain words for the session's owner, and since when (UTC)."""
+    """A state, said in plain words for the session's owner, and since when (UTC).
+
+    `queued`: it stands in the backend's queue; the next such words replace these, however long it takes.
+    """
 
     state: State
     words: str = ""
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    queued: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Availability:
-    """What a backend could start now for one plan: how many sessions, and in words why none."""
+    """What a backend could start now for one plan: how many sessions, and in words what is free, or why none.
+
+    `expected` is when a session that had to wait in the queue would start (UTC); None where nobody knows.
+    """
 
     sessions: int
     words: str = ""
+    expected: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,9 @@ class NodeState:
 
     `answers` is None until it was asked once, `since` when that last changed (UTC); `drained` that the
     settings let nothing new start there. `free_*` are what new sessions could take; `sessions` the keys
-    `OWNER/NAME` of those that are there.
+    `OWNER/NAME` of those that are there. `scheduled`: a cluster's own scheduler says what starts there, so
+    that it cannot be drained from here; `closed` that it lets nothing new start there now, and `words` what
+    it says of the node.
     """
 
     name: str
@@ -97,6 +107,9 @@ class NodeState:
     free_memory: int
     free_gpus: int
     sessions: tuple[str, ...] = ()
+    scheduled: bool = False
+    closed: bool = False
+    words: str = ""
 
 
 @dataclass(frozen=True)

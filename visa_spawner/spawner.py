@@ -230,7 +230,7 @@ class VisaSpawner(Admission, WrapSpawner):
     async def _tell_steps(self, child) -> None:
         try:
             async for status in child.events():
-                self._steps.say(status.words)
+                self._steps.say(status.words, status.queued)
         except Exception:
             # The steps are for the eye alone: a start does not fail for want of them.
             self.log.exception("%s: no word of how the start goes", self._log_name)

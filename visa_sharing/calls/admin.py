@@ -124,8 +124,11 @@ class NodeHandler(AdminHandler):
     async def put(self, backend, node):
         person = await self.administrator()
         change = self.body(NodeChange)
-        if not any((one["backend"], one["node"]) == (backend, node) for one in await _nodes(self.app)):
+        here = {(one["backend"], one["node"]): one for one in await _nodes(self.app)}.get((backend, node))
+        if here is None:
             raise web.HTTPError(404, "node: there is none of that name")
+        if here["scheduled"] and change.drained:
+            raise web.HTTPError(409, "node: the cluster itself says what starts there; drain it in Slurm")
         by = {"who": person.name, "address": self.address}
         if change.drained:
             drained().drain(self.db, backend, node, change.words.strip(), **by)
@@ -217,6 +220,9 @@ def _node(backend: str, node: NodeState, row: DrainedNode | None) -> dict:
         "gpus": node.gpus,
         "free": {"cpus": node.free_cpus, "memory": node.free_memory, "gpus": node.free_gpus},
         "sessions": list(node.sessions),
+        "scheduled": node.scheduled,
+        "closed": node.closed,
+        "said": node.words,
     }
 
 
