@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from . import meters
 from .clients.base import SlurmClient, SlurmSilent
 from .job import is_of
+from .queue import Queue
 from .seen import Job, Node
 
 #: Seconds between two looks while somebody waits for a job to start or end.
@@ -74,6 +75,7 @@ class Monitor:
         self._interval, self._idle_interval, self._nodes_interval = interval, idle_interval, nodes_interval
         self._log = log or logging.getLogger(__name__)
         self._owned: dict[tuple[str, int], Job] = {}
+        self._queue: Queue | None = None
         self._alive = 0
         self._silences = 0
         self._slow = False
@@ -94,6 +96,13 @@ class Monitor:
     def find(self, mark: str, uid: int) -> Job | None:
         """The job with this mark and this owner, by the last look; the first, where somebody copied it."""
         return self._owned.get((mark, uid))
+
+    @property
+    def queue(self) -> Queue:
+        """Everybody's waiting jobs, by the last look; put in order when somebody first asks."""
+        if self._queue is None:
+            self._queue = Queue(self.jobs.values())
+        return self._queue
 
     async def nodes(self) -> list[Node]:
         """The nodes, as they were at most `nodes_interval` ago. Those who ask meanwhile share one question.
@@ -249,7 +258,7 @@ class Monitor:
             self._log.exception("Following the cluster's queue failed")
 
     def _follow(self, jobs: list[Job]) -> None:
-        self.jobs = {job.id: job for job in jobs}
+        self.jobs, self._queue = {job.id: job for job in jobs}, None
         self.by_mark, self._owned, self._alive = {}, {}, 0
         for job in sorted((job for job in jobs if job.mark.startswith(self._prefix)), key=lambda job: job.id):
             if is_of(job.mark, self._hub_id):

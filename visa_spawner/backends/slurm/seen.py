@@ -66,7 +66,8 @@ class Node:
     """One machine of the cluster: `address` is where it is reached, `states` Slurm's words (`IDLE`, `DRAIN`).
 
     `gpus` counts by type, "" being untyped; `free_*` is what no job has taken, nothing while the node takes
-    no jobs.
+    no jobs. `default_partition` is the cluster's own, where the node is in it; `closed_partitions` are those
+    of its partitions that start no jobs.
     """
 
     name: str
@@ -80,6 +81,8 @@ class Node:
     free_memory: int = 0
     free_gpus: dict[str, int] = field(default_factory=dict)
     reason: str = ""
+    default_partition: str = ""
+    closed_partitions: frozenset[str] = frozenset()
 
     @property
     def open(self) -> bool:

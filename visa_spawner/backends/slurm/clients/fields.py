@@ -47,7 +47,8 @@ NODE_FIELDS = (
     "NodeList:0",
     "NodeAddr:0",
     "StateComplete:0",
-    "PartitionName:0",
+    "Partition:0",
+    "Available:0",
     "CPUsState:0",
     "Memory:0",
     "AllocMem:0",
@@ -157,7 +158,8 @@ def read_ended(values: list[str]) -> Job:
 
 def read_node(values: list[str]) -> Node:
     """A node, in one of its partitions, from the fields of NODE_FIELDS; raises Unreadable."""
-    name, address, states, partition, cpus, memory, taken, gres, used, reason = values
+    name, address, states, partition, available, cpus, memory, taken, gres, used, reason = values
+    partitions = frozenset() if partition == "n/a" else frozenset([partition.rstrip("*")])
     try:
         _, idle, _, total = (int(part) for part in cpus.split("/"))
     except ValueError:
@@ -168,11 +170,13 @@ def read_node(values: list[str]) -> Node:
         name=name,
         address=address,
         states=frozenset(states.upper().rstrip("*~#!%$@^-").split("+")),
-        partitions=frozenset() if partition == "n/a" else frozenset([partition]),
+        partitions=partitions,
         cpus=total,
         memory=_number(memory) * _MIB,
         gpus=count_gpus(gres),
         reason=_text(reason),
+        default_partition=partition.removesuffix("*") if partition.endswith("*") else "",
+        closed_partitions=frozenset() if available == "up" else partitions,
     )
     return with_free(node, idle, _number(taken) * _MIB, count_gpus(used))
 
@@ -191,7 +195,12 @@ def in_all_partitions(nodes: Iterable[Node]) -> list[Node]:
     found: dict[str, Node] = {}
     for node in nodes:
         if known := found.get(node.name):
-            node = replace(node, partitions=known.partitions | node.partitions)
+            node = replace(
+                node,
+                partitions=known.partitions | node.partitions,
+                default_partition=known.default_partition or node.default_partition,
+                closed_partitions=known.closed_partitions | node.closed_partitions,
+            )
         found[node.name] = node
     return list(found.values())
 

@@ -122,7 +122,7 @@ def read_job(values: list) -> Job:
         uid=uid,
         mark=mark or "",
         state=state,
-        reason=reason or "",
+        reason="" if reason in (None, "None") else reason,
         partition=partition or "",
         priority=priority or 0,
         host="" if waiting else host or "",
