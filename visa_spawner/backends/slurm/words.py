@@ -84,8 +84,8 @@ def _waiting(job: Job, queue: Queue, now: datetime) -> str:
     held = {
         "REQUEUE_HOLD": "The cluster put it back into the queue and holds it there, since it could not run."
         " Stop it, and tell the facility's staff.",
-        "SPECIAL_EXIT": "The cluster put it back into the queue and holds it there, as sites do after some exit"
-        " codes. Stop it, and tell the facility's staff.",
+        "SPECIAL_EXIT": "The cluster put it back into the queue and holds it there, as sites do after some"
+        " exit codes. Stop it, and tell the facility's staff.",
         "RESV_DEL_HOLD": "Its reservation was removed, so the cluster holds it. Stop it and start again with"
         " another plan.",
         "REQUEUE_FED": "Another cluster of the federation takes it over.",
