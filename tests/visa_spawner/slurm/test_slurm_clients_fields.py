@@ -46,7 +46,7 @@ def row(number=5, uid=1000, state="RUNNING", comment=b"", **other) -> list[bytes
 
 
 def printed(separators: Separators, rows: list[list[bytes]]) -> bytes:
-    """As squeue writes it: a right-justified field is filled up or cut, and a line end follows each record."""
+    """As squeue writes it: a right-justified field is filled up or cut, and a line ends each record."""
     out = b""
     for values in rows:
         for name, value in zip(fields.JOB_FIELDS, values, strict=True):
