@@ -110,7 +110,7 @@ WITH_COLLABORATORS = {
     *("MainKernelSpecHandler", "KernelSpecHandler", "NbconvertPostHandler", "NbconvertFileHandler"),
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler", "ViewHandler", "SubscribeWebsocket"),
     *("AuthenticatedFileHandler", "RedirectWithParams", "WithSlash", "DesktopPage", "DesktopSocket"),
-    *("SessionCall", "NewsCall"),
+    *("SessionCall", "NewsCall", "ExamplesCall"),
 }
 WITH_VIEWERS = {"WithSlash", "DesktopPage", "DesktopSocket", "SessionCall", "NewsCall"}
 WITH_ANYONE = {"PageFiles", "FileFindHandler", "ThemesHandler", "APIVersionHandler"}
