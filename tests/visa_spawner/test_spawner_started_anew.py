@@ -36,6 +36,7 @@ def test_it_starts_anew_by_itself(hub):  # noqa: F811
     scopes = hub.api("GET", "users/alice/tokens").json()["api_tokens"]
     (mine,) = [one for one in scopes if one["note"].startswith("Server at ")]
 
+    time.sleep(1.1)  # times are told in whole seconds
     session = put_back(hub)
     assert (session["state"], session["ready"]) == ("starting", False)
     # From the moment its backend has asked for a new token it is a start like any other.
