@@ -48,7 +48,6 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
             (url_path_join(base, r"desktop/static/([A-Za-z0-9._-]+)"), PageFiles),
             (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
             (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
-            (url_path_join(base, "visa/session"), SessionCall, told),
             (url_path_join(base, "visa/cluster/examples"), ExamplesCall, {"info": info}),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
             *people.handlers(base),
