@@ -29,7 +29,7 @@ def hub(slurm_daemons):
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vi-")))
         stack.enter_context(bridge.held(Site(port=64000, run=folder)))
         engine = stack.enter_context(slurm_inside.engine(folder))
-        image = stack.enter_context(slurm_inside.image_on_nodes(slurm_daemons))
+        image = slurm_inside.image_on_nodes(slurm_daemons)
         root = stack.enter_context(a_facility())
         furnish(root)
         write_site(root)
@@ -156,16 +156,15 @@ def test_the_notebook_runs_whole_and_leaves_its_results_in_processed(hub, shell,
     answer = hub.ask(session, "POST", "visa/cluster/examples")
     path = Path(answer.raise_for_status().json()["path"])
     assert str(path) == "/experiments/A-1/processed/cluster-examples/cluster.ipynb"
-    words = shell.run(
-        f"cd {path.parent} && jupyter nbconvert --execute --to notebook --output done {path.name}",
-        timeout=150,
-    )
+    execute = "jupyter nbconvert --execute --allow-errors --to notebook --output done"
+    words = shell.run(f"cd {path.parent} && {execute} {path.name}", timeout=150)
     folder = hub.root / "visitor/a1/PROCESSED_DATA/cluster-examples"
     done = json.loads((folder / "done.ipynb").read_text())
     said = "".join(
         "".join(output.get("text", [])) for cell in done["cells"] for output in cell.get("outputs", [])
     )
-    assert "4 processes on n1, n2" in said, words
+    assert "4 processes on n1, n2" in said, said + words
+    assert not [output for cell in done["cells"] for output in cell.get("outputs", []) if "ename" in output]
     assert "GPUs of this job: " in said and "GPUs of this job: none" not in said
     assert "12 frames, by 2 workers" in said
     for name in ("one", "mpi", "dask"):
