@@ -1,5 +1,8 @@
 import pytest
 import slurm_cluster
+from slurm_fixtures import a_modules_hub, full_cluster, slurm_hub
+
+__all__ = ["a_modules_hub", "full_cluster", "slurm_hub"]
 
 
 @pytest.fixture(scope="session")

@@ -155,8 +155,9 @@ def why_none(nodes: Iterable[Node], resources: Resources) -> str:
         total = sum(_gpus(node.gpus, resources) for node in nodes)
         free = sum(_gpus(node.free_gpus, resources) for node in nodes)
         if free:
-            return f"Only {free} of {total} {kind} are free, and not together where the plan needs them."
-        return f"All {total} {kind} are in use."
+            are = "is" if free == 1 else "are"
+            return f"Only {free} of {total} {kind} {are} free, or none where the plan needs them together."
+        return f"All {total} {kind} are in use." if total > 1 else f"The only one of the {kind} is in use."
     if all(node.free_memory < resources.memory for node in nodes):
         return "The memory of the machines for this plan is in use."
     if all(node.free_cpus < resources.cpus for node in nodes):
