@@ -42,11 +42,11 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
         ".*",
         [
             (url_path_join(base, "desktop"), WithSlash),
-            (url_path_join(base, "desktop/"), DesktopPage, told),
+            (url_path_join(base, "desktop/"), DesktopPage, told | {"members": people.members}),
             (url_path_join(base, r"desktop/static/([A-Za-z0-9._-]+)"), PageFiles),
             (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
             (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
-            (url_path_join(base, "visa/session"), SessionCall, told),
+            (url_path_join(base, "visa/session"), SessionCall, told | {"members": people.members}),
             *people.handlers(base),
         ],
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 
+from visa_spawner import report
 from visa_spawner.site import VisaSite
 
 from . import accounts, entries, grants, help, notices, staff, support
@@ -139,7 +140,10 @@ async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
     wanted = await help.open_help(app, spawner)
     instruments = await instruments_of(app, spawner)
     found = await members(app, spawner)
+    stands = report.session(owner, spawner, with_log=False)
     return {
+        "ends": stands["ends"],
+        "may_extend": stands.get("may_extend", 0),
         "members": [
             {
                 "name": member.name,
