@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass, field
 #: Environment variable that carries `SessionInfo` as JSON into the session.
 INFO_VARIABLE = "VISA_SESSION_INFO"
 
+#: Set to 1 where the session's token comes on its standard input, and not in the environment.
+TOKEN_STDIN_VARIABLE = "VISA_TOKEN_STDIN"
+
 #: Where the short ways to an experiment's data stand inside a session.
 EXPERIMENTS_ROOT = "/experiments"
 
@@ -38,6 +41,7 @@ EXIT_NOT_READ_ONLY = 71
 EXIT_GPU_MISSING = 72
 EXIT_BAD_INFO = 73
 EXIT_HOME_UNUSABLE = 74
+EXIT_NO_TOKEN = 75
 
 
 @dataclass(frozen=True)

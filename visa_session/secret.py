@@ -8,22 +8,41 @@ started, and no process of the same account may read what the kernel keeps of ou
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import MutableMapping
 
+from .contract import TOKEN_STDIN_VARIABLE
 from .supervise import prctl
 
 #: Where the hub puts a session's token.
 TOKEN_VARIABLES = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
 
 PR_SET_DUMPABLE = 4
+#: Bytes; the hub's have 32.
+_LARGEST_TOKEN = 4096
 
 
 def take_token(environment: MutableMapping[str, str]) -> str:
-    """Take the token out of the environment; "" where there is none."""
+    """Take the token out of the environment, or from standard input where that says so; "" for none."""
     token = ""
     for name in TOKEN_VARIABLES:
         token = environment.pop(name, "") or token
+    if environment.pop(TOKEN_STDIN_VARIABLE, "") == "1":
+        token = _read_token(0) or token
     return token
+
+
+def _read_token(descriptor: int) -> str:
+    """All that comes on a descriptor, which leads to /dev/null from then on."""
+    parts = []
+    while part := os.read(descriptor, _LARGEST_TOKEN):
+        parts.append(part)
+        if sum(map(len, parts)) > _LARGEST_TOKEN:
+            break
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
+    return b"".join(parts)[:_LARGEST_TOKEN].decode("ascii", "replace").strip()
 
 
 def hide_process() -> None:

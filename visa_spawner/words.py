@@ -24,6 +24,8 @@ _CODES = {
     " facility's staff.",
     contract.EXIT_HOME_UNUSABLE: "Your home directory cannot be used from this session. Tell the facility's"
     " staff.",
+    contract.EXIT_NO_TOKEN: "The session did not get its key from the service in time, so it did not start."
+    " Start it again; if it happens twice, tell the staff.",
 }
 
 

@@ -11,6 +11,12 @@ ENDED = frozenset(
 )
 WAITING = frozenset("PENDING REQUEUED REQUEUE_HOLD REQUEUE_FED SPECIAL_EXIT RESV_DEL_HOLD".split())
 
+#: States of a node in which it takes no new jobs, or those of a reservation alone.
+CLOSED = frozenset(
+    "BLOCKED DOWN DRAIN DRAINED DRAINING ERROR FAIL FAILING FUTURE INVALID_REG MAINT MAINTENANCE"
+    " NOT_RESPONDING POWERING_DOWN REBOOT_ISSUED REBOOT_REQUESTED RESERVED UNKNOWN".split()
+)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -20,8 +26,10 @@ class Job:
     mark counts only together with `uid`. `state` and `reason` are Slurm's own words (`PENDING`,
     `Resources`); `host` is the node of the batch script, empty until there is one; `restarts` how often it
     was put back into the queue; `exit_code` and `signal` mean something once it ended; `start` is the
-    expected one while it waits, None where the controller has none; `end` the end of its time limit while
-    it runs, and when it ended afterwards.
+    expected one while it waits, None where the controller has none, and may lie in the past; `end` the end
+    of its time limit while it runs, and when it ended afterwards. `tasks` is how many jobs stand behind one
+    entry of the queue, as the waiting tasks of a job array do. `cancelled_by` is the uid that cancelled it,
+    known from accounting alone.
     """
 
     id: int
@@ -39,6 +47,8 @@ class Job:
     restarts: int = 0
     exit_code: int = 0
     signal: int = 0
+    tasks: int = 1
+    cancelled_by: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -56,7 +66,8 @@ class Node:
     """One machine of the cluster: `address` is where it is reached, `states` Slurm's words (`IDLE`, `DRAIN`).
 
     `gpus` counts by type, "" being untyped; `free_*` is what no job has taken, nothing while the node takes
-    no jobs.
+    no jobs. `default_partition` is the cluster's own, where the node is in it; `closed_partitions` are those
+    of its partitions that start no jobs.
     """
 
     name: str
@@ -70,9 +81,10 @@ class Node:
     free_memory: int = 0
     free_gpus: dict[str, int] = field(default_factory=dict)
     reason: str = ""
+    default_partition: str = ""
+    closed_partitions: frozenset[str] = frozenset()
 
     @property
     def open(self) -> bool:
-        """Whether a new job could start here, were there room."""
-        closed = {"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING", "MAINT", "NOT_RESPONDING"}
-        return not closed & self.states
+        """Whether anybody's new job could start here, were there room."""
+        return not CLOSED & self.states
