@@ -70,11 +70,11 @@ def room(plan: Plan) -> Markup:
     free = plan.free
     if free is None:
         return Markup("")
-    said = escape(free.words.rstrip(".")) if free.words else escape(_count(free.sessions))
+    said = free.words or _count(free.sessions)
     if not plan.waits:
-        return said
+        return escape(said)
     expected = Markup(", expected {}").format(clock(free.expected)) if free.expected else ""
-    return said + Markup(" · waits in the queue") + expected
+    return escape(f"{said.removesuffix('.')}. Waits in the queue") + expected
 
 
 def _count(sessions: int) -> str:

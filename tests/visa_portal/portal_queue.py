@@ -18,7 +18,7 @@ from portal_backend import SESSION, PortalBackend, alive, end
 from visa_spawner.session import Availability, NodeState, StartRefused, State, Status
 
 GB = 2**30
-WORDS = "24 of 32 cores and 3 of 8 GPUs (a100) free"
+WORDS = "Free now: 24 of 32 cores, 3 of 8 a100 GPUs."
 
 
 def text_of(file: Path) -> str:
@@ -52,7 +52,7 @@ class QueueBackend(PortalBackend):
                 *("cn2", True, None, False, *size, 0, 0, 0),
                 scheduled=True,
                 closed=True,
-                words="drained by root: a disk is being replaced",
+                words="Slurm starts nothing new there: a disk is being replaced",
             ),
         ]
 

@@ -1,6 +1,7 @@
 """The end of a session: told in time, put off by its owner, refused in words; and waiting across restarts."""
 
 import re
+import threading
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -24,6 +25,12 @@ def alice(fresh):
     yield Person(fresh, "alice")
     for name in ("queue", "said", "no-more"):
         (fresh.folder / "marks" / name).unlink(missing_ok=True)
+
+
+def ask(person, name: str) -> None:
+    """Ask for a session that has to wait: the hub answers only later that it does."""
+    threading.Thread(target=person.start, args=(name, "Titanium"), kwargs={"wait": False, **CLUSTER}).start()
+    until(lambda: person.state(name) == "starting")
 
 
 def ends(person, name) -> datetime:
@@ -75,8 +82,7 @@ def test_what_the_hub_refuses_is_said_in_its_words(fresh, alice):
 
 def test_a_session_that_waits_is_not_extended(fresh, alice):
     with fresh.held("queue", THIRD), closing(Pages(fresh, "alice")) as pages:
-        alice.start("held", wait=False, **CLUSTER)
-        until(lambda: alice.state("held") == "starting")
+        ask(alice, "held")
         page = soup(pages.get("sessions/held/extend"))
         assert "It cannot be extended now" in page.text
         assert page.select_one("form[action$=extend]") is None
@@ -86,7 +92,7 @@ def test_a_session_that_waits_is_not_extended(fresh, alice):
 def test_waiting_outlives_hub_and_portal_and_can_be_given_up(own_site, chromium):
     alice = Person(own_site, "alice")
     with own_site.held("queue", THIRD), visiting(own_site, chromium) as visitor:
-        alice.start("held", "Titanium", wait=False, **CLUSTER)
+        ask(alice, "held")
         page = visitor.go("sessions/held/starting")
         expect(waiting(page).locator("span")).to_have_text(THIRD)
         own_site.processes["hub"].kill()
@@ -114,7 +120,7 @@ def test_waiting_outlives_hub_and_portal_and_can_be_given_up(own_site, chromium)
 def test_who_logs_out_while_it_waits_finds_it_waiting(fresh, alice, chromium):
     with fresh.held("queue", THIRD):
         with visiting(fresh, chromium) as visitor:
-            alice.start("held", wait=False, **CLUSTER)
+            ask(alice, "held")
             page = visitor.go("sessions/held/starting")
             expect(waiting(page).locator("span")).to_have_text(THIRD)
             page.get_by_role("link", name="Log out").click()
@@ -135,7 +141,7 @@ def test_the_clusters_nodes_are_shown_and_not_drained_here(fresh, chromium):
         open_node, closed = page.locator("#node-slurm-cn1"), page.locator("#node-slurm-cn2")
         expect(open_node.locator(".state")).to_have_text("Takes jobs")
         expect(closed.locator(".state")).to_have_text("Closed by Slurm")
-        expect(closed).to_contain_text("Slurm: drained by root: a disk is being replaced")
+        expect(closed).to_contain_text("Slurm starts nothing new there: a disk is being replaced")
         expect(cluster.get_by_role("button")).to_have_count(0)
         containers = page.get_by_role("region", name="Containers")
         expect(containers.get_by_role("button", name="Drain")).to_have_count(2)

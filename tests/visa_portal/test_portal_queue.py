@@ -20,9 +20,12 @@ from demo import node
 expect.set_options(timeout=20_000)
 
 CHOICE = "new?experiment=ma-1&profile=tomography&plan=cluster"
-FULL = {"sessions": 0, "words": "0 of 32 cores and 1 of 8 GPUs (a100) free"}
-THIRD = "Waiting in the queue, 3rd, expected 14:05: other jobs have priority"
-NEXT = "Waiting in the queue, next, expected 13:50: waiting for resources"
+# As the cluster's backend says it.
+FULL = {"sessions": 0, "words": "All 8 a100 GPUs are in use. 3 jobs wait in the queue"}
+THIRD = (
+    "Waiting in the queue: 3rd of 3, expected to start at 14:05 UTC. Jobs with a higher priority go first."
+)
+NEXT = "Waiting in the queue: 1st of 3, expected to start at 13:50 UTC. It waits for free resources."
 
 
 def cluster_plan(page):
@@ -60,7 +63,7 @@ def test_what_is_free_is_kept_up_without_touching_the_choice(queue, chromium):
     with visiting(queue, chromium) as visitor:
         page = visitor.go(CHOICE)
         plan = cluster_plan(page)
-        expect(plan).to_have_text("24 of 32 cores and 3 of 8 GPUs (a100) free")
+        expect(plan).to_have_text("Free now: 24 of 32 cores, 3 of 8 a100 GPUs.")
         page.get_by_label("Title").fill("Mine")
         page.get_by_label("Title").focus()
         page.evaluate("window.stayed = true")
@@ -70,7 +73,7 @@ def test_what_is_free_is_kept_up_without_touching_the_choice(queue, chromium):
             "t => new Date(t).toLocaleString('fr-FR', {hour: '2-digit', minute: '2-digit'})", soon.isoformat()
         )
         # With the day where it is another in the browser's own zone.
-        said = re.compile(re.escape(FULL["words"]) + r" · waits in the queue, expected .*" + re.escape(clock))
+        said = re.compile(re.escape(FULL["words"]) + r"\. Waits in the queue, expected .*" + re.escape(clock))
         expect(plan).to_have_text(said)
         expect(page.locator("#announce")).to_have_text(said)
         expect(page.locator("#summary")).to_contain_text("waits in the queue first")
@@ -96,7 +99,7 @@ def test_a_plan_without_room_is_started_and_waits(queue, chromium):
         steps = page.locator("#steps li")
         before = steps.count()
         for place in range(9, 3, -1):
-            say(queue, f"Waiting in the queue, {place}th: other jobs have priority")
+            say(queue, f"Waiting in the queue: {place}th of 9.")
             expect(waiting(page).locator("span")).to_contain_text(f"{place}th")
         say(queue, NEXT)
         expect(waiting(page).locator("span")).to_have_text(NEXT)

@@ -26,9 +26,9 @@ def plan(name="p", **free) -> Plan:
         ({"sessions": 2, "words": "24 of 32 cores free", "queue": True}, "24 of 32 cores free"),
         (
             {"sessions": 0, "words": "0 of 32 cores free.", "queue": True},
-            "0 of 32 cores free · waits in the queue",
+            "0 of 32 cores free. Waits in the queue",
         ),
-        ({"sessions": 0, "words": "", "queue": True}, "No room now · waits in the queue"),
+        ({"sessions": 0, "words": "", "queue": True}, "No room now. Waits in the queue"),
         ({"sessions": 0, "words": "<b>", "queue": False}, "&lt;b&gt;"),
     ],
 )
