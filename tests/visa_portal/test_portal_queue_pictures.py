@@ -11,10 +11,8 @@ from test_portal_sharing_pictures import looking, take
 def test_waiting_drawn(queue, chromium):  # noqa: F811 - the fixture
     soon = datetime.now(UTC) + timedelta(minutes=95)
     free(queue, **FULL, expected=soon.isoformat())
-    say(
-        queue,
-        f"Waiting in the queue: 3rd of 4, expected to start at {soon:%H:%M} UTC. It waits for free resources.",
-    )
+    place = f"Waiting in the queue: 3rd of 4, expected to start at {soon:%H:%M} UTC."
+    say(queue, f"{place} It waits for free resources.")
     with looking(queue, chromium) as (visitor, page):
         visitor.go(CHOICE)
         expect(cluster_plan(page)).to_contain_text("Waits in the queue")
