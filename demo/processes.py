@@ -10,22 +10,24 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
 
 
-def die_with_parent() -> None:
+def die_with_parent(signum: int = signal.SIGTERM) -> None:
     """Runs in the child before its program: nothing outlives the demo, even if that is killed."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    libc.prctl(PR_SET_PDEATHSIG, signum)
 
 
 @dataclass
 class Part:
     """One process of the site.
 
-    `ready` returns once it answers; `grace` is how many seconds it has to stop by itself.
+    `ready` returns once it answers; `grace` is how many seconds it has to stop by itself, `when_orphaned` the
+    signal that it gets when the demo is killed. It is not started again while the file `held` is there.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Part:
     environment: dict[str, str]
     ready: Callable[[], Awaitable[None]]
     grace: float = 10
+    when_orphaned: int = signal.SIGTERM
+    held: Path | None = None
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
 
 
@@ -91,7 +95,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=die_with_parent,
+                preexec_fn=partial(die_with_parent, part.when_orphaned),
                 start_new_session=True,
             )
         # Whole or not at all, for whoever reads it at this moment.
@@ -113,6 +117,10 @@ class Supervisor:
             raise RuntimeError(f"it ended with code {ended.result()}")
         raise TimeoutError(f"no answer in {timeout:.0f} s")
 
+    async def _until_let_go(self, part: Part) -> None:
+        while part.held and part.held.exists():  # noqa: ASYNC110 - a file, which whoever likes removes
+            await asyncio.sleep(0.1)
+
     async def _keep(self, part: Part) -> None:
         while not self._stopping:
             await part.process.wait()
@@ -120,6 +128,7 @@ class Supervisor:
                 return
             code = part.process.returncode
             print(f"{time.strftime('%H:%M:%S')}  {part.name} ended ({code}); starting it again", flush=True)
+            await self._until_let_go(part)
             await self._launch(part)
             try:
                 await self._until_ready(part, 60)

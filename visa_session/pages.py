@@ -62,8 +62,9 @@ def seconds_left(ends: str) -> int | None:
 def about(info: SessionInfo, desktop: Desktop, role: Role, ends: str = "") -> dict:
     """What a member of the session is told of it; the person's own paths are for the owner alone.
 
-    `ends` is when it ends by the hub's last word, "" where the hub has not said anything since the start.
+    `ends` is when it ends by now, where that is another time than at its start.
     """
+    ends = ends or info.ends
     session = {
         "owner": info.owner,
         "name": info.name,
@@ -72,8 +73,8 @@ def about(info: SessionInfo, desktop: Desktop, role: Role, ends: str = "") -> di
         "profile": info.profile_title or info.profile,
         "plan": info.plan_title or info.plan,
         "interface": info.interface,
-        "ends": ends or info.ends,
-        "seconds_left": seconds_left(ends or info.ends),
+        "ends": ends,
+        "seconds_left": seconds_left(ends),
         "experiments": [
             {
                 "id": experiment.id,

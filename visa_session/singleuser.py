@@ -215,6 +215,9 @@ class SessionApp(JupyterHubSingleUser):
         config.ServerApp.kernel_manager_class = SessionKernels
         # In memory alone: whoever works here could read it in a file, and sign cookies with it.
         config.ServerApp.cookie_secret = secrets.token_bytes(32)
+        # Sockets in the private directory, no ports: where a machine's network is shared, as on a cluster's
+        # nodes, anybody could read there what kernels print.
+        config.KernelManager.transport = "ipc"
         config.ServerApp.root_dir = "/"
         config.SessionFiles.shown = top_directories(self.info, home)
         config.FileContentsManager.preferred_dir = first_directory(self.info, home).strip("/")

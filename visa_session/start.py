@@ -10,7 +10,7 @@ import os
 import sys
 
 from .checks import NotFit, check_all
-from .contract import EXIT_BAD_INFO, SessionInfo
+from .contract import EXIT_BAD_INFO, EXIT_NO_TOKEN, TOKEN_STDIN_VARIABLE, SessionInfo
 from .listen import service_address, take_socket
 from .runtime import make_runtime, prepare_environment, remove_runtime
 from .secret import hide_process, take_token, wipe_environment
@@ -28,7 +28,10 @@ def read_info() -> SessionInfo:
 def main() -> None:
     """Run a session until it is told to stop; ends the process with a code of the contract."""
     try:
+        promised = TOKEN_STDIN_VARIABLE in os.environ
         token = take_token(os.environ)
+        if promised and not token:
+            raise NotFit(EXIT_NO_TOKEN, "This session was given no token.")
         wipe_environment(token)
         info = read_info()
         check_all(info, os.environ.get("HOME", ""))

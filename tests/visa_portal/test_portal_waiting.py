@@ -72,6 +72,8 @@ def test_by_how_much_it_may_be_extended():
     session = Session(owner="a", name="b", state="running", may_extend=10)
     assert choices(session) == (1, 2, 4, 8, 10)
     assert choices(session.model_copy(update={"may_extend": 0.5})) == (0.5,)
+    assert choices(session.model_copy(update={"may_extend": 2.6})) == (1, 2)
+    assert choices(session.model_copy(update={"may_extend": 335.6}))[-2:] == (168, 312)
     assert choices(session.model_copy(update={"may_extend": 0})) == ()
     assert choices(session.model_copy(update={"state": "stopped"})) == ()
 

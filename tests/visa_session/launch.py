@@ -76,6 +76,8 @@ class Launched:
             "JUPYTERHUB_CLIENT_ID": "byhand",
         } | env
         self.before = before
+        #: Where this is set, the token comes there and not in the environment.
+        self.standard_input: str | None = None
         self.output = tempfile.TemporaryFile()
 
     def start(self, uid: int = UID) -> Launched:
@@ -84,14 +86,23 @@ class Launched:
         self.before = [shutil.which(self.before[0]), *self.before[1:]] if self.before else []
         person = [shutil.which("setpriv"), *person[1:]] if person else []
         command = [*self.before, *person, sys.executable, "-m", "visa_session.start"]
+        given = None
+        if self.standard_input is not None:
+            del self.env["JUPYTERHUB_API_TOKEN"]
+            given, writing = os.pipe()
+            os.write(writing, self.standard_input.encode())
+            os.close(writing)
         self.process = subprocess.Popen(
             command,
             env=self.env,
             cwd="/",
+            stdin=given,
             stdout=self.output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if given is not None:
+            os.close(given)
         return self
 
     def run(self, uid: int = UID) -> tuple[int, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import sys
 import time
 import uuid
 
@@ -13,6 +15,8 @@ import psutil
 import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
+
+from visa_session.contract import EXIT_NO_TOKEN
 
 from .hubside import names, start_session, stop_session, wait_until
 from .launch import HubDoor, Launched
@@ -72,6 +76,42 @@ def test_the_hub_is_told_as_soon_as_the_server_listens(door, launch):
     answer = httpx.get(f"http://127.0.0.1:{told['port']}/user/alice/byhand/api", timeout=5)
     assert answer.status_code == 200
     assert launched.process.poll() is None
+
+
+def test_the_token_may_come_on_standard_input_which_is_then_nothing(door):
+    """How a job on a cluster is given it: there, the environment of a process can be read for longer."""
+    launched = Launched(door.port, VISA_TOKEN_STDIN="1")
+    launched.standard_input = "the-token-in-a-pipe\n"
+    launched.start()
+    try:
+        wait_until(lambda: door.heard, 20, launched.said)
+        assert door.heard[0]["token"] == "token the-token-in-a-pipe"
+        for process in [psutil.Process(launched.process.pid), *family(launched.process)]:
+            assert os.readlink(f"/proc/{process.pid}/fd/0") == "/dev/null"
+            assert "the-token-in-a-pipe" not in " ".join(process.environ().values())
+    finally:
+        launched.close()
+
+
+def test_nothing_on_standard_input_is_no_token(door):
+    launched = Launched(door.port, VISA_TOKEN_STDIN="1")
+    launched.standard_input = ""
+    code, said = launched.run()
+    assert code == EXIT_NO_TOKEN
+    assert "given no token" in said
+    assert not door.heard
+
+
+def test_signals_that_came_before_it_listened_for_them_are_heard(door):
+    """Slurm's runtimes are started with these blocked: what is sent meanwhile waits for the session."""
+    blocked = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM});"
+    blocked += "os.kill(os.getpid(), signal.SIGTERM); os.execv(sys.argv[1], sys.argv[1:])"
+    launched = Launched(door.port, before=(sys.executable, "-c", blocked))
+    launched.start()
+    try:
+        assert launched.process.wait(20) == 0
+    finally:
+        launched.close()
 
 
 def test_a_hub_in_trouble_is_told_again_until_it_listens(door, launch):
@@ -154,6 +194,22 @@ async def run_cell(session, code: str) -> None:
             assert text["content"]["status"] == "ok", text
             break
     socket.close()
+
+
+def test_a_kernel_works_and_has_no_channel_on_a_port(new_session):
+    """Whoever is on the machine could read there what it prints: only requests are signed."""
+    session = new_session()
+    session.get("api/kernels", method="POST", json={"name": "python3"}).raise_for_status()
+    asyncio.run(run_cell(session, "assert 6 * 7 == 42"))
+    listening = {
+        connection.laddr.port
+        for process in session.processes()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert httpx.URL(session.direct).port in listening
+    # ipykernel takes its own children's output on one, which gives nothing away.
+    assert len(listening) <= 2, "its five channels are files in the private directory"
 
 
 def test_stopping_a_session_leaves_no_process_behind(site):

@@ -38,10 +38,13 @@ class ExtendHandler(PersonHandler):
 
 
 def choices(session: Session) -> tuple[float, ...]:
-    """By how many hours it may be extended, shortest first, the longest there is among them."""
+    """By how many hours it may be extended, shortest first, the longest in whole hours or days among them."""
     longest = session.may_extend
     if session.state not in ("running", "unknown") or longest <= 0:
         return ()
+    if longest >= 1:
+        unit = 24 if longest >= 48 else 1
+        longest = longest // unit * unit
     return tuple(sorted({float(hours) for hours in LIFETIMES if hours < longest} | {longest}))
 
 

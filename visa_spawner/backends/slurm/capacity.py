@@ -65,7 +65,7 @@ class Capacity:
         return Availability(0, f"{why_none(willing, resources)}{line}", expected)
 
     async def expected(self, resources: Resources) -> datetime | None:
-        """When the controller expects that such a session, asked for now, would start; None: it cannot tell."""
+        """When the controller expects such a session to start, asked for now; None: it cannot tell."""
         now = time.monotonic()
         known = self._expected.get(resources)
         if known is None or (known.start.done() and now >= known.until):
@@ -153,8 +153,9 @@ def why_none(nodes: Iterable[Node], resources: Resources) -> str:
         total = sum(_gpus(node.gpus, resources) for node in nodes)
         free = sum(_gpus(node.free_gpus, resources) for node in nodes)
         if free:
-            return f"Only {free} of {total} {kind} are free, and not together where the plan needs them."
-        return f"All {total} {kind} are in use."
+            are = "is" if free == 1 else "are"
+            return f"Only {free} of {total} {kind} {are} free, or none where the plan needs them together."
+        return f"All {total} {kind} are in use." if total > 1 else f"The only one of the {kind} is in use."
     if all(node.free_memory < resources.memory for node in nodes):
         return "The memory of the machines for this plan is in use."
     if all(node.free_cpus < resources.cpus for node in nodes):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from visa_session import contract
+
 from ...session import State, Status
 from ...words import hours
 from .. import words as ends
@@ -11,8 +13,6 @@ from .queue import Queue, head
 from .reasons import sentence, shown
 from .seen import ENDED, Job
 
-#: Exit code of a node program to which no token came.
-NO_TOKEN = 75
 _AGAIN = "Start it again"
 _STAFF = "if it happens twice, tell the facility's staff"
 #: States in which the job's processes are there, or are just ending.
@@ -84,7 +84,7 @@ def _waiting(job: Job, queue: Queue, now: datetime) -> str:
     held = {
         "REQUEUE_HOLD": "The cluster put it back into the queue and holds it there, since it could not run."
         " Stop it, and tell the facility's staff.",
-        "SPECIAL_EXIT": "The cluster put it back into the queue and holds it there, as the site does after some"
+        "SPECIAL_EXIT": "The cluster put it back into the queue and holds it there, as sites do after some"
         " exit codes. Stop it, and tell the facility's staff.",
         "RESV_DEL_HOLD": "Its reservation was removed, so the cluster holds it. Stop it and start again with"
         " another plan.",
@@ -143,7 +143,7 @@ def _ended(job: Job, memory: int) -> Status:
 def _of_exit(job: Job, memory: int) -> Status:
     """COMPLETED and FAILED: by what the session's process ended with."""
     code = job.exit_code or (128 + job.signal if job.signal else 0)
-    if code == NO_TOKEN:
+    if code == contract.EXIT_NO_TOKEN:
         return Status(
             State.FAILED,
             "The cluster started the session again, and the hub did not answer for it in time."
@@ -189,7 +189,7 @@ def ordinal(number: int) -> str:
 
 
 def moment(when: datetime, now: datetime | None = None, *, at: str = "") -> str:
-    """A time for people: `14:05 UTC` today, else `30 Nov 2026, 14:05 UTC`; with `at` as part of a sentence."""
+    """A time for people: `14:05 UTC` today, else `30 Nov 2026, 14:05 UTC`; `at`: within a sentence."""
     when = when.astimezone(UTC)
     if when.date() == (now or datetime.now(UTC)).date():
         return f"{at} {when:%H:%M} UTC".strip()

@@ -1,0 +1,62 @@
+"""`python -m demo.cluster FOLDER`: a cluster alone, until Ctrl-C; says `ready` when it takes jobs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+from ..processes import Supervisor
+from . import accounts, daemons
+from .layout import Cluster
+
+
+async def serve(cluster: Cluster, members: list[accounts.Member]) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    supervisor = Supervisor(cluster.folder / "run", daemons.parts(cluster, members))
+    starting, stopping = asyncio.create_task(supervisor.start()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            print("ready", flush=True)
+            await stopping
+        starting.cancel()
+    finally:
+        await supervisor.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m demo.cluster", description=__doc__.partition(": ")[2])
+    parser.add_argument(
+        "folder", type=Path, help="where all of it stands; every account must be able to enter"
+    )
+    parser.add_argument("--port", type=int, default=8010, help=f"the first of {Cluster.PORTS} ports")
+    parser.add_argument("--name", default="visa", help="the cluster's name")
+    parser.add_argument(
+        "--members",
+        default="{}",
+        help='who may compute: {"alice": {"proposals": ["ma1"], "qos": ["normal"]}}',
+    )
+    options = parser.parse_args()
+    if os.geteuid():
+        raise SystemExit("The cluster needs root: its nodes run jobs as other accounts.")
+    cluster = Cluster(options.folder.resolve(), options.port, options.name)
+    members = [
+        accounts.Member(name, tuple(it.get("proposals", ())), tuple(it.get("qos", ("normal",))))
+        for name, it in json.loads(options.members).items()
+    ]
+    try:
+        daemons.prepare(cluster)
+        asyncio.run(serve(cluster, members))
+    except RuntimeError as error:
+        raise SystemExit(f"The cluster did not start: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""One node of the cluster: a process namespace with slurmd in it. Run as root, standard library alone.
+
+    python node.py HELD COMMAND...
+
+Slurm's jobs outlive their slurmd, as they should. When this process ends, all that ran on the node ends with
+it, as in a power cut: slurmd, jobs, and what jobs left behind. A slurmd that died is started again, unless
+the file HELD is there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
+MS_REC, MS_SLAVE = 0x4000, 1 << 19
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: object) -> None:
+    """A system call by name; raises OSError when it fails."""
+    if getattr(libc, name)(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def first_process(held: Path, command: list[str]) -> None:
+    """Be the first process of the namespace: keep slurmd running, and reap what nobody else does."""
+    call("mount", b"none", b"/", None, MS_REC | MS_SLAVE, None)
+    call("mount", b"proc", b"/proc", b"proc", 0, None)
+    # Blocked, so that one that comes between two looks is not lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    slurmd = 0
+    while True:
+        if not slurmd and not held.exists():
+            slurmd = subprocess.Popen(command, preexec_fn=unblock).pid
+        signal.sigtimedwait({signal.SIGCHLD}, 0.25)
+        while ended := reaped():
+            if ended == slurmd:
+                slurmd = 0
+                time.sleep(0.5)
+
+
+def unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+
+def reaped() -> int:
+    """A process that has ended; 0 when there is none."""
+    try:
+        return os.waitpid(-1, os.WNOHANG)[0]
+    except ChildProcessError:
+        return 0
+
+
+def main() -> None:
+    held, command = Path(sys.argv[1]), sys.argv[2:]
+    call("unshare", CLONE_NEWPID | CLONE_NEWNS)
+    child = os.fork()
+    if not child:
+        call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        first_process(held, command)
+    os.waitpid(child, 0)
+    raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
