@@ -122,6 +122,7 @@ CHANGED_BY_COLLABORATORS = {
     *("TrustNotebooksHandler", "ContentsHandler", "MainKernelHandler", "KernelHandler"),
     *("KernelActionHandler", "KernelWebsocketHandler", "NbconvertPostHandler", "NbconvertFileHandler"),
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler"),
+    "ExamplesCall",
 }
 
 
