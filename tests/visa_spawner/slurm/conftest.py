@@ -1,5 +1,7 @@
 import pytest
 import slurm_cluster
+import slurm_desk
+from slurm_cluster import wait
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +20,20 @@ def slurm(slurm_daemons):
     yield slurm_daemons
     left = slurm_daemons.clean()
     assert not left, f"the test left on the cluster: {left}"
+
+
+@pytest.fixture(scope="session")
+def installed_desk(slurm_daemons):
+    with slurm_desk.installed(slurm_daemons) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(installed_desk, slurm):
+    """The launcher, and an idle cluster behind it; an empty spool before and after."""
+    yield installed_desk
+    installed_desk.configure()
+    if waiting := [line.split()[0] for line in slurm.jobs()]:
+        slurm.run("scancel", *waiting)
+    wait(lambda: not slurm.jobs(), 60, lambda: f"not over: {slurm.jobs()}")
+    installed_desk.empty()
