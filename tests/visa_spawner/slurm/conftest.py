@@ -1,7 +1,9 @@
 import pytest
 import slurm_cluster
-import slurm_desk
-from slurm_cluster import wait
+from slurm_desk import desk, installed_desk
+from slurm_fixtures import a_modules_hub, full_cluster, slurm_hub
+
+__all__ = ["a_modules_hub", "desk", "full_cluster", "installed_desk", "slurm_hub"]
 
 
 @pytest.fixture(scope="session")
@@ -20,20 +22,3 @@ def slurm(slurm_daemons):
     yield slurm_daemons
     left = slurm_daemons.clean()
     assert not left, f"the test left on the cluster: {left}"
-
-
-@pytest.fixture(scope="session")
-def installed_desk(slurm_daemons):
-    with slurm_desk.installed(slurm_daemons) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(installed_desk, slurm):
-    """The launcher, and an idle cluster behind it; an empty spool before and after."""
-    yield installed_desk
-    installed_desk.configure()
-    if waiting := [line.split()[0] for line in slurm.jobs()]:
-        slurm.run("scancel", *waiting)
-    wait(lambda: not slurm.jobs(), 60, lambda: f"not over: {slurm.jobs()}")
-    installed_desk.empty()

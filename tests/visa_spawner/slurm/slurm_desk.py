@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from slurm_cluster import SlurmCluster
+import pytest
+from slurm_cluster import SlurmCluster, wait
 
 from visa_spawner.backends.slurm import programs
 from visa_spawner.backends.slurm.launcher import Launcher
@@ -164,3 +165,20 @@ def installed(cluster: SlurmCluster) -> Iterator[Desk]:
     finally:
         place.unlink(missing_ok=True)
         subprocess.run(["/usr/sbin/userdel", HUB], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def installed_desk(slurm_daemons):
+    with installed(slurm_daemons) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(installed_desk, slurm):
+    """The launcher, and an idle cluster behind it; an empty spool before and after."""
+    yield installed_desk
+    installed_desk.configure()
+    if waiting := [line.split()[0] for line in slurm.jobs()]:
+        slurm.run("scancel", *waiting)
+    wait(lambda: not slurm.jobs(), 60, lambda: f"not over: {slurm.jobs()}")
+    installed_desk.empty()

@@ -182,9 +182,10 @@ async def test_a_site_may_let_sessions_be_extended(desk, slurm):
     wait(lambda: "forged" not in slurm.run("squeue", "-h", "-o", "%j"), 30, lambda: "not over")
 
 
-@pytest.mark.parametrize("name", ["-rf", "jean paul", "a$(id)b", "a;id", "a*b"])
-async def test_a_name_that_needs_quoting_is_only_a_name(desk, slurm, name):
-    uid = 20905 + len(name)
+@pytest.mark.parametrize(
+    ("name", "uid"), [("-rf", 20906), ("jean paul", 20907), ("a$(id)b", 20908), ("a;id", 20909)]
+)
+async def test_a_name_that_needs_quoting_is_only_a_name(desk, slurm, name, uid):
     slurm.person(name, uid)
     job, made = await submit(desk, name)
     await lines(desk, made, "ready", name)

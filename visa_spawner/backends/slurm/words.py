@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from visa_session import contract
+
 from ...session import State, Status
 from ...words import hours
 from .. import words as ends
@@ -11,8 +13,6 @@ from .queue import Queue, head
 from .reasons import sentence, shown
 from .seen import ENDED, Job
 
-#: Exit code of a node program to which no token came.
-NO_TOKEN = 75
 _AGAIN = "Start it again"
 _STAFF = "if it happens twice, tell the facility's staff"
 #: States in which the job's processes are there, or are just ending.
@@ -143,7 +143,7 @@ def _ended(job: Job, memory: int) -> Status:
 def _of_exit(job: Job, memory: int) -> Status:
     """COMPLETED and FAILED: by what the session's process ended with."""
     code = job.exit_code or (128 + job.signal if job.signal else 0)
-    if code == NO_TOKEN:
+    if code == contract.EXIT_NO_TOKEN:
         return Status(
             State.FAILED,
             "The cluster started the session again, and the hub did not answer for it in time."

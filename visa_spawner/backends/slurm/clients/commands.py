@@ -7,9 +7,10 @@ import contextlib
 import logging
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ..seen import Job, Node
 from .base import SlurmClient, SlurmSilent
@@ -17,6 +18,7 @@ from .fields import (
     ENDED_FIELDS,
     JOB_FIELDS,
     NODE_FIELDS,
+    BrokenOff,
     Separators,
     Unreadable,
     in_all_partitions,
@@ -79,7 +81,7 @@ class CommandsClient(SlurmClient):
             self._read[record] = job
             return job
 
-        return list(read_each(separators, printed, read, self.skipped))
+        return self._read_all(separators, printed, read)
 
     async def nodes(self) -> list[Node]:
         separators = Separators()
@@ -92,13 +94,26 @@ class CommandsClient(SlurmClient):
         def read(record: bytes) -> Node:
             return read_node(separators.fields(record, len(NODE_FIELDS)))
 
-        return in_all_partitions(read_each(separators, printed, read, self.skipped))
+        return in_all_partitions(self._read_all(separators, printed, read))
+
+    def _read_all(self, separators: Separators, printed: bytes, read: Callable[[bytes], Any]) -> list:
+        try:
+            return list(read_each(separators, printed, read, self.skipped))
+        except BrokenOff as error:
+            raise SlurmSilent(str(error)) from error
 
     async def ended_job(self, job_id: int) -> Job | None:
         between = Separators().between
         code, printed, said = await self._run(
             "sacct",
-            *("--allocations", "--noheader", "--parsable2", "--local", f"--delimiter={between}"),
+            *(
+                "--allocations",
+                "--noheader",
+                "--parsable2",
+                "--local",
+                "--use-local-uid",
+                f"--delimiter={between}",
+            ),
             *(f"--jobs={int(job_id)}", f"--format={','.join(ENDED_FIELDS)}"),
         )
         if code and "accounting storage is disabled" in said:

@@ -21,7 +21,8 @@ _MIB = 1 << 20
 _GPU = re.compile(r"(?:^|,)gpu(?::([^:,()]+))?:(\d+)(?=[(,]|$)")
 _LIMIT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 _CODES = re.compile(r"(\d+):(\d+)")
-_WORD = re.compile(r"[A-Z][A-Z_]*")
+#: A state; squeue writes `?` for one of a later Slurm, which is no reason to lose the job.
+_WORD = re.compile(r"[A-Z][A-Z_]*|\?")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?(?::(\d+))?")
 
 #: What squeue is asked for, as `read_job` takes it; with a width where a field is anybody's text.
@@ -67,6 +68,10 @@ class Unreadable(ValueError):
     """A record that is none; the text says what is wrong with it."""
 
 
+class BrokenOff(ValueError):
+    """An answer that does not end as one does."""
+
+
 @dataclass(frozen=True)
 class Separators:
     """Two texts that nothing else contains: behind each field, and behind the last of a record."""
@@ -82,12 +87,14 @@ class Separators:
         )
 
     def records(self, printed: bytes) -> Iterator[bytes]:
-        """The records of what was printed, fields still apart."""
-        parts = printed.split(self.behind.encode())
-        for part in parts[:-1]:
-            yield part.removeprefix(b"\n")
-        if parts[-1].strip():
-            yield parts[-1]
+        """The records of what was printed, fields still apart.
+
+        Raises BrokenOff when it does not end with a record: jobs that are not told of would look gone.
+        """
+        *whole, rest = printed.split(self.behind.encode())
+        if rest.strip():
+            raise BrokenOff(f"the answer ends with {rest[-100:]!r}")
+        return (record.removeprefix(b"\n") for record in whole)
 
     def shown(self, record: bytes) -> str:
         """A record for the log, which must not tell the separators."""
@@ -230,7 +237,10 @@ def read_each(
     read: Callable[[bytes], Job | Node],
     skipped: Callable[[str], None],
 ) -> Iterator:
-    """What could be read of what was printed; `skipped` is told of each record that could not."""
+    """What could be read of what was printed; `skipped` is told of each record that could not.
+
+    Raises BrokenOff.
+    """
     for record in separators.records(printed):
         try:
             yield read(record)

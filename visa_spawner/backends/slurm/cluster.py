@@ -1,0 +1,261 @@
+"""One cluster, as one hub has it: client, monitor and launcher, shared by every session in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pwd
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Protocol
+
+from traitlets import TraitError
+from traitlets.config import Config, LoggingConfigurable
+
+from .capacity import Capacity
+from .clients import open_client
+from .job import is_of
+from .launcher import Launcher, LauncherRefused, LauncherSilent
+from .monitor import Monitor
+from .seen import Job
+from .settings import SlurmSettings
+
+#: Failures that whoever began a task hears of, or writes to the log, by themselves.
+_TOLD = (LauncherRefused, LauncherSilent)
+
+
+class Claim(Protocol):
+    """Whoever answers for a mark: a backend that submitted a job with it, or found one again."""
+
+    session_key: str
+    node_name: str
+
+    def noticed(self) -> None:
+        """The monitor has looked again, answered or not."""
+
+
+@dataclass
+class Leftover:
+    """A job that should be over and is not known to be: cancelled whenever the controller has it."""
+
+    person: dict[str, Any]
+    job_id: int = 0
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    known_since: float = field(default_factory=time.monotonic)
+    retrying: bool = False
+
+
+class Cluster(SlurmSettings, LoggingConfigurable):
+    """The cluster of one hub in this process; get it with `Cluster.of`."""
+
+    _known: ClassVar[dict[str, Cluster]] = {}
+
+    @classmethod
+    def of(cls, config: Config) -> Cluster:
+        """The cluster that a hub's configuration describes, made at first use.
+
+        Raises TraitError when the configuration is wrong.
+        """
+        names = SlurmSettings.class_trait_names(config=True)
+        settings = {name: value for name, value in config.get("SlurmBackend", {}).items() if name in names}
+        own = Config({"Cluster": settings})
+        mark = json.dumps(own, sort_keys=True, default=repr)
+        if mark not in cls._known:
+            cls._known[mark] = cls(config=own)
+        return cls._known[mark]
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        if not self.hub_id:
+            raise TraitError("SlurmBackend.hub_id must be set: a name of this hub's own on the cluster")
+        #: Opened here, so that a client that cannot be used is said when the settings are read.
+        self.reader = open_client(self)
+        self.launch = Launcher(
+            list(self.launcher), timeout=self.launcher_timeout, at_once=self.submissions_at_once
+        )
+        self.claims: dict[str, Claim] = {}
+        #: What should be over and is not known to be, by mark: also in the hub's log.
+        self.leftovers: dict[str, Leftover] = {}
+        #: Whether a node is closed to new sessions, and the words for it; set by the admin page.
+        self.closed: Callable[[str], str | None] = lambda node: None
+        self.addresses: dict[str, str] = {}
+        self._monitor: Monitor | None = None
+        self._capacity: Capacity | None = None
+        self._tasks: set[asyncio.Task] = set()
+
+    @property
+    def monitor(self) -> Monitor:
+        """What the controller last said; begins to look at the first use. Needs a running event loop."""
+        if self._monitor is None:
+            self._monitor = Monitor(
+                self.reader,
+                self.hub_id,
+                changed=self._follow,
+                busy=lambda: bool(self.claims or self.leftovers),
+                interval=self.interval,
+                idle_interval=self.idle_interval,
+                nodes_interval=self.nodes_interval,
+                log=self.log,
+            )
+        return self._monitor
+
+    @property
+    def capacity(self) -> Capacity:
+        """What is free now; asks only while somebody looks."""
+        if self._capacity is None:
+            self._capacity = Capacity(self.monitor, self.partition)
+        return self._capacity
+
+    def sessions_by_node(self) -> dict[str, list[str]]:
+        """The keys `OWNER/NAME` of this hub's sessions on each node."""
+        found: dict[str, list[str]] = {}
+        for claim in self.claims.values():
+            if claim.node_name:
+                found.setdefault(claim.node_name, []).append(claim.session_key)
+        return found
+
+    async def close(self) -> None:
+        """Stop looking; what runs on the cluster runs on."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._monitor is not None:
+            await self._monitor.close()
+        self._monitor = self._capacity = None
+        for mark, cluster in list(self._known.items()):
+            if cluster is self:
+                del self._known[mark]
+
+    def claim(self, mark: str, claim: Claim) -> None:
+        """Answer for a mark from now on."""
+        self.claims[mark] = claim
+        self.leftovers.pop(mark, None)
+
+    def forget(self, mark: str) -> None:
+        """Nothing is left of a mark, and nobody answers for it."""
+        self.claims.pop(mark, None)
+        self.leftovers.pop(mark, None)
+
+    def leave(self, mark: str, person: dict[str, Any], job_id: int = 0) -> None:
+        """A session is given up whose job is not known to be over: it is ended whenever Slurm has it."""
+        self.claims.pop(mark, None)
+        if mark not in self.leftovers:
+            self.log.warning("What is left of %s (job %s) is to be ended", mark, job_id or "unknown")
+            self.leftovers[mark] = Leftover(mark, person, job_id)
+        self.monitor.look_soon()
+
+    def find(self, mark: str, uid: int, job_id: int = 0) -> Job | None:
+        """A session's job, by the last look.
+
+        By its id where that is known: a job's owner may write another comment into it, or the same into
+        another job.
+        """
+        if not job_id:
+            return self.monitor.find(mark, uid)
+        job = self.monitor.jobs.get(job_id)
+        return job if job is not None and job.uid == uid else None
+
+    def settled(self, since: float) -> bool:
+        """Whether a mark that was submitted before `since` (monotonic) and was never seen never will be."""
+        monitor = self.monitor
+        answered_for = (datetime.now(UTC) - monitor.since).total_seconds()
+        return (
+            monitor.answering is True
+            and answered_for >= self.settle_seconds
+            and monitor.as_of - since >= self.settle_seconds
+        )
+
+    def keep(self, coroutine) -> asyncio.Task:
+        """Run something to its end, whoever stops waiting for it."""
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() and not isinstance(task.exception(), _TOLD):
+            self.log.error("A task of the cluster's failed", exc_info=task.exception())
+
+    async def address(self, host: str) -> str:
+        """Where a node is reached; its own name as long as the controller has not said."""
+        if host not in self.addresses:
+            for node in await self.monitor.nodes():
+                self.addresses[node.name] = node.address
+        return self.addresses.get(host, host)
+
+    # What is left over ----------------------------------------------------------------------------------
+    async def sweep(self) -> list[int]:
+        """Cancel this hub's jobs that belong to no session; gives their ids.
+
+        A job does not name its session, so the hub's list of live ones cannot tell: whose mark somebody
+        answers for is a session's. JupyterHub makes the spawners of all that may run before it first waits
+        for anything, so each has claimed its mark by now. A silent controller is left for the next time.
+        """
+        monitor = self.monitor
+        await monitor.fresh()
+        if not monitor.answering:
+            return []
+        listed = [job for job in monitor.jobs.values() if is_of(job.mark, self.hub_id) and not job.ended]
+        swept = []
+        for job in listed:
+            if job.mark in self.claims or job.mark in self.leftovers or self._is_young(job):
+                continue
+            try:
+                person = _person(job.uid)
+            except KeyError:
+                self.log.error("Job %d is of this hub, of no session, and of no account here", job.id)
+                continue
+            self.log.warning("Cancelling job %d of %s, which belongs to no session", job.id, job.mark)
+            self.leftovers[job.mark] = Leftover(job.mark, person, job.id)
+            swept.append(job.id)
+            await self._end(self.leftovers[job.mark])
+        return swept
+
+    def _is_young(self, job: Job) -> bool:
+        if job.submitted is None:
+            return False
+        return (datetime.now(UTC) - job.submitted).total_seconds() < self.settle_seconds
+
+    def _follow(self, monitor: Monitor) -> None:
+        for claim in list(self.claims.values()):
+            try:
+                claim.noticed()
+            except Exception:
+                # One session's fault must not leave all others looking the same for ever.
+                self.log.exception("Following a job failed")
+        if monitor.answering:
+            for leftover in list(self.leftovers.values()):
+                if not leftover.retrying:
+                    self.keep(self._end(leftover))
+
+    async def _end(self, leftover: Leftover) -> None:
+        """One attempt: cancel it while Slurm has it, forget it and its files when it is over."""
+        leftover.retrying = True
+        try:
+            job = self.find(leftover.mark, leftover.person["uid"], leftover.job_id)
+            if job is not None and not job.ended:
+                leftover.job_id = job.id
+                await self.launch.cancel(leftover.person, job.id)
+                self.monitor.look_soon()
+            elif job is not None or self._never(leftover):
+                await self.launch.forget(leftover.person, leftover.mark)
+                self.leftovers.pop(leftover.mark, None)
+                self.log.info("Nothing is left of %s", leftover.mark)
+        except (LauncherRefused, LauncherSilent) as error:
+            self.log.warning("What is left of %s is tried again: %s", leftover.mark, error)
+        finally:
+            leftover.retrying = False
+
+    def _never(self, leftover: Leftover) -> bool:
+        """Whether a mark that is not listed stands for nothing any more."""
+        if leftover.job_id:
+            return self.monitor.as_of > leftover.known_since
+        return self.settled(leftover.known_since)
+
+
+def _person(uid: int) -> dict[str, Any]:
+    found = pwd.getpwuid(uid)
+    return {"username": found.pw_name, "uid": uid, "gid": found.pw_gid, "home": found.pw_dir}

@@ -1,0 +1,46 @@
+"""What the Slurm backend says of its whole cluster, for no session in particular."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from traitlets.config import Config
+
+from ...session import Availability, NodeState, Resources
+from ..base import Backend
+from .clients.base import SlurmSilent
+from .cluster import Cluster
+from .settings import SlurmSettings
+
+
+class OnCluster(Backend, SlurmSettings):
+    """A backend on one Slurm cluster."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that this backend's settings describe, shared with all its like."""
+        return Cluster.of(self.config)
+
+    @classmethod
+    async def availability(cls, resources: Resources, config: Config) -> Availability:
+        """What could start now, by the nodes as they were a moment ago."""
+        return await Cluster.of(config).capacity.availability(resources)
+
+    @classmethod
+    async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
+        """Cancel this hub's jobs that belong to no session."""
+        await Cluster.of(config).sweep()
+
+    @classmethod
+    async def nodes(cls, config: Config) -> list[NodeState]:
+        """The cluster's nodes, as they were a moment ago; none while the cluster does not answer."""
+        cluster = Cluster.of(config)
+        try:
+            return await cluster.capacity.states(cluster.sessions_by_node())
+        except SlurmSilent:
+            return []
+
+    @classmethod
+    def drain_by(cls, closed: Callable[[str], str | None], config: Config) -> None:
+        """Ask before each new session which nodes are closed to it."""
+        Cluster.of(config).closed = closed
