@@ -1,6 +1,6 @@
 """Frames of an experiment, and how many counts each holds: the work that the examples send to the cluster.
 
-    python frames.py RAW RESULT    one process does all of it; RESULT is an HDF5 file
+python frames.py RAW RESULT    one process does all of it; RESULT is an HDF5 file
 """
 
 import sys

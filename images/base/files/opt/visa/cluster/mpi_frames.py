@@ -1,6 +1,6 @@
 """The same as frames.py, by as many processes as there are: each takes every so-manieth frame.
 
-    srun --nodes=2 --ntasks=4 --mpi=pmi2 python mpi_frames.py RAW RESULT
+srun --nodes=2 --ntasks=4 --mpi=pmi2 python mpi_frames.py RAW RESULT
 """
 
 import os
