@@ -39,6 +39,19 @@ def test_the_first_table_comes_at_once_and_is_whole(hub, token):
     line.close()
 
 
+def test_a_later_end_is_told_at_once_and_written_down(hub, line):
+    before = hub.session("work")["ends"]
+    assert line.last[1]["ends"] == before
+    answer = hub.api("POST", "visa/sessions/alice/work/extend", "alice", json={"hours": 0.5})
+    assert answer.status_code == 200, answer.text
+    ends = answer.json()["ends"]
+    assert ends > before
+    line.until(lambda table: table["ends"] == ends)
+    (event,) = hub.events(what="session-extended", session="work")
+    assert (event["owner"], event["who"], event["whom"]) == ("alice", "alice", "")
+    assert event["details"]["until"][:19] == ends[:19]
+
+
 def test_told_within_a_moment_of_the_commit(hub, line):
     """From the call being sent to the table being read; a busy machine gets three tries."""
     for _ in range(3):
