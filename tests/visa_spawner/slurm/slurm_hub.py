@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import yaml
-from local_hub import CONFIG, Hub
+from local_hub import ACCOUNTS, CONFIG, Hub
 
 from demo.cluster.layout import NODES
 from visa_spawner.backends.slurm import programs
@@ -43,6 +43,7 @@ class SlurmHub(Hub):
     """A hub below `root` on a cluster; `cluster` is the fixture's, `hub_id` this hub's own name there."""
 
     config = CONFIG
+    accounts = ACCOUNTS | {"o'neil $(id)": {"uid": 20011, "gid": 20011, "gids": [], "roles": ["scientist"]}}
 
     def __init__(self, root, cluster, hub_id, *, cmd=(), runtime="plain", image_template="/usr", **site):
         super().__init__(root, **site)
