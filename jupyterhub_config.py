@@ -47,7 +47,10 @@ c.VisaSite.portal_url = portal_url
 # ---- Where sessions run
 c.JupyterHub.spawner_class = "visa_spawner.spawner.VisaSpawner"
 c.JupyterHub.allow_named_servers = True
-c.JupyterHub.init_spawners_timeout = 1  # a start that a restart interrupted does not hold the hub up
+c.JupyterHub.init_spawners_timeout = 1  # a backend that does not answer does not hold the hub up
+# To JupyterHub a session that waits in a cluster's queue is one that starts, and of those it allows 100. A
+# thousand may wait; who else starts one must not be turned away for that. Backends have limits of their own.
+c.JupyterHub.concurrent_spawn_limit = 0
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 2}  # long enough for a refusal, short for a person
 
 # ---- The pages people see

@@ -49,6 +49,7 @@ KINDS = {
     "announcement-ended": "Announcement ended",
     "message-sent": "Message to an owner",
     "session-stopped": "Stopped by an administrator",
+    "session-extended": "Given more time",
 }
 
 

@@ -38,15 +38,16 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
     people = People(info, desktop, auth)
     base = serverapp.web_app.settings["base_url"]
     told = {"info": info, "desktop": desktop}
+    and_until_when = told | {"members": people.members}
     serverapp.web_app.add_handlers(
         ".*",
         [
             (url_path_join(base, "desktop"), WithSlash),
-            (url_path_join(base, "desktop/"), DesktopPage, told),
+            (url_path_join(base, "desktop/"), DesktopPage, and_until_when),
             (url_path_join(base, r"desktop/static/([A-Za-z0-9._-]+)"), PageFiles),
             (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
             (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
-            (url_path_join(base, "visa/session"), SessionCall, told),
+            (url_path_join(base, "visa/session"), SessionCall, and_until_when),
             *people.handlers(base),
         ],
     )

@@ -70,6 +70,8 @@ class Table:
     requests: tuple[Mapping, ...] = ()
     help: Mapping | None = None
     notices: tuple[Mapping, ...] = ()
+    #: When the session ends by now, as in `SessionInfo`; empty where the hub does not say.
+    ends: str = ""
 
     @classmethod
     def read(cls, given: object) -> Table:
@@ -95,6 +97,7 @@ class Table:
                 tuple(given.get("requests") or ()),
                 given.get("help"),
                 tuple(given.get("notices") or ()),
+                str(given.get("ends") or ""),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"the hub's table is not readable: {error!r}") from error

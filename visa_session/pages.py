@@ -18,6 +18,7 @@ from tornado.web import HTTPError, StaticFileHandler
 from .contract import SessionInfo
 from .desktop import Desktop, DesktopFailed
 from .keyboards import KEYBOARDS
+from .members import Members
 from .roles import Role
 
 HERE = Path(__file__).parent
@@ -58,8 +59,12 @@ def seconds_left(ends: str) -> int | None:
     return max(0, int((moment - datetime.now(UTC)).total_seconds()))
 
 
-def about(info: SessionInfo, desktop: Desktop, role: Role) -> dict:
-    """What a member of the session is told of it; the person's own paths are for the owner alone."""
+def about(info: SessionInfo, desktop: Desktop, role: Role, ends: str = "") -> dict:
+    """What a member of the session is told of it; the person's own paths are for the owner alone.
+
+    `ends` is when it ends by now, where that is another time than at its start.
+    """
+    ends = ends or info.ends
     session = {
         "owner": info.owner,
         "name": info.name,
@@ -68,8 +73,8 @@ def about(info: SessionInfo, desktop: Desktop, role: Role) -> dict:
         "profile": info.profile_title or info.profile,
         "plan": info.plan_title or info.plan,
         "interface": info.interface,
-        "ends": info.ends,
-        "seconds_left": seconds_left(info.ends),
+        "ends": ends,
+        "seconds_left": seconds_left(ends),
         "experiments": [
             {
                 "id": experiment.id,
@@ -117,9 +122,9 @@ class WithSlash(JupyterHandler):
 class DesktopPage(JupyterHandler):
     """The page that shows the desktop; asking for it starts the desktop."""
 
-    def initialize(self, info: SessionInfo, desktop: Desktop):
+    def initialize(self, info: SessionInfo, desktop: Desktop, members: Members):
         """Called by Tornado for each request."""
-        self.info, self.desktop = info, desktop
+        self.info, self.desktop, self.members = info, desktop, members
 
     def get(self):
         """Start the desktop, and answer with the page, so that it comes up while the page loads."""
@@ -138,7 +143,7 @@ class DesktopPage(JupyterHandler):
         portal = portal_address(self.info.portal_url, self.identity_provider.hub_auth.hub_host)
         self.finish(
             template().render(
-                about=about(self.info, self.desktop, self.visa_role),
+                about=about(self.info, self.desktop, self.visa_role, self.members.table.ends),
                 role=self.visa_role,
                 owner=owner,
                 base=self.base_url,
@@ -184,14 +189,14 @@ class PageFiles(JupyterHandler, StaticFileHandler):
 class SessionCall(APIHandler):
     """`GET /visa/session`: what this session is, how long it has left, what the caller is in it."""
 
-    def initialize(self, info: SessionInfo, desktop: Desktop):
+    def initialize(self, info: SessionInfo, desktop: Desktop, members: Members):
         """Called by Tornado for each request."""
-        self.info, self.desktop = info, desktop
+        self.info, self.desktop, self.members = info, desktop, members
 
     def get(self):
         """The session as JSON."""
         self.set_header("Cache-Control", "no-store")
-        self.finish(about(self.info, self.desktop, self.visa_role))
+        self.finish(about(self.info, self.desktop, self.visa_role, self.members.table.ends))
 
     def update_api_activity(self):
         """Asking for the time left is no sign that somebody works: it must not keep a session alive."""

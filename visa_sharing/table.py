@@ -8,6 +8,8 @@ from datetime import datetime
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 
+from visa_spawner import report
+from visa_spawner.kept import Kept
 from visa_spawner.site import VisaSite
 
 from . import accounts, entries, grants, help, notices, staff, support
@@ -154,6 +156,7 @@ async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
         ],
         "owner": {"name": owner.name, "full_name": known.account.name or owner.name},
         "away": away(app, spawner),
+        "ends": report.moment(Kept.read(spawner.state).ends) or "",
         "trust_seconds": VisaSharing.of(app.config).trust_seconds,
         "requests": requests,
         "help": wanted,

@@ -1,7 +1,7 @@
-"""Lines of the audit log about shares that somebody else than our calls made, changed or ended.
+"""Lines of the audit log about what somebody else than our calls did.
 
 The hub's own API for shares, the removal of a session or of an account: what happens to shares there is
-written down in the same commit, so that no way in or out leaves the log.
+written down in the same commit, so that no way in or out leaves the log. So is a session's later end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from jupyterhub import orm
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import instance_state
+
+from visa_spawner.kept import Kept
 
 from . import roles
 from .audit.record import record
@@ -41,6 +43,21 @@ def before_flush(session: Session) -> None:
     for share in [row for row in deleted(session) if isinstance(row, orm.Share)]:
         if _MARK not in share.__dict__:
             _tell_end(session, share)
+    for row in [row for row in session.dirty if isinstance(row, orm.Spawner)]:
+        if inspect(row).attrs.state.history.has_changes():
+            _tell_extension(session, row)
+
+
+def _tell_extension(session: Session, row: orm.Spawner) -> None:
+    """A running session that ends later than before: only its owner can have that."""
+    now = Kept.read(row.state)
+    if now.phase != "running":
+        return
+    before = Kept.read(session.query(orm.Spawner.state).filter_by(id=row.id).scalar())
+    same_run = before.phase == "running" and before.running == now.running
+    if same_run and before.ends and now.ends and now.ends > before.ends:
+        who = row.user.name
+        record(session, "session-extended", owner=who, session=row.name, who=who, until=now.ends)
 
 
 def _tell_end(session: Session, share: orm.Share) -> None:

@@ -12,7 +12,7 @@ from visa_catalogue.account import Account
 
 from . import forms
 from .authorise import Accepted, authorise, check_quota
-from .compose import person
+from .compose import batch, person
 from .kept import Kept, Outcome
 from .request import parse
 from .session import StartRefused, State
@@ -59,6 +59,8 @@ class Admission:
             self._refused(error)
             raise as_spawn_exception(error) from None
         self._kept = Kept.granted(self._accepted)
+        self.construct_child()
+        self._allow_for_queue()
         self._steps.say("Checked the request")
 
     async def _grant(self, user_options: dict) -> Accepted:
@@ -72,6 +74,7 @@ class Admission:
         person(account)
         site = self.site
         accepted = await authorise(request, account, site.catalogue, site.profiles, site.limits)
+        batch(accepted)
         # Nothing is awaited from here until it is granted, so that two at once cannot both be the last.
         check_quota(self._running_beside(), site.limits)
         return accepted

@@ -18,8 +18,11 @@ from .profiles import Plan, Profile
 from .session import Availability, StartRefused
 from .site import VisaSite
 
-#: Bytes that `{"port": 65535}` may take, written as generously as one likes.
-_MAX_READY_BODY = 200
+#: Bytes that `{"port": 65535}` or `{"hours": 4.5}` may take, written as generously as one likes.
+_MAX_SMALL_BODY = 200
+
+#: More than any profile allows: a year.
+_MOST_HOURS = 8784
 
 
 class SessionHandler(APIHandler):
@@ -52,7 +55,7 @@ class ReadyHandler(SessionHandler):
 
     def _port(self) -> int:
         try:
-            body = json.loads(self.request.body) if len(self.request.body) <= _MAX_READY_BODY else None
+            body = json.loads(self.request.body) if len(self.request.body) <= _MAX_SMALL_BODY else None
         except ValueError:
             body = None
         if not isinstance(body, dict) or set(body) != {"port"}:
@@ -139,6 +142,35 @@ class SessionsHandler(AccountHandler):
         self.write(json.dumps({"sessions": report.sessions(owner, with_log=staff)}))
 
 
+class ExtendHandler(AccountHandler):
+    """The owner of a session gives it more time."""
+
+    async def post(self, owner_name: str, name: str):
+        user = self.person()
+        spawner = user.spawners.get(name) if user.name == owner_name else None
+        if not name or spawner is None:
+            raise web.HTTPError(404, "session: there is none of that name that you may extend")
+        if not self.has_scope(f"servers!server={owner_name}/{name}"):
+            raise web.HTTPError(403, "token: it is not good for this session")
+        try:
+            ends = await spawner.extend(self._hours())
+        except StartRefused as error:
+            raise web.HTTPError(error.status, f"{error.field}: {error.words}") from None
+        self.write(json.dumps({"ends": report.moment(ends)}))
+
+    def _hours(self) -> float:
+        try:
+            body = json.loads(self.request.body) if len(self.request.body) <= _MAX_SMALL_BODY else None
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or set(body) != {"hours"}:
+            raise web.HTTPError(400, 'hours: the body must be {"hours": N} and nothing else')
+        hours = body["hours"]
+        if type(hours) not in (int, float) or not 0 < hours <= _MOST_HOURS:
+            raise web.HTTPError(400, "hours: must be a number above 0")
+        return float(hours)
+
+
 def _profile(profile: Profile, free: dict) -> dict:
     answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
     hidden = {"partition", "account", "qos", "reservation"}
@@ -155,6 +187,7 @@ _HANDLERS = [
     (f"/api/{READY_PATH}", ReadyHandler),
     ("/api/visa/options", OptionsHandler),
     ("/api/visa/sessions", SessionsHandler),
+    ("/api/visa/sessions/([^/]+)/([^/]+)/extend", ExtendHandler),
 ]
 
 

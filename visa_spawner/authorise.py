@@ -88,8 +88,13 @@ def check_quota(running: int, limits: Limits) -> None:
         raise StartRefused(words, field="name", status=409, reason="quota")
 
 
+def longest_hours(profile: Profile, plan: Plan) -> float:
+    """How long a session may last in all."""
+    return min(profile.lifetime.max_hours, plan.hours or profile.lifetime.max_hours)
+
+
 def _lifetime(request: SessionRequest, profile: Profile, plan: Plan) -> float:
-    longest = min(profile.lifetime.max_hours, plan.hours or profile.lifetime.max_hours)
+    longest = longest_hours(profile, plan)
     if request.lifetime_hours is None:
         return min(profile.lifetime.default_hours, longest)
     if request.lifetime_hours > longest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from visa_session.contract import INFO_VARIABLE, DatasetInfo, ExperimentInfo, Se
 
 from .authorise import Accepted
 from .binds import short_ways
-from .session import Bind, Person, SessionPlan, StartRefused
+from .session import Batch, Bind, Person, SessionPlan, StartRefused
 
 #: The variables of JupyterHub's that a session needs; no other one of the hub's ever enters a session.
 HUB_VARIABLES = frozenset(
@@ -36,6 +37,8 @@ HUB_VARIABLES = frozenset(
 )
 
 LANGUAGE = "C.UTF-8"
+
+_UNSAFE, _LONGEST_ACCOUNT = re.compile(r"[^a-z0-9_.-]+"), 63
 
 
 def person(account: Account) -> Person:
@@ -115,4 +118,31 @@ def session_plan(
         environment=environment,
         labels={"visa.session": info.key, "visa.profile": info.profile, "visa.plan": info.plan},
         command=tuple(command),
+        batch=batch(accepted),
     )
+
+
+def batch(accepted: Accepted) -> Batch:
+    """What a session on a cluster asks for; the job may last as long as the session.
+
+    Raises StartRefused when the plan's account is that of an experiment, and none gives one.
+    """
+    plan = accepted.plan
+    return Batch(_cluster_account(accepted), plan.qos, plan.reservation, plan.tasks, accepted.lifetime_hours)
+
+
+def _cluster_account(accepted: Accepted) -> str:
+    """The account that the plan's rule gives: a name of lower-case letters, digits and `_-.`."""
+    rule = accepted.plan.account
+    if not rule.startswith("{"):
+        return rule
+    what = rule.strip("{}")
+    if not accepted.experiments:
+        words = f"choose an experiment: this plan is charged to its {what}"
+        raise StartRefused(words, field="experiments")
+    first = accepted.experiments[0]
+    account = _UNSAFE.sub("-", getattr(first, what).lower()).strip("-.")
+    if not account or len(account) > _LONGEST_ACCOUNT:
+        words = f"{first.id} has no {what} that this plan could be charged to"
+        raise StartRefused(words, field="experiments")
+    return account

@@ -30,8 +30,11 @@ class Kept(BaseModel):
 
     `phase` is empty unless something may exist at the backend: `starting` until the session has said that
     it listens, then `running`. `token` is the database id of the session's own API token, never the token.
-    `url` is where its server was last reached. `options`, the titles and the hours describe the last start
-    that was granted and stay after the end, as `outcome` does.
+    `url` is where its server was last reached. `started` is when this run was asked for, by a person or by
+    the backend that put it back into its queue; `placed` when it had its place, None where there is no
+    queue; `running` from when its lifetime counts, and `ends` until when, None while that is not known.
+    `options`, the titles and the hours describe the last start that was granted and stay after the end, as
+    `outcome` does.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,6 +45,8 @@ class Kept(BaseModel):
     port: int = 0
     url: str = ""
     started: datetime | None = None
+    placed: datetime | None = None
+    running: datetime | None = None
     ends: datetime | None = None
     options: dict[str, Any] = {}
     profile_title: str = ""
@@ -71,17 +76,51 @@ class Kept(BaseModel):
             idle_hours=accepted.profile.lifetime.idle_hours,
         )
 
-    def begun(self, token: int | None) -> Kept:
-        """From here on something may exist at the backend; the session's time runs."""
+    def begun(self, token: int | None, *, queue: bool) -> Kept:
+        """From here on something may exist at the backend; without a queue the session's time runs."""
         now = datetime.now(UTC)
-        ends = now + timedelta(hours=self.lifetime_hours)
-        return self.but(phase="starting", token=token, started=now, ends=ends, outcome=None)
+        ends = None if queue else now + self.lifetime
+        return self.but(**_NOT_YET | {"phase": "starting", "token": token, "started": now, "ends": ends})
+
+    def renewed(self, token: int) -> Kept:
+        """The backend starts the same session anew, with this token: it waits for its place again."""
+        new = {"phase": "starting", "token": token, "started": datetime.now(UTC), "url": self.url}
+        return self.but(**_NOT_YET | new)
+
+    def runs(self, url: str, backend_ends: datetime | None) -> Kept:
+        """It listens there. What waited in a queue has its lifetime from now on, if its backend agrees."""
+        running = self.started if self.ends else datetime.now(UTC)
+        ends = min(self.ends or running + self.lifetime, backend_ends or datetime.max.replace(tzinfo=UTC))
+        return self.but(phase="running", url=url, running=running, ends=ends)
 
     def ended(self, outcome: Outcome | None) -> Kept:
         """Nothing is left at the backend."""
-        nothing = {"phase": "", "token": None, "port": 0, "url": "", "started": None, "ends": None}
-        return self.but(outcome=outcome or self.outcome, **nothing)
+        return self.but(**_NOT_YET | {"outcome": outcome or self.outcome})
+
+    @property
+    def runs_since(self) -> datetime | None:
+        """From when its lifetime counts."""
+        return self.running or self.started
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long the session may run in all."""
+        return timedelta(hours=self.lifetime_hours)
 
     def but(self, **changes) -> Kept:
         """A copy with some fields changed."""
         return self.model_copy(update=changes)
+
+
+#: What is not known before something exists at the backend, and nothing any more afterwards.
+_NOT_YET = {
+    "phase": "",
+    "token": None,
+    "port": 0,
+    "url": "",
+    "started": None,
+    "placed": None,
+    "running": None,
+    "ends": None,
+    "outcome": None,
+}

@@ -28,13 +28,14 @@ def why_over(kept: Kept, last_activity: datetime | None, now: datetime) -> str |
 
     `last_activity` is in UTC without a time zone, as the hub keeps it.
     """
-    if kept.started is None or kept.ends is None:
+    since = kept.runs_since
+    if since is None or kept.ends is None:
         return None
     if now >= kept.ends:
         chosen = "as chosen" if kept.options.get("lifetime_hours") else "as usual for this profile"
         return f"Ended after {words.hours(kept.lifetime_hours)}, {chosen}."
-    active = last_activity.replace(tzinfo=UTC) if last_activity else kept.started
-    if kept.idle_hours and now - max(active, kept.started) >= timedelta(hours=kept.idle_hours):
+    active = last_activity.replace(tzinfo=UTC) if last_activity else since
+    if kept.idle_hours and now - max(active, since) >= timedelta(hours=kept.idle_hours):
         return f"Ended after {words.hours(kept.idle_hours)} without anybody working in it."
     return None
 
@@ -68,8 +69,11 @@ async def end_overdue(app: JupyterHub) -> None:
     overdue = []
     for user, spawner in _spawners(app):
         status = spawner.child_spawner.status if spawner.child_spawner else None
-        if not spawner.ready or (status is not None and status.state is State.UNKNOWN):
+        # Neither of a backend that does not answer, nor of a session that it has put back into its queue.
+        left_alone = status is not None and status.state in (State.UNKNOWN, State.STARTING)
+        if not spawner.ready or spawner.kept.phase != "running" or left_alone:
             continue
+        spawner.follow_end()
         said = why_over(spawner.kept, spawner.orm_spawner.last_activity, now)
         if said:
             overdue.append(_end(app, user, spawner, said))

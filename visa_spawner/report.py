@@ -26,6 +26,7 @@ def session(owner: User, row: orm.Spawner, *, with_log: bool) -> dict:
     kept = spawner.kept if spawner else Kept.read(row.state)
     options = {name: field.default for name, field in SessionRequest.model_fields.items()} | kept.options
     state, said, since = _standing(spawner, kept)
+    queued = bool(spawner and state is State.STARTING and spawner.queued)
     running = state in (State.STARTING, State.RUNNING, State.UNKNOWN, State.STOPPING)
     answer = {
         "owner": owner.name,
@@ -43,11 +44,13 @@ def session(owner: User, row: orm.Spawner, *, with_log: bool) -> dict:
         "lifetime_hours": kept.lifetime_hours or None,
         "state": str(state),
         "words": said,
-        "since": _time(since),
-        "started": _time(kept.started) if running else None,
-        "ends": _time(kept.ends) if running else None,
+        "since": moment(since),
+        "started": moment(kept.started) if running else None,
+        "ends": moment(kept.ends) if running and not queued else None,
         # Between a start's cancelling and its stop the hub takes a session that never came up for ready.
-        "ready": bool(spawner and spawner.ready and kept.phase == "running"),
+        "ready": bool(spawner and spawner.ready and kept.phase == "running" and not spawner.put_back),
+        "queued": queued,
+        "may_extend": spawner.may_extend if spawner and state is State.RUNNING else 0,
         "url": owner.server_url(row.name),
         "pending": spawner.pending if spawner else None,
     }
@@ -70,18 +73,21 @@ def _standing(spawner: Admission | None, kept: Kept) -> tuple[State, str, dateti
         case "check" if kept.phase == "running":
             return State.UNKNOWN, words.LOOKING, kept.started
         case "check":
-            return State.STARTING, "Waiting for the session to answer", kept.started
+            return State.STARTING, words.GOES_ON, kept.started
     if kept.phase != "running":
         return State.STOPPING, "Stopping", kept.started
     status = spawner.child_spawner.status if spawner.child_spawner else None
     if status is None:
-        return State.RUNNING, "", kept.started
+        return State.RUNNING, "", kept.runs_since
     if status.state is State.UNKNOWN:
         return State.UNKNOWN, status.words or "Its state is not known at the moment.", status.since
     if status.state in (State.STOPPED, State.FAILED):
         return State.STOPPING, status.words, status.since
-    return State.RUNNING, status.words, kept.started
+    if spawner.put_back:
+        return State.STARTING, status.words or "Starting again", status.since
+    return State.RUNNING, status.words, kept.runs_since
 
 
-def _time(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
+def moment(at: datetime | None) -> str | None:
+    """A time as the calls tell it."""
+    return at.astimezone(UTC).isoformat(timespec="seconds") if at else None

@@ -12,38 +12,40 @@ from datetime import UTC, datetime
 
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner, SpawnException
-from jupyterhub.utils import url_path_join
 from traitlets import default
 from wrapspawner import WrapSpawner
 
-from . import api, compose, forms, words
+from . import api, compose, forms, renewing, rerouting, words
 from .admission import Admission, as_spawn_exception
 from .authorise import Accepted
 from .binds import wanted_for
+from .extending import Extending
 from .kept import Kept, Outcome
-from .restored import RestoredServer
+from .resuming import Resuming
 from .session import StartRefused, State
 from .site import VisaSite
 from .steps import Steps
+from .waiting import Waiting
 
 api.join_hub()
-
-#: Seconds of `start_timeout` left for cleaning up after a start that took too long.
-CLEANING = 10
 
 #: How much of a session's log is kept when it ends: lines, and characters a line.
 MAX_LINES, MAX_LINE = 40, 500
 
 
-class VisaSpawner(Admission, WrapSpawner):
+class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
     """One session."""
 
     def __init__(self, **kwargs):
         self._kept = Kept()
         self._accepted: Accepted | None = None
         self._steps = Steps()
-        self._listening = asyncio.Event()
+        self._get_ready_to_wait()
+        self._get_ready_to_extend()
+        self._queue_seconds = 0
         self._starting = False
+        self._going_on: asyncio.Task | None = None
+        self._renewed: list[str] = []
         self._interrupted = False
         self._ending: str | None = None
         self._lost = False
@@ -129,7 +131,8 @@ class VisaSpawner(Admission, WrapSpawner):
         self._kept = self._kept.ended(None)
         self._accepted, self._ending = None, None
         self._interrupted = self._lost = False
-        self._listening, self._steps = asyncio.Event(), Steps()
+        self._steps, self._renewed = Steps(), []
+        self._get_ready_to_wait()
 
     def remember(self) -> None:
         """Commit what is kept, now."""
@@ -148,7 +151,7 @@ class VisaSpawner(Admission, WrapSpawner):
                 _deprecated_db_session=self._deprecated_db_session,
                 config=self.config,
             )
-            child.remember = self.remember
+            child.remember, child.renew_token = self.remember, self.renew_token
             child.reported_port = self._kept.port
             if self.child_state:
                 child.load_state(self.child_state)
@@ -167,16 +170,10 @@ class VisaSpawner(Admission, WrapSpawner):
             raise SpawnException("user_options: this start was not checked", reason="unchecked")
         self._starting = True
         try:
-            async with asyncio.timeout(max(1, self.start_timeout - CLEANING)):
-                return await self._start(accepted)
+            return await self._start(accepted)
         except asyncio.CancelledError:
             self._interrupted, self._ending = True, self._ending or words.INTERRUPTED
             raise
-        except TimeoutError:
-            limit = words.hours(self.start_timeout / 3600)
-            said = f"The session was not ready within {limit}. {words.AGAIN}"
-            error = StartRefused(said, status=504, reason="timeout")
-            raise await self._given_up(error) from None
         except StartRefused as error:
             raise await self._given_up(error) from error
         except Exception as error:
@@ -190,9 +187,19 @@ class VisaSpawner(Admission, WrapSpawner):
 
     async def _start(self, accepted: Accepted) -> str:
         token = orm.APIToken.find(self.user.db, self.api_token)
-        self._kept = self._kept.begun(token.id if token else None)
         child = self.construct_child()
+        self._kept = self._kept.begun(token.id if token else None, queue=self.has_queue)
         self.remember()
+        async with self._in_time() as left:
+            await self._stage(accepted, child)
+        async with self._telling(child):
+            async with self._in_time(left()) as left:
+                await child.start()
+            # A queue may last for days: what runs, or waits, needs the pinned directories no more.
+            self._release()
+            return self._runs(await self._come_up(child, left()))
+
+    async def _stage(self, accepted: Accepted, child) -> None:
         who = compose.person(accepted.account)
         staging = self.site.staging
         self._steps.say("Checking the directories")
@@ -208,13 +215,6 @@ class VisaSpawner(Admission, WrapSpawner):
             [*self.cmd, *self.get_args()],
         )
         await asyncio.to_thread(staging.confirm, pinned, who)
-        telling = asyncio.create_task(self._tell_steps(child))
-        try:
-            await child.start()
-            await self._until_listening(child)
-        finally:
-            telling.cancel()
-        return await self._running(child)
 
     def _info(self, accepted: Accepted):
         return compose.session_info(
@@ -222,38 +222,14 @@ class VisaSpawner(Admission, WrapSpawner):
             owner=self.user.name,
             name=self.name,
             title=self.display_name or self.name,
-            ends=self._kept.ends,
+            ends=self._kept.ends or datetime.now(UTC) + self._kept.lifetime,
             facility=self.site.facility,
             portal_url=self.site.portal_url,
         )
 
-    async def _tell_steps(self, child) -> None:
-        try:
-            async for status in child.events():
-                self._steps.say(status.words, status.queued)
-        except Exception:
-            # The steps are for the eye alone: a start does not fail for want of them.
-            self.log.exception("%s: no word of how the start goes", self._log_name)
-        self._steps.say("Waiting for the session to answer")
-
-    async def _until_listening(self, child) -> None:
-        """Return when the session has said that it listens; raise StartRefused when it ended instead."""
-        listening = asyncio.create_task(self._listening.wait())
-        ended = asyncio.create_task(child.ended())
-        try:
-            await asyncio.wait({listening, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if not self._listening.is_set():
-                status = ended.result()
-                said = words.of_end(await child.poll() or 0, status, listened=False)
-                raise StartRefused(said, status=500, reason="died")
-        finally:
-            for task in (listening, ended):
-                task.cancel()
-
-    async def _running(self, child) -> str:
-        while (address := await child.address()) is None:  # noqa: ASYNC110
-            await asyncio.sleep(0.2)
-        self._kept = self._kept.but(phase="running", url=address)
+    def _runs(self, address: str) -> str:
+        self._kept = self._kept.runs(address, self.child_spawner.ends())
+        rerouting.set_address(self)
         self.remember()
         self._steps.say("Opening the session")
         return address
@@ -284,76 +260,57 @@ class VisaSpawner(Admission, WrapSpawner):
         self._listening.set()
         return True
 
+    def renew_token(self) -> str:
+        """A new token for a session that its backend starts anew; committed with all that follows from it.
+
+        The last one opens nothing from then on, the new run may name another port, and it is waited for as
+        for a start. Empty when the session is being ended.
+        """
+        if not self._kept.phase or self._interrupted or self._stop_pending or self._closing.locked():
+            return ""
+        last = self._kept
+        try:
+            row, token = renewing.replace_token(self)
+            self._kept = last.renewed(row.id)
+            self.child_spawner.reported_port = 0
+            self.remember()
+        except Exception:
+            self.user.db.rollback()
+            self._kept, self.child_spawner.reported_port = last, last.port
+            raise
+        self._renewed.append(token)
+        self._listening.clear()
+        self._put_back.set()
+        if not self._starting and self._going_on is None:
+            self._steps = Steps()
+            self._steps.say(words.STARTED_ANEW)
+        self.go_on()
+        return token
+
     # Watching ----------------------------------------------------------------------------------------
     async def poll(self) -> int | None:
         """None while it runs, starts, or nobody can tell; never raises, since the hub takes that for dead."""
-        if self._starting or self._interrupted or self._lost:
+        if self._starting or self._interrupted or self._lost or self._kept.phase == "starting":
             return None
         if not self._kept.phase:
-            return 0
+            return None if self.is_going_on else 0
         try:
-            if self._kept.phase == "starting" and not self._token_is_valid():
-                await self._close(State.FAILED, words.NEVER_STARTED)
-                return 1
             code = await self.child_spawner.poll()
-            if code is None:
+            if code is None or self._kept.phase != "running":
                 return None
-            said = words.of_end(code, self.child_spawner.status, listened=self._kept.phase == "running")
+            said = words.of_end(code, self.child_spawner.status, listened=True)
             await self._close(State.STOPPED if code == 0 else State.FAILED, said)
         except Exception:
             self.log.exception("%s: its state is not known", self._log_name)
             return None
         return code
 
-    async def get_url(self) -> str:
-        """Where the server is reached now. Asked by a restarted hub alone, for sessions that may run.
-
-        A start that the hub's end interrupted is waited for here. Whether the server answers the hub's
-        request is not made a condition of its life: only the backend's word ends a session.
-        """
-        alive = True
-        try:
-            if self._kept.phase == "starting":
-                alive = await self._resume()
-            address = self.child_spawner and await self.child_spawner.address()
-            if alive and (address or self._kept.url):
-                self._kept = self._kept.but(url=address or self._kept.url)
-                self.remember()
-        except Exception:
-            self.log.exception("%s: where it is reached is not known", self._log_name)
-        self._server = RestoredServer(orm_server=self.orm_spawner.server, alive=alive)
-        return url_path_join(self._kept.url, self.server.base_url) if self._kept.url else self.server.url
-
-    async def _resume(self) -> bool:
-        """Wait for a session that was starting when the hub was killed; False when it does not come up."""
-        child = self.child_spawner
-        if self._kept.port:
-            self._listening.set()
-        while True:
-            left = self.start_timeout - (datetime.now(UTC) - self._kept.started).total_seconds()
-            try:
-                async with asyncio.timeout(max(5, left)):
-                    await self._until_listening(child)
-                await self._running(child)
-                return True
-            except TimeoutError:
-                if child.status is not None and child.status.state is State.UNKNOWN:
-                    continue
-                await self._close(State.FAILED, words.NEVER_STARTED)
-                return False
-            except StartRefused as error:
-                await self._close(State.FAILED, error.words)
-                return False
-
-    def _token_is_valid(self) -> bool:
-        token = self._kept.token and self.user.db.get(orm.APIToken, self._kept.token)
-        now = datetime.now(UTC).replace(tzinfo=None)
-        return bool(token) and (token.expires_at is None or token.expires_at > now)
-
     # Stop --------------------------------------------------------------------------------------------
     async def stop(self, now: bool = False) -> None:
         """End the session and remove what is left of it. Does not raise: the hub then revokes its token."""
         self._interrupted = False
+        if self._going_on and self._going_on is not asyncio.current_task():
+            self._going_on.cancel()
         if self._waiting_for_response:
             # The hub gives up on it: it said that it listens, and was not reached there.
             await self._close(State.FAILED, words.NOT_REACHED)
@@ -392,7 +349,9 @@ class VisaSpawner(Admission, WrapSpawner):
     def _harmless(self, lines: list[str]) -> list[str]:
         """The end of a log as it may be kept: short, and without the session's token."""
         short = [line[:MAX_LINE] for line in lines[-MAX_LINES:]]
-        return [line.replace(self.api_token, "…") for line in short] if self.api_token else short
+        for token in filter(None, [self.api_token, *self._renewed]):
+            short = [line.replace(token, "…") for line in short]
+        return short
 
     async def progress(self):
         """The steps of the start, as they are taken."""

@@ -10,6 +10,8 @@ STOPPED = "Stopped."
 INTERRUPTED = "The start was stopped."
 NEVER_STARTED = "The service was restarted while this session was starting. Start it again."
 LOOKING = "The service has just been restarted and is looking for this session."
+GOES_ON = "The service has been restarted; the start goes on."
+STARTED_ANEW = "The session has to start anew; it does so by itself."
 AGAIN = "Start it again; if it happens twice, tell the staff."
 NOT_REACHED = f"The session started and could not be reached. {AGAIN}"
 BROKEN = "The session could not be started, for a reason that the facility's staff can find in the log."
@@ -27,6 +29,11 @@ _CODES = {
     contract.EXIT_NO_TOKEN: "The session did not get its key from the service in time, so it did not start."
     " Start it again; if it happens twice, tell the staff.",
 }
+
+
+def waited_too_long(limit: float) -> str:
+    """For a session that was in the queue for so many hours."""
+    return f"The session waited {hours(limit)} for its place and did not get one. Try another plan, or later."
 
 
 def of_end(code: int, status: Status | None, listened: bool) -> str:

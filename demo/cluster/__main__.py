@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import json
 import os
 import signal
 from pathlib import Path
 
 from ..processes import Supervisor
-from . import accounts, daemons
+from . import accounts, configuration, daemons
 from .layout import Cluster
+
+
+def alone(cluster: Cluster):
+    """Hold the folder for this process: a second cluster in it would end the daemons of the first.
+
+    Raises RuntimeError when another one holds it.
+    """
+    configuration.folder(cluster.folder, 0o755)
+    lock = open(os.open(cluster.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RuntimeError(f"another one runs in {cluster.folder}") from None
+    return lock
 
 
 async def serve(cluster: Cluster, members: list[accounts.Member]) -> None:
@@ -29,6 +44,7 @@ async def serve(cluster: Cluster, members: list[accounts.Member]) -> None:
         starting.cancel()
     finally:
         await supervisor.stop()
+        daemons.remove_leftovers(cluster)
 
 
 def main() -> None:
@@ -52,8 +68,9 @@ def main() -> None:
         for name, it in json.loads(options.members).items()
     ]
     try:
-        daemons.prepare(cluster)
-        asyncio.run(serve(cluster, members))
+        with alone(cluster):
+            daemons.prepare(cluster)
+            asyncio.run(serve(cluster, members))
     except RuntimeError as error:
         raise SystemExit(f"The cluster did not start: {error}") from error
 

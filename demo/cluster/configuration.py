@@ -14,7 +14,7 @@ SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort={controller_port}
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={munge_socket}
+AuthInfo=socket={munge_socket},cred_expire={again_after}
 
 # Nobody but the operators sees what others do.
 PrivateData=accounts,jobs,reservations,usage,users
@@ -27,13 +27,11 @@ AccountingStorageTRES=gres/gpu,gres/gpu:a100,gres/gpu:l40s
 EnforcePartLimits=ALL
 JobCompType=jobcomp/none
 
-# A job that takes more memory than it asked for ends as "out of memory". Counted by reading /proc every
-# second, since machines that mix cgroups v1 and v2 leave Slurm no other way.
+# What takes more memory than its job asked for is killed by the kernel, and the job ends as "out of memory".
+TaskPlugin=task/cgroup
 JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=1
-JobAcctGatherParams=UsePss,OverMemoryKill
+JobAcctGatherFrequency=task=5
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
 MpiDefault=none
 PropagateResourceLimits=NONE
 KillWait=10
@@ -64,6 +62,16 @@ SlurmdSpoolDir={folder}/nodes/%n
 SlurmdPidFile={folder}/nodes/%n/slurmd.pid
 MailProg=/bin/true
 """
+
+CGROUP = """\
+CgroupPlugin=autodetect
+CgroupMountpoint=/sys/fs/cgroup
+IgnoreSystemd=yes
+ConstrainRAMSpace=yes
+"""
+
+#: Seconds that a job waits at least before it begins again, once it was put back. Slurm's own is 120.
+AGAIN_AFTER = 10
 
 ACCOUNTING = """\
 AuthType=auth/munge
@@ -98,12 +106,13 @@ def write(cluster: Cluster) -> None:
     key = cluster.folder / "munge/munge.key"
     if not key.exists():
         put(key, secrets.token_bytes(128), 0o600)
-    values = {
+    values = {"again_after": AGAIN_AFTER} | {
         name: getattr(cluster, name)
         for name in ("name", "folder", "controller_port", "accounting_port", "munge_socket")
     }
     put(cluster.slurm_conf, (SLURM.format(**values) + nodes(cluster) + partitions()).encode(), 0o644)
     put(cluster.folder / "gres.conf", gres(cluster).encode(), 0o644)
+    put(cluster.folder / "cgroup.conf", CGROUP.encode(), 0o644)
     put(cluster.folder / "slurmdbd.conf", ACCOUNTING.format(**values).encode(), 0o600)
 
 

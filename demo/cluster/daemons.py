@@ -13,6 +13,7 @@ from pathlib import Path
 from ..processes import Part
 from . import accounts, configuration, gpus
 from .layout import NODES, Cluster, Node
+from .node import remove_group
 
 #: What the daemons may take from the environment of whoever started them: almost nothing.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
@@ -139,9 +140,20 @@ def node(cluster: Cluster, which: Node) -> Part:
     return part(
         cluster,
         which.name,
-        [sys.executable, "-I", "-S", program, held, *command],
+        [sys.executable, "-I", "-S", program, group(cluster, which), held, *command],
         all_well if which == NODES[-1] else at_once,
     )
+
+
+def group(cluster: Cluster, which: Node) -> str:
+    """The node's name among those of all clusters on this machine."""
+    return f"{cluster.port}-{which.name}"
+
+
+def remove_leftovers(cluster: Cluster) -> None:
+    """Remove what killed nodes have left outside of the cluster's folder."""
+    for it in NODES:
+        remove_group(group(cluster, it))
 
 
 def well(words: str) -> bool:

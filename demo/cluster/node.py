@@ -1,14 +1,16 @@
 """One node of the cluster: a process namespace with slurmd in it. Run as root, standard library alone.
 
-    python node.py HELD COMMAND...
+    python node.py NAME HELD COMMAND...
 
 Slurm's jobs outlive their slurmd, as they should. When this process ends, all that ran on the node ends with
 it, as in a power cut: slurmd, jobs, and what jobs left behind. A slurmd that died is started again, unless
-the file HELD is there.
+the file HELD is there. NAME is the node's among all nodes on this machine: its memory is counted in a control
+group of that name, which slurmd takes for the machine's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -18,8 +20,10 @@ import time
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
-MS_REC, MS_SLAVE = 0x4000, 1 << 19
+MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 1 << 19
 PR_SET_PDEATHSIG = 1
+#: Version 1 of control groups; on a machine with version 2 alone, slurmd makes groups of its own.
+MEMORY = Path("/sys/fs/cgroup/memory")
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,10 +34,28 @@ def call(name: str, *arguments: object) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
-def first_process(held: Path, command: list[str]) -> None:
+def memory_of_its_own(name: str) -> None:
+    """Have the node's control group be the root of all that this mount namespace sees."""
+    if (MEMORY / "cgroup.procs").exists():
+        remove_group(name)
+        own = MEMORY / "visa" / name
+        own.mkdir(parents=True, exist_ok=True)
+        call("mount", str(own).encode(), str(MEMORY).encode(), None, MS_BIND, None)
+
+
+def remove_group(name: str) -> None:
+    """Remove the control group of a node, as far as nothing runs in it."""
+    own = MEMORY / "visa" / name
+    for folder in [*sorted((p for p in own.rglob("*") if p.is_dir()), reverse=True), own, own.parent]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def first_process(name: str, held: Path, command: list[str]) -> None:
     """Be the first process of the namespace: keep slurmd running, and reap what nobody else does."""
     call("mount", b"none", b"/", None, MS_REC | MS_SLAVE, None)
     call("mount", b"proc", b"/proc", b"proc", 0, None)
+    memory_of_its_own(name)
     # Blocked, so that one that comes between two looks is not lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     slurmd = 0
@@ -60,12 +82,12 @@ def reaped() -> int:
 
 
 def main() -> None:
-    held, command = Path(sys.argv[1]), sys.argv[2:]
+    name, held, command = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     call("unshare", CLONE_NEWPID | CLONE_NEWNS)
     child = os.fork()
     if not child:
         call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        first_process(held, command)
+        first_process(name, held, command)
     os.waitpid(child, 0)
     raise SystemExit(1)
 

@@ -31,7 +31,8 @@ def test_the_first_table_comes_at_once_and_is_whole(hub, token):
     begun = time.monotonic()
     line = hub.line(token)
     at, table = line.until(lambda table: True)
-    assert set(table) == {"members", "owner", "away", "trust_seconds", "requests", "help", "notices"}
+    expected = {"members", "owner", "away", "ends", "trust_seconds", "requests", "help", "notices"}
+    assert set(table) == expected
     assert table["owner"] == {"name": "alice", "full_name": "Alice A"}
     assert (table["away"], table["trust_seconds"]) == ("leave", 6)
     assert at - begun < 1

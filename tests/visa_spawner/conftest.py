@@ -20,11 +20,11 @@ def site_files(tree):
     return tree.root
 
 
-def a_hub(**spawner):
+def a_hub(site=None, **spawner):
     with a_facility() as root:
         furnish(root)
-        write_site(root)
-        hub = Hub(root)
+        write_site(root, queue=bool(site))
+        hub = Hub(root, **site or {})
         hub.spawner |= spawner
         try:
             yield hub.start()
@@ -44,3 +44,10 @@ def hub():
 def own_hub():
     """One hub for tests that kill it, and leave it running again."""
     yield from a_hub()
+
+
+@pytest.fixture(scope="module")
+def queue_hub():
+    """One hub whose sessions on the plan `queue` wait for their place; it may be killed."""
+    backends = {"container": "local_backend.LocalBackend", "slurm": "local_queue.LocalQueue"}
+    yield from a_hub({"backends": backends}, start_timeout=18)

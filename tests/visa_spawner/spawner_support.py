@@ -77,8 +77,11 @@ BAD_OPTIONS = [
 ]
 
 
-def write_site(root: Path) -> None:
-    """Profiles, and two experiments, one of them alice's, with their data below `root`."""
+def write_site(root: Path, queue: bool = False) -> None:
+    """Profiles, and two experiments, one of them alice's, with their data below `root`.
+
+    `queue`: also the profiles of a backend with a queue.
+    """
 
     def profile(name, **changes):
         plan = {"backend": "container", "cpus": 1, "memory": "1G"}
@@ -108,6 +111,11 @@ def write_site(root: Path) -> None:
         profile(name, roles=["scientist"]) for name in ("dies71", "dies72", "dies9", "never", "lies")
     ]
     profiles[0]["plans"]["gpu"] = gpu
+    if queue:
+        plan = {"title": "Cluster", "backend": "slurm", "cpus": 1, "memory": "1G", "hours": 3}
+        plans = {"queue": plan | {"account": "{proposal}"}}
+        profiles += [profile("queue", image="general", plans=plans)]
+        profiles += [profile("queue-never", image="never", plans=plans)]
     brief = {"default_hours": 0.0005, "max_hours": 1}
     profiles.append(profile("brief", image="general", lifetime=brief))
     profiles.append(

@@ -1,5 +1,6 @@
 import json
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,9 +10,10 @@ from spawner_support import BAD_OPTIONS, GOOD_OPTIONS
 from visa_catalogue import CatalogueError, open_catalogue
 from visa_catalogue.account import Account
 from visa_spawner.authorise import Limits, authorise, check_quota
+from visa_spawner.compose import batch
 from visa_spawner.profiles import load_profiles
 from visa_spawner.request import SessionRequest, parse, shown
-from visa_spawner.session import StartRefused
+from visa_spawner.session import Batch, StartRefused
 
 LIMITS = Limits(home_only_roles=frozenset({"helpdesk"}), max_sessions=2)
 
@@ -74,6 +76,41 @@ def test_a_name_of_somebodys_making_is_shown_harmless():
     assert shown("a\x00b\n\x1b[31mc\u202ed") == "ab[31mcd"
     assert shown("x" * 4096) == "x" * 39 + "…"
     assert shown("\n\x00") == "user_options"
+
+
+@pytest.mark.parametrize(
+    ("rule", "proposal", "account"),
+    [
+        ("", "A-1", ""),
+        ("visitors", "A-1", "visitors"),
+        ("{instrument}", "A-1", "id19"),
+        ("{proposal}", "MA-1234", "ma-1234"),
+        ("{proposal}", "--oops; $(id) Ü/..", "oops-id"),
+        ("{proposal}", " ;/ ", None),
+        ("{proposal}", "x" * 64, None),
+    ],
+)
+async def test_whom_a_cluster_charges(alice, catalogue, profiles, rule, proposal, account):
+    accepted = await authorise(parse(GOOD_OPTIONS), alice, catalogue, profiles, LIMITS)
+    plan = accepted.plan.model_copy(update={"account": rule, "qos": "long", "tasks": 4})
+    experiments = (accepted.experiments[0].model_copy(update={"proposal": proposal}),)
+    accepted = replace(accepted, plan=plan, experiments=experiments)
+    if account is None:
+        with pytest.raises(StartRefused) as error:
+            batch(accepted)
+        assert (error.value.field, error.value.status) == ("experiments", 400)
+        assert "A-1 has no proposal" in error.value.words
+    else:
+        assert batch(accepted) == Batch(account, "long", "", 4, 2.0)
+
+
+async def test_a_plan_charged_to_an_experiment_needs_one(alice, catalogue, profiles):
+    accepted = await authorise(parse(GOOD_OPTIONS), alice, catalogue, profiles, LIMITS)
+    plan = accepted.plan.model_copy(update={"account": "{proposal}"})
+    with pytest.raises(StartRefused) as error:
+        batch(replace(accepted, plan=plan, experiments=()))
+    assert error.value.field == "experiments"
+    assert batch(replace(accepted, experiments=())).account == ""
 
 
 async def test_an_accepted_request_has_everything_looked_up(alice, catalogue, profiles):

@@ -129,7 +129,8 @@ class Backend(HasTraits):
     async def events(self) -> AsyncIterator[Status]:
         """Each step of a start, in plain words, as it happens; ends when the session's process runs.
 
-        Iterated once a start.
+        Iterated once a start, also by a restarted hub that goes on with it, and once more after each
+        `renew_token`. It may go on for days while the session waits for its place.
         """
         raise NotImplementedError
         yield

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class SlurmCluster:
         self.environment = layout.environment
         self._people: dict[str, people.Account] = {}
         self._jobs: list[int] = []
+        self._next = 1
 
     # ---- Slurm's commands
     def run(self, *command: str, timeout: float = 60, **options) -> str:
@@ -129,7 +130,9 @@ class SlurmCluster:
 
     def stop(self, daemon: str) -> None:
         """Make a daemon silent: it takes connections and answers none."""
-        self.process_of(daemon).send_signal(signal.SIGSTOP)
+        process = self.process_of(daemon)
+        process.send_signal(signal.SIGSTOP)
+        wait(lambda: process.status() == psutil.STATUS_STOPPED, 10, lambda: f"{daemon} does not stop")
 
     def go_on(self, daemon: str) -> None:
         """Let a silent daemon go on, and wait until all is well."""
@@ -199,12 +202,13 @@ class SlurmCluster:
     def strangers(self) -> list[str]:
         """What runs on the nodes beside their slurmd: jobs, and what jobs left behind."""
         found = []
-        for name in NODE_NAMES:
+        for name in filter(self._runs, NODE_NAMES):
             node = self.process_of(name)
-            own = [*node.children(), *(p for p in node.children(recursive=True) if p.name() == "slurmd")]
+            first = node.children()
             for process in node.children(recursive=True):
-                if process not in own and alive(process):
-                    found.append(f"{name}: process {process.pid}, {' '.join(process.cmdline())[:80]}")
+                with suppress(psutil.NoSuchProcess):
+                    if process not in first and process.name() != "slurmd" and alive(process):
+                        found.append(f"{name}: process {process.pid}, {' '.join(process.cmdline())[:80]}")
         return found
 
     # ---- Between tests
@@ -246,8 +250,12 @@ class SlurmCluster:
                 left.append(f"{daemon} is stopped")
                 self.process_of(daemon).send_signal(signal.SIGCONT)
         self.until_well()
-        own = [str(job) for job in self._jobs]
-        left += [f"job {line}" for line in self.jobs() if line.split()[0] not in own]
+        # A controller that is killed forgets the last seconds, and takes jobs for running that were over.
+        left += [
+            f"job {line}"
+            for line in self.jobs()
+            if int(line.split()[0]) not in {*self._jobs, *range(self._next)}
+        ]
         self._jobs.clear()
         waiting = [line.split()[0] for line in self.jobs()]
         if waiting:
@@ -258,6 +266,7 @@ class SlurmCluster:
                 left.append(f"node {name} is {state}")
                 self.resume(name)
         wait(self._idle, PATIENCE, lambda: f"not idle: {self.jobs()}, {self.nodes()}, {self.strangers()}")
+        self._next = int(self.run("scontrol", "show", "config").partition("NEXT_JOB_ID")[2].split()[1])
         return left
 
     def _idle(self) -> bool:

@@ -47,6 +47,22 @@ def test_accounting_takes_the_proposal_s_account_and_counts_the_job(slurm):
     wait(lambda: slurm.run(*asked).strip() == "a1|urgent|alice|COMPLETED", 30, lambda: slurm.run(*asked))
 
 
+def test_too_much_memory_ends_as_out_of_memory(slurm):
+    take = "python3 -c 'import time; x = bytearray(300_000_000); time.sleep(60)'"
+    job = slurm.submit(take, "alice", "--mem=100")
+    assert slurm.until(job, "OUT_OF_MEMORY", "FAILED", "CANCELLED")["JobState"] == "OUT_OF_MEMORY"
+
+
+def test_a_preemptable_job_makes_room_and_is_put_back(slurm):
+    first = slurm.submit("sleep 300", "bob", "--partition=spare", "--exclusive", "--nodes=4", "--requeue")
+    slurm.until(first, "RUNNING")
+    second = slurm.submit("sleep 300", "alice", "--nodelist=n3")
+    slurm.until(second, "RUNNING")
+    assert slurm.until(first, "PENDING")["Restarts"] == "1"
+    slurm.run("scancel", str(second))
+    assert slurm.until(first, "RUNNING")["Restarts"] == "1"
+
+
 def test_people_see_their_own_jobs_alone_and_root_sees_all(slurm):
     job = slurm.submit("sleep 300", "bob")
     slurm.until(job, "RUNNING")
@@ -69,6 +85,25 @@ def test_an_account_of_the_test_s_own_with_a_name_that_needs_quoting(slurm):
 def test_a_daemon_that_was_killed_comes_back(slurm, daemon):
     slurm.kill(daemon)
     assert slurm.clean() == [f"{daemon} is down"]
+
+
+@pytest.mark.parametrize("daemon", ["munge", "accounting", "controller", "slurmd-n2"])
+def test_a_daemon_that_was_stopped_goes_on(slurm, daemon):
+    with slurm.silent(daemon):
+        assert slurm.process_of(daemon).status() == "stopped"
+
+
+def test_a_job_outlives_its_slurmd_and_ends_with_its_node(slurm):
+    job = slurm.submit("sleep 300", "alice", "--nodelist=n2", "--no-requeue")
+    slurm.until(job, "RUNNING")
+    wait(slurm.strangers, 30, lambda: "the job has no process")
+    slurm.restart("slurmd-n2")
+    assert slurm.job(job)["JobState"] == "RUNNING" and slurm.strangers()
+    with slurm.down("n2"):
+        assert not slurm.strangers()
+        slurm.lose("n2")
+        slurm.until(job, "NODE_FAIL")
+        slurm.resume("n2")
 
 
 def test_what_a_test_leaves_is_named(slurm):

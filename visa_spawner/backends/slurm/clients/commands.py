@@ -106,7 +106,14 @@ class CommandsClient(SlurmClient):
         between = Separators().between
         code, printed, said = await self._run(
             "sacct",
-            *("--allocations", "--noheader", "--parsable2", "--local", f"--delimiter={between}"),
+            *(
+                "--allocations",
+                "--noheader",
+                "--parsable2",
+                "--local",
+                "--use-local-uid",
+                f"--delimiter={between}",
+            ),
             *(f"--jobs={int(job_id)}", f"--format={','.join(ENDED_FIELDS)}"),
         )
         if code and "accounting storage is disabled" in said:

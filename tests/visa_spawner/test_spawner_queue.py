@@ -1,0 +1,260 @@
+"""Sessions that wait in a queue for longer than anything else may take, on a real hub that may be killed."""
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from spawner_support import GOOD_OPTIONS
+
+OPTIONS = GOOD_OPTIONS | {"profile": "queue", "plan": "queue"}
+#: Seconds that a start may take beside the queue on this hub: `start_timeout` without what cleaning up takes.
+OWN_LIMIT = 8
+
+
+@pytest.fixture
+def hub(queue_hub):
+    """The queue does not move until a test says so; at the end nothing may be left."""
+    hub = queue_hub
+    hub.token("alice")
+    (hub.marks / "hold-queue").touch()
+    yield hub
+    for name in ("hold-queue", "hold-ready", "hold-deliver", "hold-create", "queue-limit", "down", "why"):
+        (hub.marks / name).unlink(missing_ok=True)
+    for name in hub.names():
+        hub.stop_session(name)
+    assert hub.jobs() == []
+    assert hub.processes() == set()
+    hub.until(lambda: hub.mounts() == [], 10, "what was staged is swept")
+
+
+def queue(hub, name="work", **changes):
+    """A session that waits in the queue."""
+    assert hub.start_session(name, OPTIONS | changes).status_code in (201, 202)
+    return hub.until(lambda: is_queued(hub, name), 15, f"{name} is in the queue")
+
+
+def is_queued(hub, name="work"):
+    session = hub.session(name)
+    return session["queued"] and session["words"].startswith("In the queue") and session
+
+
+def move(hub, name="work"):
+    """The queue moves; gives the session once it is there."""
+    (hub.marks / "hold-queue").unlink(missing_ok=True)
+    session = hub.until(lambda: (s := hub.session(name))["ready"] and s, 30, f"{name} is ready")
+    hub.until(lambda: reachable(hub, name), 10, f"{name} is reached")
+    return session
+
+
+def put_back(hub, name="work"):
+    """As a cluster does when a node fails; gives the session once it waits again."""
+    (hub.marks / "hold-queue").touch()
+    (hub.marks / f"alice+{name}.requeue").touch()
+    return hub.until(lambda: is_queued(hub, name), 15, f"{name} is back in the queue")
+
+
+def reachable(hub, name="work"):
+    answer = hub.http.get(hub.address(name))
+    return answer.status_code == 200 and answer.json()["uid"] == 20001
+
+
+def say(hub, mark, words):
+    (hub.marks / "new").write_text(words)
+    (hub.marks / "new").replace(hub.marks / mark)
+
+
+def settled(hub, name="work"):
+    return hub.until(lambda: (s := hub.session(name))["pending"] is None and s, 20, f"{name} is settled")
+
+
+def moment(text):
+    return datetime.fromisoformat(text)
+
+
+def follow_progress(hub, name="work", who="alice"):
+    """The messages of the progress stream, read by a thread of its own."""
+    events = []
+
+    def read():
+        headers = {"Authorization": f"token {hub.token(who)}"}
+        url = f"{hub.hub_url}/hub/api/users/{who}/servers/{name}/progress"
+        with hub.http.stream("GET", url, headers=headers, timeout=90) as stream:
+            for line in stream.iter_lines():
+                if line.startswith("data:"):
+                    events.append(json.loads(line[5:]))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return events, thread
+
+
+def test_it_waits_longer_than_a_start_may_take(hub):
+    say(hub, "place", "3rd")
+    asked = datetime.now(UTC)
+    session = queue(hub)
+    assert (session["state"], session["pending"], session["ready"]) == ("starting", "spawn", False)
+    assert session["ends"] is None
+    assert hub.mounts() == []
+    events, thread = follow_progress(hub)
+    for place in range(40):
+        say(hub, "place", f"place {place}")
+        time.sleep(0.1)
+    say(hub, "place", "1st")
+    hub.until(lambda: hub.session("work")["words"] == "In the queue: 1st", 10, "its place is said")
+    time.sleep(max(0, OWN_LIMIT + 2 - (datetime.now(UTC) - asked).total_seconds()))
+    assert hub.session("work")["state"] == "starting"
+    # Who comes late is told the last place alone.
+    late, _ = follow_progress(hub)
+    session = move(hub)
+    thread.join(10)
+    said = [event["message"] for event in events]
+    assert sum(words.startswith("In the queue") for words in said) > 10
+    assert events[-1]["ready"]
+    progress = [event["progress"] for event in events]
+    assert progress == sorted(progress)
+    assert [event["message"] for event in late if "In the queue" in event["message"]] == ["In the queue: 1st"]
+
+    # The lifetime counts from when it runs, and the cluster's own end is the session's.
+    ends, began = moment(session["ends"]), json.loads((hub.marks / "alice+work.state").read_text())["began"]
+    assert abs((ends - datetime.fromtimestamp(began, UTC)) - timedelta(hours=2)) < timedelta(seconds=2)
+    assert moment(session["since"]) - asked > timedelta(seconds=OWN_LIMIT)
+    plan = json.loads((hub.marks / "alice+work.plan").read_text())
+    assert plan == {"hours": 2.0, "account": "a-1"}
+
+
+def test_after_the_queue_its_own_time_counts(hub):
+    session = queue(hub, "slow", profile="queue-never")
+    time.sleep(3)
+    (hub.marks / "hold-queue").unlink()
+    session = hub.until(lambda: (s := hub.session("slow"))["pending"] is None and s, 30, "it is given up")
+    assert (session["state"], session["queued"]) == ("failed", False)
+    assert "was not ready within 1 minute" in session["words"]
+    assert hub.jobs() == []
+
+
+def test_stopped_in_the_queue(hub):
+    queue(hub)
+    assert len(hub.jobs()) == 1
+    assert hub.api("DELETE", "users/alice/servers/work", "alice").status_code in (202, 204)
+    session = settled(hub)
+    assert (session["state"], session["words"]) == ("stopped", "The start was stopped.")
+    assert hub.jobs() == []
+
+
+def test_ended_in_the_queue(hub):
+    queue(hub)
+    say(hub, "why", "The cluster's staff took it out of the queue.")
+    os.kill(hub.jobs()[0], signal.SIGKILL)
+    say(hub, "alice+work.state", '{"state": "ended", "restarts": 0}')
+    session = settled(hub)
+    assert (session["state"], session["words"]) == ("failed", "The cluster's staff took it out of the queue.")
+
+
+def test_it_does_not_wait_for_ever(hub):
+    say(hub, "queue-limit", "6")
+    queue(hub)
+    session = settled(hub)
+    assert session["state"] == "failed"
+    assert session["words"].startswith("The session waited 1 minute for its place")
+    assert hub.jobs() == []
+
+
+class TestRestarted:
+    """While it waits or starts the hub is killed: to everybody it goes on as the start it is."""
+
+    def test_it_goes_on(self, hub):
+        queue(hub)
+        for _ in range(2):
+            hub.kill()
+            hub.start()
+            session = hub.until(lambda: is_queued(hub), 10, "it is in the queue")
+            assert (session["pending"], session["ready"]) == ("spawn", False)
+        model = hub.api("GET", "users/alice/servers/work", "alice").json()
+        assert (model["pending"], model["ready"], model["stopped"]) == ("spawn", False, False)
+        # Asked again, it is not started again; and who asks how it goes is told.
+        assert hub.start_session("work", OPTIONS).status_code == 202
+        assert len(hub.jobs()) == 1
+        events, thread = follow_progress(hub)
+        hub.until(lambda: len(events) > 1, 10, "its steps are told")
+        move(hub)
+        thread.join(10)
+        assert events[-1]["ready"]
+        assert len(hub.jobs()) == 1
+        routes = hub.http.get(
+            f"{hub.proxy_api}/api/routes", headers={"Authorization": f"token {hub.proxy_token}"}
+        ).json()
+        assert "/user/alice/work" in routes
+        # The hub that found it notices its end.
+        hub.http.get(hub.address("work") + "leave")
+        session = hub.until(lambda: (s := hub.session("work"))["state"] == "failed" and s, 20, "it is seen")
+        assert session["words"].startswith("The session ended by itself (code 7)")
+
+    @pytest.mark.parametrize("remove", [False, True])
+    @pytest.mark.parametrize("stage", ["queue", "ready"])
+    def test_it_can_be_stopped(self, hub, remove, stage):
+        (hub.marks / "hold-ready").touch()
+        queue(hub)
+        if stage == "ready":
+            (hub.marks / "hold-queue").unlink()
+            hub.until(lambda: hub.processes(), 10, "its process runs")
+        hub.kill()
+        hub.start()
+        hub.until(lambda: hub.session("work")["pending"] == "spawn", 10, "it goes on")
+        answer = hub.api("DELETE", "users/alice/servers/work", "alice", json={"remove": remove})
+        assert answer.status_code in (202, 204), answer.text
+        if remove:
+            hub.until(lambda: hub.session("work") is None, 10, "it is gone")
+        else:
+            assert settled_words(hub) == "The start was stopped."
+        assert hub.jobs() == []
+        assert hub.processes() == set()
+
+    def test_what_ended_meanwhile_is_said(self, hub):
+        queue(hub)
+        hub.kill()
+        say(hub, "why", "The cluster's staff took it out of the queue.")
+        os.kill(hub.jobs()[0], signal.SIGKILL)
+        say(hub, "alice+work.state", '{"state": "ended", "restarts": 0}')
+        hub.start()
+        assert settled_words(hub) == "The cluster's staff took it out of the queue."
+        # It can be started again.
+        queue(hub)
+        move(hub)
+
+    def test_a_cluster_that_does_not_answer_ends_nothing(self, hub):
+        queue(hub)
+        (hub.marks / "down").touch()
+        hub.kill()
+        hub.start()
+        time.sleep(2)
+        session = hub.session("work")
+        assert (session["state"], session["pending"]) == ("starting", "spawn")
+        (hub.marks / "down").unlink()
+        move(hub)
+
+    def test_killed_ten_times(self, hub):
+        chance = random.Random(7)
+        names = ["one", "two"]
+        for name in names:
+            assert hub.start_session(name, OPTIONS).status_code in (201, 202)
+        for round in range(10):
+            time.sleep(chance.uniform(0, 1.5))
+            if round == 5:
+                (hub.marks / "hold-queue").unlink()
+            hub.kill()
+            time.sleep(chance.uniform(0, 0.3))
+            hub.start()
+            assert len(hub.jobs()) == 2
+        for name in names:
+            move(hub, name)
+        assert len(hub.jobs()) == 2
+        assert hub.processes() == {"alice+one", "alice+two"}
+
+
+def settled_words(hub, name="work"):
+    return settled(hub, name)["words"]

@@ -1,0 +1,143 @@
+"""Sessions that their backend puts back into its queue and starts anew, on a real hub that may be killed."""
+
+import time
+
+import pytest
+from test_spawner_queue import OPTIONS, hub, is_queued, move, put_back, queue, reachable  # noqa: F401
+
+
+def token_of(hub, name="work"):  # noqa: F811
+    """The token of the session's last run."""
+    return (hub.marks / f"alice+{name}.log").read_text().rpartition(" ")[2].strip()
+
+
+def routes(hub):  # noqa: F811
+    headers = {"Authorization": f"token {hub.proxy_token}"}
+    return hub.http.get(f"{hub.proxy_api}/api/routes", headers=headers).json()
+
+
+def good(hub, token):  # noqa: F811
+    return hub.api("GET", "user", token).status_code == 200
+
+
+def oauth_secret(hub):  # noqa: F811
+    import sqlite3
+
+    with sqlite3.connect(hub.root / "jupyterhub.sqlite") as database:
+        query = "SELECT secret, redirect_uri, allowed_scopes FROM oauth_clients WHERE identifier = ?"
+        return database.execute(query, ["jupyterhub-user-alice-work"]).fetchone()
+
+
+def test_it_starts_anew_by_itself(hub):  # noqa: F811
+    queue(hub)
+    first = move(hub)
+    token, pid, client = token_of(hub), hub.process("alice+work"), oauth_secret(hub)
+    target = routes(hub)["/user/alice/work"]["target"]
+    scopes = hub.api("GET", "users/alice/tokens").json()["api_tokens"]
+    (mine,) = [one for one in scopes if one["note"].startswith("Server at ")]
+
+    time.sleep(1.1)  # times are told in whole seconds
+    session = put_back(hub)
+    assert (session["state"], session["ready"]) == ("starting", False)
+    # From the moment its backend has asked for a new token it is a start like any other.
+    session = hub.until(lambda: (s := hub.session("work"))["pending"] and s, 10, "it is a start again")
+    assert (session["state"], session["pending"], session["ready"]) == ("starting", "spawn", False)
+    assert session["ends"] is None
+    # Nobody is led to where it was, and who held its token holds nothing any more.
+    hub.until(lambda: "/user/alice/work" not in routes(hub), 10, "its route is gone")
+    assert not good(hub, token)
+    assert hub.start_session("work", OPTIONS).status_code == 202
+    assert len(hub.jobs()) == 1
+
+    session = move(hub)
+    assert session["state"] == "running"
+    assert session["ends"] > first["ends"]
+    assert hub.process("alice+work") != pid
+    assert routes(hub)["/user/alice/work"]["target"] != target
+    assert good(hub, token_of(hub))
+    assert token_of(hub) != token
+    (new,) = [
+        one
+        for one in hub.api("GET", "users/alice/tokens").json()["api_tokens"]
+        if one["note"].startswith("Server at ")
+    ]
+    told = ("note", "scopes", "oauth_client", "expires_at")
+    assert {name: new[name] for name in told} == {name: mine[name] for name in told}
+    secret, *others = oauth_secret(hub)
+    assert secret != client[0]
+    assert others == list(client[1:])
+    # Its end revokes the new token too, and the log that is kept holds neither.
+    last = token_of(hub)
+    hub.stop_session("work", remove=False)
+    assert not good(hub, last)
+    log = "\n".join(hub.session("work", "alice")["log"]) if "log" in hub.session("work") else ""
+    assert token not in log
+    assert last not in log
+
+
+def test_it_can_be_stopped_while_it_waits_again(hub):  # noqa: F811
+    queue(hub)
+    move(hub)
+    put_back(hub)
+    assert hub.api("DELETE", "users/alice/servers/work", "alice").status_code in (202, 204)
+    session = hub.until(lambda: (s := hub.session("work"))["pending"] is None and s, 20, "it is settled")
+    assert session["state"] == "stopped"
+    assert hub.jobs() == []
+
+
+@pytest.mark.parametrize("killed", ["before", "between", "after"])
+def test_the_hub_is_killed_meanwhile(hub, killed):  # noqa: F811
+    queue(hub)
+    move(hub)
+    token, job = token_of(hub), hub.jobs()
+    if killed == "before":
+        hub.kill()
+        (hub.marks / "hold-queue").touch()
+        (hub.marks / "alice+work.requeue").touch()
+        hub.until(lambda: not (hub.marks / "alice+work.requeue").exists(), 10, "it is put back")
+        hub.start()
+    elif killed == "between":
+        # The token is made and not delivered yet: nobody knows it, so there has to be another.
+        (hub.marks / "hold-deliver").touch()
+        put_back(hub)
+        hub.kill()
+        (hub.marks / "hold-deliver").unlink()
+        hub.start()
+    else:
+        put_back(hub)
+        hub.kill()
+        hub.start()
+    hub.until(lambda: is_queued(hub), 15, "it is in the queue")
+    assert not good(hub, token)
+    move(hub)
+    assert hub.jobs() == job
+    assert good(hub, token_of(hub))
+    tokens = hub.api("GET", "users/alice/tokens").json()["api_tokens"]
+    assert len([one for one in tokens if one["note"].startswith("Server at ")]) == 1
+
+
+def test_put_back_before_it_ever_listened(hub):  # noqa: F811
+    (hub.marks / "hold-ready").touch()
+    queue(hub)
+    (hub.marks / "hold-queue").unlink()
+    hub.until(lambda: hub.processes(), 10, "its process runs")
+    token = token_of(hub)
+    put_back(hub)
+    assert not good(hub, token)
+    (hub.marks / "hold-ready").unlink()
+    move(hub)
+    assert len(hub.jobs()) == 1
+
+
+def test_again_and_again(hub):  # noqa: F811
+    queue(hub)
+    move(hub)
+    for round in range(4):
+        put_back(hub)
+        if round % 2:
+            hub.kill()
+            hub.start()
+        move(hub)
+    assert len(hub.jobs()) == 1
+    time.sleep(1.5)  # a poll and a round of the task that ends what is over
+    assert reachable(hub)
