@@ -158,3 +158,14 @@ def write_profiles(root):
     for old in (root / "profiles").glob("*.yaml"):
         old.unlink()
     (root / "profiles/light.yaml").write_text(yaml.safe_dump(light))
+
+
+def refusal(hub, options, name="work"):
+    """What the owner reads: in the answer, or on the tile where the answer was given before."""
+    answer = hub.start_session(name, options)
+    if answer.status_code != 202:
+        assert 400 <= answer.status_code < 600
+        return answer.json()["message"]
+    hub.until(lambda: hub.is_over(name), 60, "it is refused")
+    assert hub.session(name)["state"] == "failed"
+    return hub.session(name)["words"]
