@@ -11,9 +11,10 @@ TAKEN = DOCS.parent / "tests/results/pictures"
 SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop", "together", "support-banner")
 #: Those that the portal's tests take.
 PORTAL = ("sharing", "link", "join", "support-asks", "shared-with-me", "history")
+PORTAL += ("cluster-choice", "cluster-waiting")
 STAFF = ("support", "support-session", "administration", "nodes", "audit")
 #: Those that the session's tests take.
-INSIDE = ("inside-owner", "inside-together", "inside-viewer")
+INSIDE = ("inside-owner", "inside-together", "inside-viewer", "inside-ending")
 
 
 def main() -> None:

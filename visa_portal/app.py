@@ -23,6 +23,7 @@ from .handlers import (
     announcements,
     asking,
     audit,
+    extending,
     history,
     join,
     misc,
@@ -41,7 +42,7 @@ from .starts import Starts
 
 #: The modules whose `ROUTES` are served: pairs of an address below the prefix, and its handler.
 PAGES = (
-    *(misc, sessions, starting, new, notices, sharing, shared, join, asking, history),
+    *(misc, sessions, starting, new, notices, sharing, shared, join, asking, history, extending),
     *(support, admin, nodes, announcements, audit),
 )
 

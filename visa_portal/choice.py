@@ -173,7 +173,10 @@ def _offer(ranked: Ranked, chosen: bool, wanted: Wanted) -> Offer:
         asked = _hours(wanted.lifetime_hours)
         if asked is not None and asked <= choices[-1]:
             lifetime, choices = asked, tuple(sorted({*choices, asked}))
-    return Offer(ranked, chosen, plan or best_plan(profile), lifetime, choices)
+    plan = plan or best_plan(profile)
+    if plan.hours is not None and lifetime > plan.hours:
+        lifetime, choices = plan.hours, tuple(sorted({*choices, plan.hours}))
+    return Offer(ranked, chosen, plan, lifetime, choices)
 
 
 def _hours(text: str) -> float | None:

@@ -157,6 +157,11 @@ class HubClient:
         """Stop a session; its name and options stay."""
         await self.call("DELETE", self._server(owner, name), token, timeout=60)
 
+    async def extend(self, token: str, owner: str, name: str, hours: float) -> None:
+        """Have a session end so many hours later; raises Refused where that may not be."""
+        at = f"visa/sessions/{quote(owner, safe='')}/{quote(name, safe='')}/extend"
+        await self.call("POST", at, token, {"hours": hours}, timeout=60)
+
     async def delete(self, token: str, owner: str, name: str) -> None:
         """Stop a session and forget it. Files are not touched."""
         await self.call("DELETE", self._server(owner, name), token, {"remove": True}, timeout=60)

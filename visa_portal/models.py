@@ -27,10 +27,15 @@ class Answer(BaseModel):
 
 
 class Free(Answer):
-    """What a plan could start now: how many sessions, and a sentence about it."""
+    """What a plan could start now: how many sessions, and a sentence about it.
+
+    With a `queue` it may be started without room, and waits; `expected` is when it would begin (UTC).
+    """
 
     sessions: int = 0
     words: str = ""
+    queue: bool = False
+    expected: datetime | None = None
 
 
 class Plan(Answer):
@@ -56,6 +61,11 @@ class Plan(Answer):
     def has_room(self) -> bool:
         """Whether it would start at once; a plan nobody counts is taken to have room."""
         return self.free is None or self.free.sessions > 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it would wait in a queue first."""
+        return not self.has_room and self.free is not None and self.free.queue
 
 
 class Suits(Answer):
@@ -94,7 +104,11 @@ class Options(Answer):
 
 
 class Session(Answer):
-    """One session as its owner sees it; times are in UTC."""
+    """One session as its owner sees it; times are in UTC.
+
+    `queued`: it stands in a queue, and `words` say where. `may_extend` is by how many hours its owner may
+    extend it now.
+    """
 
     owner: str
     name: str
@@ -117,6 +131,8 @@ class Session(Answer):
     ready: bool = False
     url: str = ""
     pending: str | None = None
+    queued: bool = False
+    may_extend: float = 0
     log: tuple[str, ...] = ()
 
     @field_validator("log", mode="before")
@@ -153,6 +169,14 @@ class StartForm(BaseModel):
         """The `user_options` of the hub's start call."""
         options = self.model_dump(mode="json", exclude={"name", "title", "datasets"}, exclude_none=True)
         return options | {"datasets": list(self.datasets)}
+
+
+class ExtendForm(BaseModel):
+    """By how many hours a session is to go on longer. Whether it may is the hub's to say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hours: float = Field(gt=0, le=24 * 366, allow_inf_nan=False)
 
 
 class FormError(ValueError):

@@ -122,7 +122,8 @@ class Node(Room):
     """A machine that sessions run on, with what is free there.
 
     Drained ones get no new sessions: by an administrator, whose `words` say why, or `by_settings`. `state`
-    is answers, silent or unknown, since `since`.
+    is answers, silent or unknown, since `since`. Of a `scheduled` one a cluster's scheduler says what starts
+    there: it is `closed` by that, which is not this site's doing, and `said` is the scheduler's own word.
     """
 
     backend: str
@@ -136,6 +137,9 @@ class Node(Room):
     drained_at: datetime | None = None
     free: Room = Field(default_factory=Room)
     sessions: tuple[str, ...] = ()
+    scheduled: bool = False
+    closed: bool = False
+    said: str = ""
 
 
 class Announcement(Answer):

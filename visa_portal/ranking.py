@@ -34,17 +34,21 @@ def rank(experiments: Sequence[Experiment], profiles: Iterable[Profile]) -> list
 
 
 def best_plan(profile: Profile) -> Plan | None:
-    """The plan to offer first: the first with room now, else the first; None where there is none."""
-    return next((plan for plan in profile.plans if plan.has_room), next(iter(profile.plans), None))
+    """The plan to offer first: with room now, else one that waits in a queue; None where there is none."""
+    return min(profile.plans, key=_wait, default=None)
 
 
 def best(ranked: Sequence[Ranked]) -> Ranked | None:
-    """The profile to offer first: of those that suit equally well, one with room now."""
+    """The profile to offer first: of those that suit equally well, one with room now, else with a queue."""
     if not ranked:
         return None
     equals = [one for one in ranked if one.score == ranked[0].score and one.profile.plans]
-    with_room = (one for one in equals if any(plan.has_room for plan in one.profile.plans))
-    return next(with_room, next(iter(equals), ranked[0]))
+    return min(equals, key=lambda one: _wait(best_plan(one.profile)), default=ranked[0])
+
+
+def _wait(plan: Plan) -> int:
+    """How much stands between a plan and its start: nothing, a queue, no room at all."""
+    return 0 if plan.has_room else 1 if plan.waits else 2
 
 
 def _rank_one(experiments: Sequence[Experiment], profile: Profile) -> Ranked:

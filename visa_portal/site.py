@@ -19,6 +19,7 @@ from .contacts import Contacts
 from .hub import HubClient
 from .hub_sharing import SharingCalls
 from .models import Session
+from .rooms import Rooms
 from .starts import Starts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -47,6 +48,7 @@ class Site:
     def __post_init__(self) -> None:
         self.sharing = SharingCalls(self.hub)
         self.codes = Codes()
+        self.rooms = Rooms(self.hub)
         self.contacts = Contacts(self.catalogue)
         self.templates = environment(self)
 
@@ -105,6 +107,8 @@ def environment(site: Site) -> Environment:
         plain=words.number,
         hardware=words.hardware,
         room=words.room,
+        standing=words.standing,
+        ending=words.ending,
         left=words.left,
         some=words.some,
         way=words_sharing.way,
@@ -119,6 +123,7 @@ def environment(site: Site) -> Environment:
         size=words.size,
         place=words_staff.place,
         spare=words_staff.spare,
+        groups=words_staff.groups,
     )
     made.globals.update(
         asset=site.asset, open_url=site.open_url, open_at=site.open_at, dates=words.dates, states=words.STATES

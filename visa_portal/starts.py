@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from . import words
-from .hub import HubClient, HubDown, HubError, NotThere
+from .hub import HubClient, HubDown, HubError, LoginNeeded, NotThere
 from .models import Session
 
 log = logging.getLogger(__name__)
@@ -26,19 +26,26 @@ PATIENCE_SECONDS = 120
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a start, in words, and when it was reached (UTC)."""
+    """One step of a start, in words, and when it was reached (UTC).
+
+    `queued` words say where it stands in a queue, and take the place of the last such words: their time is
+    when the waiting began. `number` grows.
+    """
 
     at: datetime
     words: str
+    queued: bool = False
+    number: int = 0
 
 
 @dataclass
 class Start:
     """One start: its steps so far and how it ended.
 
-    `state` is `starting`, `ready` or `failed`; `words` then says why, and `option` names the one that
-    was refused, if one was. `body` is what the hub was asked with, None where the person asked elsewhere: of
-    a start that the hub refused nothing else is left.
+    `state` is `starting`, `ready`, `failed`, or `lost` where the portal may not follow it any more, since the
+    person has logged out; `words` then says why, and `option` names the one that was refused, if one was.
+    `body` is what the hub was asked with, None where the person asked elsewhere: of a start that the hub
+    refused nothing else is left.
     """
 
     owner: str
@@ -54,12 +61,27 @@ class Start:
     finished: datetime | None = None
     task: asyncio.Task | None = None
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _said: int = 0
 
-    def add(self, text: str) -> None:
-        """Note a step; one that was said already is not said again."""
-        if text and all(step.words != text for step in self.steps):
-            self.steps.append(Step(datetime.now(UTC), text))
-            self._tell()
+    @property
+    def queued(self) -> bool:
+        """Whether it waits in a queue, as far as the last word goes."""
+        return bool(self.steps) and self.steps[-1].queued
+
+    def add(self, text: str, queued: bool = False) -> None:
+        """Note a step; one that was said already is not said again. A queue has one step, however long."""
+        last = self.steps[-1] if self.steps else None
+        if not text or (last is not None and last.words == text):
+            return
+        at = datetime.now(UTC)
+        if queued:
+            if last is not None and last.queued:
+                at = self.steps.pop().at
+        elif any(step.words == text for step in self.steps):
+            return
+        self._said += 1
+        self.steps.append(Step(at, text, queued, self._said))
+        self._tell()
 
     def end(self, state: str, text: str = "", option: str = "", status: int = 200) -> None:
         """Note how it ended; only the first end counts."""
@@ -84,9 +106,11 @@ class Start:
         """All steps, those gone by first, until it ends; None when there was nothing for a while."""
         told = 0
         while True:
-            while told < len(self.steps):
-                told += 1
-                yield self.steps[told - 1]
+            for step in [step for step in self.steps if step.number > told]:
+                told = step.number
+                yield step
+            if any(step.number > told for step in self.steps):
+                continue
             if self.finished is not None:
                 return
             if not await self.news(heartbeat):
@@ -116,11 +140,19 @@ class Starts:
         return self._follow(token, owner, name, asked=True, body=body)
 
     def follow(self, token: str, owner: str, name: str) -> Start:
-        """Follow a start that is under way at the hub, whoever asked for it."""
+        """Follow a start that is under way at the hub, whoever asked for it.
+
+        One that was lost is gone on with: its steps so far are known.
+        """
         running = self.get(owner, name)
         if running is not None and running.finished is None:
             return running
-        return self._follow(token, owner, name, asked=False)
+        start = self._follow(token, owner, name, asked=False)
+        if running is not None and running.state == "lost":
+            start.began, start.body = running.began, running.body
+            for step in running.steps:
+                start.add(step.words, step.queued)
+        return start
 
     def forget(self, owner: str, name: str) -> None:
         """Stop following: the session was stopped or deleted."""
@@ -166,6 +198,7 @@ class _Following:
     def __init__(self, hub: HubClient, start: Start, token: str, asked: bool, body: dict | None):
         self.hub, self.start, self.token, self.asked, self.body = hub, start, token, asked, body
         self.post: asyncio.Task | None = None
+        self.down_since: datetime | None = None
 
     async def run(self) -> None:
         pause = 0.1
@@ -175,11 +208,15 @@ class _Following:
                     self.post = asyncio.create_task(self._ask())
                 try:
                     await self._settle(await self._listen())
+                    self.down_since = None
                 except HubDown:
                     self._down()
                 if self.start.finished is None:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 5)
+        except LoginNeeded as error:
+            # It goes on at the hub; whoever looks next follows it with a login that is good.
+            self.start.end("lost", error.words, "", error.status)
         except HubError as error:
             self.start.end("failed", error.words, getattr(error, "field", ""), error.status)
         finally:
@@ -199,15 +236,17 @@ class _Following:
             async for event in self.hub.progress(self.token, self.start.owner, self.start.name):
                 if event.get("failed"):
                     return words.failure(event)
+                self.down_since = None
                 if not event.get("ready"):
-                    self.start.add(words.step(event))
+                    self.start.add(words.step(event), bool(event.get("queued")))
         except NotThere:
             log.debug("%s/%s is not starting (yet, or any more)", self.start.owner, self.start.name)
         return None
 
     def _down(self) -> None:
         self.start.add("The service does not answer; trying again")
-        waited = (datetime.now(UTC) - self.start.began).total_seconds()
+        self.down_since = self.down_since or datetime.now(UTC)
+        waited = (datetime.now(UTC) - self.down_since).total_seconds()
         if waited > PATIENCE_SECONDS:
             self.start.end("failed", f"The service did not answer for {words.duration(waited)}.", "", 503)
 
@@ -236,6 +275,9 @@ class _Following:
             self.start.end("failed", "There is no such session any more.", "", 404)
         elif session.state in ("failed", "stopped", "stopping"):
             self.start.end("failed", session.words or "The session has stopped.")
+        elif session.queued:
+            # A hub that was restarted tells no steps of a start that its last one began.
+            self.start.add(session.words, queued=True)
 
     async def _session(self) -> Session | None:
         sessions = await self.hub.sessions(self.token)

@@ -18,7 +18,7 @@ STATES = {
     "unknown": "State unknown",
     "stopping": "Stopping",
     "stopped": "Stopped",
-    "failed": "Could not start",
+    "failed": "Failed",
 }
 
 #: Stock progress messages of JupyterHub, in our words; an empty one is left out.
@@ -65,15 +65,41 @@ def hardware(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def room(plan: Plan) -> str:
-    """What is free for a plan now, in words; empty where nobody counts."""
-    if plan.free is None:
-        return ""
-    if plan.free.words:
-        return plan.free.words
-    if plan.free.sessions <= 0:
+def room(plan: Plan) -> Markup:
+    """What is free for a plan now, and how long one waits; empty where nobody counts."""
+    free = plan.free
+    if free is None:
+        return Markup("")
+    said = free.words or _count(free.sessions)
+    if not plan.waits:
+        return escape(said)
+    expected = Markup(", expected {}").format(clock(free.expected)) if free.expected else ""
+    return escape(f"{said.removesuffix('.')}. Waits in the queue") + expected
+
+
+def _count(sessions: int) -> str:
+    if sessions <= 0:
         return "No room now"
-    return "Room for 1 now" if plan.free.sessions == 1 else f"Room for {plan.free.sessions} now"
+    return "Room for 1 now" if sessions == 1 else f"Room for {sessions} now"
+
+
+def standing(session: Session) -> str:
+    """What a session's state is called."""
+    if session.queued and session.state == "starting":
+        return "In the queue"
+    return STATES.get(session.state, session.state)
+
+
+#: What is said of a session that is about to end: when so many minutes are left, the shortest first.
+ENDINGS = ((5, "Ends in less than 5 minutes"), (30, "Ends in less than 30 minutes"))
+
+
+def ending(session: Session, now: datetime | None = None) -> str:
+    """A warning for a session that is about to end; empty while there is time."""
+    if session.ends is None or session.state not in ("running", "unknown"):
+        return ""
+    minutes = (session.ends - (now or datetime.now(UTC))).total_seconds() / 60
+    return next((said for left, said in ENDINGS if minutes < left), "")
 
 
 def duration(seconds: float) -> str:
@@ -115,6 +141,14 @@ def moment(when: datetime | None) -> Markup:
     when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     return Markup('<time datetime="{}" data-moment>{}</time>').format(
         when.isoformat(timespec="seconds").replace("+00:00", "Z"), f"{when.day} {when:%b %Y, %H:%M} UTC"
+    )
+
+
+def clock(when: datetime) -> Markup:
+    """A `<time>` of today or soon: in UTC as sent, in the browser's own zone as soon as its script runs."""
+    when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    return Markup('<time datetime="{}" data-clock>{}</time>').format(
+        when.isoformat(timespec="seconds").replace("+00:00", "Z"), f"{when:%H:%M} UTC"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from .models_staff import Node
@@ -53,6 +54,27 @@ KINDS = {
 }
 
 
+#: What the nodes of a backend are called, and what may be done with them.
+NODES = {
+    "container": ("Containers", "On a drained node no new session starts. What runs there goes on."),
+    "slurm": (
+        "Cluster",
+        "The cluster's own scheduler decides what starts where; this page only shows it. To keep a node free "
+        "of jobs, drain it in Slurm.",
+    ),
+    "vm": ("Virtual machines", "On a drained node no new session starts. What runs there goes on."),
+}
+
+
+def groups(nodes: Sequence[Node]) -> list[tuple[str, str, list[Node]]]:
+    """The nodes of each backend, with what these are called and what may be done with them."""
+    found: dict[str, list[Node]] = {}
+    for node in nodes:
+        found.setdefault(node.backend, []).append(node)
+    otherwise = NODES["container"][1]
+    return [(*NODES.get(name, (name, otherwise)), some) for name, some in found.items()]
+
+
 def at(owner: str, name: str) -> str:
     """A session's place in an address."""
     return f"{quote(owner, safe='')}/{quote(name, safe='')}"
@@ -69,7 +91,7 @@ def spare(node: Node) -> str:
     if node.cpus:
         parts.append(f"{number(free.cpus)} of {number(node.cpus)} cores")
     if node.memory:
-        parts.append(f"{size(free.memory)} of {size(node.memory)}")
+        parts.append(f"{size(free.memory) if free.memory else 0} of {size(node.memory)}")
     if node.gpus:
         parts.append(f"{free.gpus} of {node.gpus} GPU{'s' if node.gpus > 1 else ''}")
     return f"{', '.join(parts)} free" if parts else ""

@@ -70,8 +70,9 @@ class Table:
     requests: tuple[Mapping, ...] = ()
     help: Mapping | None = None
     notices: tuple[Mapping, ...] = ()
-    #: When the session ends by now, as in `SessionInfo`; empty where the hub does not say.
+    #: When the session ends, ISO 8601, where the hub says so, and by how many hours its owner may extend it.
     ends: str = ""
+    may_extend: float = 0.0
 
     @classmethod
     def read(cls, given: object) -> Table:
@@ -98,6 +99,7 @@ class Table:
                 given.get("help"),
                 tuple(given.get("notices") or ()),
                 str(given.get("ends") or ""),
+                float(given.get("may_extend") or 0),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"the hub's table is not readable: {error!r}") from error

@@ -5,11 +5,12 @@ reads it. An empty line says that the stream is alive. For the owner:
 
     {"role": "owner", "owner": {"name", "full_name", "present"}, "away",
      "members": [{"name", "full_name", "role", "support", "since", "until", "present": time | null}],
-     "requests", "help", "notices"}        the last three and `away` as the hub has them
+     "requests", "help", "notices",        the last three and `away` as the hub has them
+     "ends": time | "", "may_extend"}      when the session ends, and by how many hours it may be extended
 
 and for a member, who learns who else is in, and nothing that is between the owner and the hub:
 
-    {"role", "granted", "owner": {"name", "full_name", "present"}, "support", "until",
+    {"role", "granted", "owner": {"name", "full_name", "present"}, "support", "until", "ends",
      "members": [{"full_name", "role", "support"}]}
 
 `granted` is more than `role` where the owner's absence takes something away.
@@ -75,6 +76,8 @@ class News:
                 "requests": list(table.requests),
                 "help": table.help,
                 "notices": list(table.notices),
+                "ends": table.ends or self.info.ends,
+                "may_extend": table.may_extend,
             }
         own = table.members.get(name)
         return {
@@ -83,6 +86,7 @@ class News:
             "granted": own.role if own else role,
             "support": bool(own and own.support),
             "until": own.until_words if own else None,
+            "ends": table.ends or self.info.ends,
             "members": [
                 {
                     "full_name": member.full_name,

@@ -106,9 +106,9 @@ def portal_address(portal: str, hub_host: str) -> str:
     return hub_host + portal if portal.startswith("/") else portal
 
 
-def sharing_page(portal: str, name: str) -> str:
-    """The portal's page where the owner lets people in; empty where there is no portal."""
-    return f"{portal.rstrip('/')}/sessions/{quote(name, safe='')}/sharing" if portal else ""
+def owners_page(portal: str, name: str, what: str) -> str:
+    """The portal's page `sharing` or `extend` of a session, for its owner; empty where there is no portal."""
+    return f"{portal.rstrip('/')}/sessions/{quote(name, safe='')}/{what}" if portal else ""
 
 
 class WithSlash(JupyterHandler):
@@ -148,7 +148,8 @@ class DesktopPage(JupyterHandler):
                 owner=owner,
                 base=self.base_url,
                 portal=portal,
-                sharing=sharing_page(portal, self.info.name),
+                sharing=owners_page(portal, self.info.name, "sharing"),
+                extend=owners_page(portal, self.info.name, "extend") if owner else "",
                 script=names["desktop.js"],
                 style=names["desktop.css"],
                 keyboards=KEYBOARDS if owner else {},

@@ -35,7 +35,7 @@ from .files import SessionFiles, first_directory, top_directories
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .kernels import SessionKernels
-from .pages import portal_address, sharing_page
+from .pages import owners_page, portal_address
 from .proxied import guard_programs
 from .ready import Refused, post_ready
 
@@ -121,7 +121,8 @@ def page_settings(hook, portal: str, name: str):
         page_config = hook(handler, page_config)
         page_config.setdefault("disabledExtensions", []).extend(off)
         page_config["visaPortal"] = portal
-        page_config["visaSharing"] = sharing_page(portal, name)
+        page_config["visaSharing"] = owners_page(portal, name, "sharing")
+        page_config["visaExtend"] = owners_page(portal, name, "extend")
         return page_config
 
     return changed

@@ -157,6 +157,7 @@ async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
         "owner": {"name": owner.name, "full_name": known.account.name or owner.name},
         "away": away(app, spawner),
         "ends": report.moment(Kept.read(spawner.state).ends) or "",
+        "may_extend": report.session(owner, spawner, with_log=False)["may_extend"],
         "trust_seconds": VisaSharing.of(app.config).trust_seconds,
         "requests": requests,
         "help": wanted,

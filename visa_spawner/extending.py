@@ -45,7 +45,7 @@ class Extending:
                 raise _not_running()
             ends = min(until, given)
             lasts = (ends - self.kept.runs_since).total_seconds() / 3600
-            self._kept = self.kept.but(ends=ends, lifetime_hours=round(lasts, 4))
+            self._kept = self.kept.but(ends=ends, lifetime_hours=round(lasts, 2))
             self.remember()
             return ends
 
@@ -53,7 +53,7 @@ class Extending:
     def may_extend(self) -> float:
         """By how many hours its owner may extend it now; 0 where they may not."""
         try:
-            return math.floor(100 * self._hours_left()[1]) / 100
+            return math.floor(100 * self._hours_left()[1] + 1e-6) / 100
         except StartRefused:
             return 0
 

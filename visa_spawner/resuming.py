@@ -55,15 +55,26 @@ class Resuming:
             return
         if self._kept.port:
             self._listening.set()
-        self._spawn_pending = True
-        self._going_on = self._spawn_future = asyncio.create_task(self._goes_on())
+        self._going_on = asyncio.create_task(self._goes_on())
         self._going_on.add_done_callback(self._went_on)
+        if not self._hub_starts_it():
+            self._take_for_a_start()
+
+    def _take_for_a_start(self) -> None:
+        self._spawn_future, self._spawn_pending = self._going_on, True
+
+    def _hub_starts_it(self) -> bool:
+        """Whether the hub is at the end of a start of its own, waiting for the server's first answer."""
+        future = self._spawn_future
+        return future is not None and future is not self._going_on and not future.done()
 
     def _went_on(self, task: asyncio.Task) -> None:
         """As the hub does when a start of its own is done."""
         self._going_on = None
-        self._spawn_pending = False
         self._steps.close()
+        if self._spawn_future is not task:
+            return
+        self._spawn_pending = False
         if task.cancelled():
             # Somebody stops it: the hub calls `stop` next.
             self._interrupted, self._ending = True, self._ending or words.INTERRUPTED
@@ -73,8 +84,10 @@ class Resuming:
 
     async def _goes_on(self) -> None:
         # The hub's look at what it finds must be over first: it does not expect a session to end meanwhile.
-        while self._check_pending:  # noqa: ASYNC110
+        while self._check_pending or self._hub_starts_it():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+        await asyncio.sleep(0)  # what the hub does when its own start is done comes first
+        self._take_for_a_start()
         try:
             await self._until_running()
             await rerouting.reach(self)

@@ -46,7 +46,10 @@ c.JupyterHub.allow_named_servers = True
 c.VisaSite.profiles_dir = str(Path(given["folder"]) / "profiles")
 c.VisaSite.catalogue_address = f"file://{given['folder']}/experiments.jsonl"
 c.VisaSite.home_roots = [f"{given['folder']}/home"]
-c.VisaSite.backends = {"container": "portal_backend.PortalBackend"}
+c.VisaSite.backends = {
+    "container": "portal_backend.PortalBackend",
+    "slurm": "portal_queue.QueueBackend",
+}
 c.VisaSite.pin_binds = False
 c.VisaSite.max_sessions = 4
 c.VisaSite.portal_url = given["url"]

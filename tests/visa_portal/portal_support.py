@@ -89,6 +89,8 @@ def _profile(name, title, summary, instruments, techniques, applications, **plan
 
 SMALL = {"title": "4 cores, 16 GB", "cpus": 4, "memory": "16G"}
 BIG = {"title": "Half a machine", "cpus": 32, "memory": "256G"}
+CLUSTER = {"title": "Cluster", "backend": "slurm", "cpus": 32, "memory": "256G", "gpus": 2}
+CLUSTER |= {"gpu_type": "a100", "hours": 12}
 PROFILES = [
     _profile(
         "general",
@@ -110,6 +112,7 @@ PROFILES = [
         big=BIG,
         small=SMALL,
         gpu={"title": "1 GPU", "cpus": 8, "memory": "64G", "gpus": 1},
+        cluster=CLUSTER,
     ),
     _profile(
         "diffraction",
@@ -304,10 +307,13 @@ class TestSite:
         (self.folder / "marks").mkdir()
 
     @contextmanager
-    def held(self, name: str = "hold"):
-        """While inside, starts wait (`hold`), or the backend cannot tell how anything stands (`down`)."""
+    def held(self, name: str = "hold", words: str = ""):
+        """While inside, starts wait (`hold`), or the backend cannot tell how anything stands (`down`).
+
+        What else there is to hold, and the words of it, stands in portal_queue.py.
+        """
         mark = self.folder / "marks" / name
-        mark.touch()
+        mark.write_text(words)
         try:
             yield
         finally:

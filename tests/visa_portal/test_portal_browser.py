@@ -111,7 +111,7 @@ def test_tiles_follow_what_happens(fresh, chromium):
         page.get_by_role("link", name="My sessions").first.click()
         tiles(page, "starting").wait_for()
         page.evaluate("window.stayed = true")
-        page.get_by_role("link", name="Stop").focus()
+        page.get_by_role("link", name="Cancel").focus()
         (fresh.folder / "marks" / "hold").unlink()
         tiles(page, "running").wait_for()
         assert page.locator("#announce").inner_text().endswith("Running")
@@ -164,7 +164,7 @@ def test_a_start_can_be_cancelled(fresh, chromium):
         page = visitor.go("new?experiment=ma-1")
         start(page)
         page.get_by_role("link", name="Cancel").click()
-        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel it").click()
         page.get_by_role("button", name="Start again").wait_for()
 
 

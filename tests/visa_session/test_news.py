@@ -61,7 +61,7 @@ async def test_members_are_told_who_is_in_and_no_more(site, session, people):
     veras = await started(Stream(session, "visa/news", people["vera"]))
     sues = await Socket.open(session, "api/events/subscribe", people["sue"])
     told = await veras.becomes(lambda told: len(told["members"]) == 2)
-    assert set(told) == {"role", "granted", "owner", "support", "until", "members"}
+    assert set(told) == {"role", "granted", "owner", "support", "until", "ends", "members"}
     assert told["role"] == "viewer"
     assert {"full_name": "Vera Ray", "role": "viewer", "support": False} in told["members"]
     assert {"full_name": "Sue", "role": "collaborator", "support": True} in told["members"]

@@ -148,6 +148,14 @@ async def test_a_role_that_goes_up_gives_the_desktop_anew_and_cuts_nothing_else(
     news.close()
 
 
+async def test_a_session_that_is_given_more_time_knows_it_at_once(site, session, people):
+    ends = "2999-01-01T00:00:00+00:00"
+    await later(lambda: site.tell("alice", session.name, ends=ends))
+    await later(lambda: wait_until(lambda: session.get("visa/session").json()["ends"] == ends))
+    assert (await later(lambda: session.get("visa/session").json()))["seconds_left"] > 10**9
+    await later(lambda: site.tell("alice", session.name, ends=""))
+
+
 async def test_a_membership_ends_by_the_clock_without_the_hubs_help(site, session, people):
     """The hub is dead when the time comes."""
     until = datetime.now(UTC) + timedelta(seconds=4)

@@ -31,12 +31,25 @@ def test_the_first_table_comes_at_once_and_is_whole(hub, token):
     begun = time.monotonic()
     line = hub.line(token)
     at, table = line.until(lambda table: True)
-    expected = {"members", "owner", "away", "ends", "trust_seconds", "requests", "help", "notices"}
-    assert set(table) == expected
+    expected = {"members", "owner", "away", "ends", "may_extend", "trust_seconds", "requests", "help"}
+    assert set(table) == expected | {"notices"}
     assert table["owner"] == {"name": "alice", "full_name": "Alice A"}
     assert (table["away"], table["trust_seconds"]) == ("leave", 6)
     assert at - begun < 1
     line.close()
+
+
+def test_a_later_end_is_told_at_once_and_written_down(hub, line):
+    before = hub.session("work")["ends"]
+    assert line.last[1]["ends"] == before
+    answer = hub.api("POST", "visa/sessions/alice/work/extend", "alice", json={"hours": 0.5})
+    assert answer.status_code == 200, answer.text
+    ends = answer.json()["ends"]
+    assert ends > before
+    line.until(lambda table: table["ends"] == ends)
+    (event,) = hub.events(what="session-extended", session="work")
+    assert (event["owner"], event["who"], event["whom"]) == ("alice", "alice", "")
+    assert event["details"]["until"][:19] == ends[:19]
 
 
 def test_told_within_a_moment_of_the_commit(hub, line):

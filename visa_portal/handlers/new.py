@@ -14,7 +14,7 @@ from ..choice import Choice, Wanted, choose
 from ..forms import LABELS, display_name, read_query, read_start, read_wanted, session_name, write_query
 from ..models import FormError, StartForm
 from ..starts import Start
-from .base import PersonHandler
+from .base import LiveHandler, PersonHandler
 from .starting import find
 
 #: How long a POST waits for a refusal before it shows the steps instead, in seconds.
@@ -113,6 +113,7 @@ class _NewHandler(PersonHandler):
             options, sessions = await asyncio.gather(
                 self.site.hub.options(self.token), self.site.hub.sessions(self.token)
             )
+        self.site.rooms.note(self.owner, options)
         home = home and options.home_only and not experiments
         made: Choice | None = None
         if experiments or home:
@@ -214,6 +215,15 @@ class ChoiceHandler(_NewHandler):
         self.finish(self.page("choice.html", note=note, refused=None, **choice))
 
 
+class RoomHandler(LiveHandler):
+    """What is free for each plan, and nothing else: what a person has chosen is not touched."""
+
+    async def get(self) -> None:
+        with self.timed("hub"):
+            plans = await self.site.rooms.look(self.token, self.owner)
+        self.finish(self.page("room.html", plans=sorted(plans.items())))
+
+
 def _title(experiments: list[Experiment]) -> str:
     """What a session is called where nobody says: after its experiments."""
     if not experiments:
@@ -227,4 +237,5 @@ ROUTES = [
     ("new", NewHandler),
     ("new/experiments", ResultsHandler),
     ("new/choice", ChoiceHandler),
+    ("new/room", RoomHandler),
 ]

@@ -12,18 +12,26 @@ from visa_catalogue.model import Experiment
 from ..hub import NotThere
 from ..models import Session
 from ..models_sharing import Inside, Mine
+from ..words import ending
 from ..words_sharing import asks
 from . import NAME
 from .base import LiveHandler, PersonHandler
 from .shared import LEAVE
 
-#: What is asked before it is done: the verb, what it means, and the word on the button.
+#: What is asked before it is done: the verb, what it means, the word on the button, and on the other one.
 CONFIRM = {
     "stop": (
         "Stop this session?",
         "Programs that run in it end, and what they have not saved is lost. Files stay. "
         "You can start it again.",
         "Stop",
+    ),
+    "cancel": (
+        "Cancel this start?",
+        "It gives up its place in the queue, if it has one. Nothing has run in it, and no file is touched. "
+        "You can start it again.",
+        "Cancel it",
+        "Keep waiting",
     ),
     "delete": (
         "Delete this session?",
@@ -52,9 +60,9 @@ class Tile:
 
     @property
     def news(self) -> str:
-        """What a screen reader is told as soon as it is there: who asks to be let in."""
+        """What a screen reader is told as soon as it is there: who asks to be let in, and a near end."""
         asking = [f"{one.called} from support asks to {asks(one.role)}" for one in self.inside.requests]
-        return "; ".join(asking)
+        return "; ".join(filter(None, [*asking, ending(self.session)]))
 
 
 class SessionsHandler(PersonHandler):
@@ -116,7 +124,8 @@ class ActionHandler(PersonHandler):
             self.redirect(self.site.prefix)
             return
         session = await self._session(name)
-        question, meaning, button = CONFIRM[action]
+        asked = "cancel" if action == "stop" and session.state == "starting" else action
+        question, meaning, button, *keep = CONFIRM[asked]
         await self.show(
             "confirm.html",
             subject=session.title or session.name,
@@ -124,6 +133,8 @@ class ActionHandler(PersonHandler):
             question=question,
             meaning=meaning,
             button=button,
+            keep=(keep or ["Keep it"])[0],
+            back=f"sessions/{session.name}/starting" if asked == "cancel" else "",
         )
 
     async def post(self, name: str, action: str) -> None:

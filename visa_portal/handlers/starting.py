@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from tornado.iostream import StreamClosedError
@@ -11,8 +11,10 @@ from tornado.iostream import StreamClosedError
 from ..hub import NotThere
 from ..models import Session, StartForm
 from ..starts import Start, Step
+from ..words import duration
 from . import NAME
 from .base import PersonHandler
+from .sessions import CONFIRM
 
 
 class StartingHandler(PersonHandler):
@@ -29,7 +31,7 @@ class StartingHandler(PersonHandler):
             # Not a redirect: where a form leads must stay on our host, and a session has one of its own.
             steps = start.steps if start is not None else []
             start = Start(self.owner, name, state="ready", session=session, steps=steps)
-        elif start is None or (start.finished and session is not None and session.state == "starting"):
+        elif start is None or start.state == "lost" or (start.finished and _is_starting(session)):
             if session is None:
                 raise NotThere("There is no such session.")
             start = self.site.starts.follow(self.token, self.owner, name)
@@ -39,10 +41,11 @@ class StartingHandler(PersonHandler):
             name=name,
             start=start,
             session=session,
-            steps=[(step, since(start, step.at)) for step in start.steps],
+            steps=[(step, since(start, step)) for step in start.steps],
             again=again(session or asked(start)),
             title=_title(name, session, start),
             ready_url=self.site.open_url(session) if ready else "",
+            confirm=CONFIRM,
         )
 
 
@@ -53,7 +56,7 @@ class ProgressHandler(PersonHandler):
 
     async def get(self, name: str) -> None:
         start = self.site.starts.get(self.owner, name)
-        if start is None:
+        if start is None or start.state == "lost":
             if await find(self, name) is None:
                 raise NotThere("There is no such session.")
             start = self.site.starts.follow(self.token, self.owner, name)
@@ -64,7 +67,7 @@ class ProgressHandler(PersonHandler):
                 await self._send("step" if step else "", step and _step(start, step))
             if start.state == "ready":
                 await self._send("ready", {"url": self.site.open_url(start.session)})
-            else:
+            elif start.state == "failed":
                 await self._send("failed", {"words": start.words})
         except StreamClosedError:
             # The page was closed; the start goes on.
@@ -75,6 +78,10 @@ class ProgressHandler(PersonHandler):
         await self.flush()
 
 
+def _is_starting(session: Session | None) -> bool:
+    return session is not None and session.state == "starting"
+
+
 async def find(handler: PersonHandler, name: str) -> Session | None:
     """One of the person's sessions, or None."""
     with handler.timed("hub"):
@@ -82,10 +89,12 @@ async def find(handler: PersonHandler, name: str) -> Session | None:
     return next((session for session in sessions if session.name == name), None)
 
 
-def since(start: Start, when: datetime) -> str:
-    """How long after its beginning something happened: `4.2 s`."""
-    seconds = max(0.0, (when - start.began).total_seconds())
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+def since(start: Start, step: Step) -> str:
+    """How long after the beginning a step was reached, `4.2 s`; of a queue, how long it has been so."""
+    if step.queued:
+        return duration((datetime.now(UTC) - step.at).total_seconds())
+    seconds = max(0.0, (step.at - start.began).total_seconds())
+    return f"{seconds:.1f} s" if seconds < 100 else duration(seconds)
 
 
 def again(session: Session | StartForm | None) -> str:
@@ -113,7 +122,8 @@ def _title(name: str, session: Session | None, start: Start) -> str:
 
 
 def _step(start: Start, step: Step) -> dict:
-    return {"words": step.words, "after": since(start, step.at), "at": step.at.isoformat()}
+    told = {"words": step.words, "after": since(start, step), "at": step.at.isoformat()}
+    return told | {"queued": step.queued}
 
 
 ROUTES = [

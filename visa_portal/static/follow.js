@@ -5,7 +5,8 @@ const connection = document.getElementById("connection");
 
 /**
  * Ask for `path` and hand what has changed to `show`; `pause` says how long to wait until the next look, in ms.
- * `path` may be a function; where `show` returns false it is handed the same again.
+ * `path` may be a function, which gives nothing while there is nothing to look at; where `show` returns false it is
+ * handed the same again.
  * While the portal does not answer the page says so. Returns a function that looks at once.
  */
 export function follow(path, show, pause) {
@@ -24,9 +25,11 @@ export function follow(path, show, pause) {
   async function look() {
     again = looking;
     if (looking) return;
+    const where = typeof path === "string" ? path : path();
+    if (!where) return plan();
     looking = true;
     try {
-      const response = await ask(typeof path === "string" ? path : path(), { headers: etag ? { "If-None-Match": etag } : {} });
+      const response = await ask(where, { headers: etag ? { "If-None-Match": etag } : {} });
       if (response.status === 200) {
         etag = response.headers.get("ETag") || "";
         if (show(nodes(await response.text())) === false) etag = "";

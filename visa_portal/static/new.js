@@ -1,6 +1,7 @@
 // "New session": the list follows the search, the choice follows the list. Without this module the same
 // page works as plain forms.
-import { announce, ask, nodes, prefix } from "./page.js";
+import { follow } from "./follow.js";
+import { announce, ask, nodes, plain, prefix, showTimes } from "./page.js";
 
 const find = document.getElementById("find");
 const side = document.getElementById("side");
@@ -10,6 +11,7 @@ let touched = Boolean(document.getElementById("refused")); // the person has set
 let searching = null;
 let choosing = null;
 let typing = 0;
+const ROOM = 5000; // milliseconds between two looks at what is free
 
 const results = () => document.getElementById("results");
 const go = () => document.getElementById("go");
@@ -143,7 +145,47 @@ function settle() {
     select.prepend(option);
     if (!touched) select.value = own;
   }
+  showTimes(form);
+  fit();
   summarise();
+}
+
+/** A plan may run for fewer hours than its profile: what is too long for it cannot be chosen with it. */
+function fit() {
+  const profile = go().querySelector('input[name="profile"]:checked')?.value;
+  if (profile === undefined) return;
+  const plan = go().querySelector(`input[name="plan-${CSS.escape(profile)}"]:checked`);
+  const time = go().elements[`lifetime-${profile}`];
+  const most = Number(plan?.dataset.hours ?? Infinity);
+  for (const option of time.options) option.disabled = Number(option.value) > most;
+  if (time.selectedOptions[0]?.disabled) {
+    const longest = [...time.options].findLast((option) => !option.disabled);
+    if (longest) longest.selected = true;
+  }
+}
+
+// --- what is free, kept up while the page is open
+
+/** Put in what has changed of what is free, and nothing else; told aloud where it matters for the choice. */
+function room(fresh) {
+  const plan = chosenPlan();
+  for (const span of fresh.querySelectorAll("[data-plan]")) {
+    const old = go()?.querySelector(`[data-plan="${CSS.escape(span.dataset.plan)}"]`);
+    if (!old || plain(old) === plain(span)) continue;
+    const news = old.dataset.room !== span.dataset.room && old === plan;
+    old.replaceWith(span);
+    showTimes(span.parentElement);
+    if (news) announce(`${span.closest("label").querySelector("input").dataset.title}: ${span.textContent}`);
+  }
+  summarise();
+}
+
+/** The words about what is free for the plan that is chosen. */
+function chosenPlan() {
+  const profile = go()?.querySelector('input[name="profile"]:checked')?.value;
+  if (profile === undefined) return null;
+  const input = go().querySelector(`input[name="plan-${CSS.escape(profile)}"]:checked`);
+  return input?.closest("label").querySelector("[data-plan]") ?? null;
 }
 
 function summarise() {
@@ -155,7 +197,9 @@ function summarise() {
   const time = form.elements[`lifetime-${offer.value}`];
   const opens = form.querySelector('input[name="interface"]:checked');
   const parts = [offer.dataset.title, plan?.dataset.title, opens?.dataset.title, time?.selectedOptions[0]?.textContent];
-  summary.firstElementChild.textContent = parts.filter(Boolean).join(" · ");
+  if (chosenPlan()?.dataset.room === "queue") parts.push("waits in the queue first");
+  const words = parts.filter(Boolean).join(" · ");
+  if (summary.firstElementChild.textContent !== words) summary.firstElementChild.textContent = words;
   summary.hidden = false;
 }
 
@@ -223,6 +267,7 @@ find.addEventListener("keydown", async (event) => {
 });
 side.addEventListener("input", (event) => {
   if (event.target.name !== "title") touched = true;
+  fit();
   summarise();
 });
 side.addEventListener("submit", (event) => {
@@ -246,4 +291,5 @@ for (const box of find.querySelectorAll('input[name="experiment"]')) {
 }
 mark();
 settle();
+follow(() => go() && "new/room", room, () => ROOM);
 document.getElementById("refused")?.focus();

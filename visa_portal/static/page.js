@@ -43,7 +43,11 @@ const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeSty
 
 function left(until) {
   const minutes = Math.floor((until - Date.now()) / 60000);
-  if (minutes < 0) return "at its end";
+  return minutes < 0 ? "at its end" : duration(minutes);
+}
+
+/** Minutes as words: "3 h 12 min". */
+export function duration(minutes) {
   if (minutes < 1) return "less than a minute";
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
@@ -51,8 +55,18 @@ function left(until) {
   return hours % 24 ? `${Math.floor(hours / 24)} days ${hours % 24} h` : `${hours / 24} days`;
 }
 
+/** A time of today as one says it; with the day when it is another. */
+function clock(when) {
+  const today = when.toDateString() === new Date().toDateString();
+  const day = today ? {} : { day: "numeric", month: "short" };
+  return when.toLocaleString(undefined, { ...day, hour: "2-digit", minute: "2-digit" });
+}
+
 /** Every time in the browser's own zone, and what is left counted anew. */
 export function showTimes(root = document) {
+  for (const time of root.querySelectorAll("time[data-clock]")) {
+    time.textContent = clock(new Date(time.dateTime));
+  }
   for (const time of root.querySelectorAll("time[data-moment]")) {
     time.textContent = moment.format(new Date(time.dateTime));
   }

@@ -55,11 +55,10 @@ function merge(current, list) {
 function tell(old, tile) {
   const news = tile.dataset.news ?? "";
   if (news && news !== (old?.dataset.news ?? "")) announce(`${tile.dataset.title}: ${news}`);
-  else if (old && old.dataset.state !== tile.dataset.state) {
-    announce(`${tile.dataset.title}: ${tile.querySelector(".state").textContent}`);
-  }
+  else if (old && stateOf(old) !== stateOf(tile)) announce(`${tile.dataset.title}: ${stateOf(tile)}`);
 }
 
+const stateOf = (tile) => tile.querySelector(".state").textContent;
 const restless = () => place.querySelector('.tile:not([data-state="stopped"],[data-state="failed"])');
 
 showTimes();

@@ -1,27 +1,58 @@
 // "Starting": each step as it happens, then the session itself.
-import { announce, ask, prefix, sleep } from "./page.js";
+import { announce, ask, duration, prefix, sleep } from "./page.js";
+import "./ask.js";
 
 const place = document.getElementById("start");
 const steps = document.getElementById("steps");
 const seen = new Set([...steps.querySelectorAll("span")].map((step) => step.textContent));
 
-function add({ words, after, at }) {
-  if (seen.has(words)) return;
+const TELL_AGAIN = 60000; // milliseconds at least between two words aloud about the queue
+let told = 0;
+
+function add({ words, after, at, queued }) {
+  // A queue has one line, however long it takes: the last word of it takes the place of the one before.
+  const last = queued && steps.lastElementChild?.matches("[data-queued]") ? steps.lastElementChild : null;
+  wait(queued);
+  if (last ? last.querySelector("span").textContent === words : seen.has(words) && !queued) return;
+  const first = !last;
   seen.add(words);
-  const item = document.createElement("li");
+  const item = last ?? document.createElement("li");
   const text = document.createElement("span");
   const time = document.createElement("time");
   text.textContent = words;
   time.textContent = after;
   time.dateTime = at;
-  item.append(text, " ", time);
-  steps.append(item);
-  announce(words);
+  item.toggleAttribute("data-queued", Boolean(queued));
+  item.replaceChildren(text, " ", time);
+  if (!last) steps.append(item);
+  if (!queued || first || Date.now() - told > TELL_AGAIN) {
+    if (queued) told = Date.now();
+    announce(words);
+  }
+}
+
+/** How long it has been waiting. */
+function count() {
+  const time = steps.querySelector("li[data-queued]:last-child time");
+  if (time) time.textContent = duration(Math.max(0, Math.floor((Date.now() - new Date(time.dateTime)) / 60000)));
+}
+
+/** Waiting in a queue is another thing than starting: nothing moves, and nobody has to stay. */
+function wait(queued) {
+  const headline = document.getElementById("headline");
+  const words = queued ? "In the queue" : "Starting";
+  if (headline.textContent === words) return;
+  document.title = document.title.replace(headline.textContent, words);
+  headline.textContent = words;
+  document.getElementById("bar").hidden = queued;
+  document.getElementById("while-queued").hidden = !queued;
+  document.getElementById("while-moving").hidden = queued;
 }
 
 function fail({ words }) {
-  document.getElementById("headline").textContent = "Could not start";
-  document.title = document.title.replace("Starting", "Could not start");
+  const headline = document.getElementById("headline");
+  document.title = document.title.replace(headline.textContent, "Could not start");
+  headline.textContent = "Could not start";
   document.getElementById("bar").hidden = true;
   document.getElementById("while-starting").hidden = true;
   const failure = document.getElementById("failure");
@@ -73,5 +104,6 @@ async function run() {
   }
 }
 
+setInterval(count, 20000);
 if (place.dataset.ready) open({ url: place.dataset.ready });
 else run();

@@ -4,9 +4,9 @@ import { follow } from "../labextensions/visa-session/static/news.js";
 import { Banner, element, People, Requests } from "../labextensions/visa-session/static/people.js";
 import * as words from "../labextensions/visa-session/static/words.js";
 import * as notice from "./notice.js";
-import { call, open as openCall } from "./session.js";
+import { call, open as openCall, refresh, warn } from "./session.js";
 
-const { role, sharing } = document.body.dataset;
+const { role, sharing, extend } = document.body.dataset;
 /** Where JupyterLab shows the desktop as a tab, JupyterLab itself shows all of this. */
 const inTab = window.parent !== window;
 const SAID_FOR = 9000;
@@ -22,6 +22,7 @@ const count = document.getElementById("people-count");
 let last = null;
 let over = false;
 let requests = null;
+let ending = null;
 let timer = null;
 
 /** Words that go away by themselves. */
@@ -44,8 +45,8 @@ export function ended() {
   notice.say(words.ENDED, { detail: words.endedOf(last), still: true, retry: () => location.reload() });
 }
 
-/** Bring the keyboard to a request to join; whether there is one. */
-export const focusRequest = () => requests?.focus() ?? false;
+/** Bring the keyboard to a request to join, or to the warning before the end; whether there is one. */
+export const focusRequest = () => requests?.focus() || ending?.focus() || false;
 
 /** The toolbar is another for each role: the page is loaded anew, and says why. */
 function becomeAnother(change) {
@@ -105,6 +106,49 @@ class Notices {
   }
 }
 
+/** The warning before the end: a card that takes no focus, for whoever may be typing. */
+class EndCard {
+  constructor(root) {
+    this.said = element("p", { class: "visa-hidden", role: "status" });
+    this.title = element("h2", { id: "visa-ends" });
+    this.away = element("button", { type: "button", class: "visa-button" }, "Dismiss");
+    this.away.addEventListener("click", () => this.clear());
+    this.more = element("a", { class: "visa-button visa-main", href: extend, target: "_blank", rel: "noopener" }, "Extend…");
+    this.more.hidden = true;
+    this.card = element(
+      "div",
+      { class: "visa-card", role: "group", "aria-labelledby": "visa-ends" },
+      this.title,
+      element("p", {}, words.SAVE),
+      element("div", { class: "visa-row" }, this.more, this.away),
+    );
+    this.card.hidden = true;
+    root.append(this.said, element("section", { "aria-label": "Time left" }, this.card));
+  }
+
+  warn(text) {
+    this.title.textContent = text;
+    this.said.textContent = `${text} ${words.SAVE} Control, Alt, Shift and M leads there.`;
+    this.card.hidden = false;
+  }
+
+  clear() {
+    this.card.hidden = true;
+    this.said.textContent = "";
+  }
+
+  /** Whether the owner may have it end later. */
+  mayExtend(may) {
+    this.more.hidden = !(may && extend);
+  }
+
+  focus() {
+    if (this.card.hidden) return false;
+    (this.more.hidden ? this.away : this.more).focus();
+    return true;
+  }
+}
+
 /** Say once that this is for watching, when somebody tries more than that. */
 function watchOnly() {
   let moved = 0;
@@ -144,6 +188,8 @@ export function setUp() {
   document.body.append(stack);
   const banner = new Banner(document.getElementById("sign"));
   requests = new Requests(stack, (request, answer) => make("visa/answers", "POST", { request, answer }));
+  ending = new EndCard(stack);
+  warn({ warn: (text) => ending.warn(text), clear: () => ending.clear() });
   const notices = new Notices(stack);
   const people = new People(document.getElementById("people-panel"), {
     end: (name) => make(`visa/members/${encodeURIComponent(name)}`, "DELETE"),
@@ -156,6 +202,8 @@ export function setUp() {
       if (over) return location.reload();
       if (news.role !== role) becomeAnother(words.changeOf(last ?? { role }, news));
       else if (last === null && words.awayOf(news)) say(words.awayOf(news));
+      if (last !== null && last.ends !== news.ends) refresh();
+      ending.mayExtend(news.may_extend > 0);
       last = news;
       requests.show(news.requests ?? []);
       notices.show(news.notices ?? []);

@@ -1,11 +1,20 @@
 // What the session's server says about the session, and the time it has left.
 
+import { Ending } from "../labextensions/visa-session/static/ending.js";
+
 const { base, xsrf, secondsLeft } = document.body.dataset;
 const time = document.getElementById("time");
 const timeWords = document.getElementById("time-words");
 const SHORT = 15 * 60;
 
 let ends = secondsLeft === "" ? null : Date.now() + 1000 * Number(secondsLeft);
+let ending = null;
+
+/** Warn before the end, by what is given to `Ending`. */
+export function warn(tell) {
+  ending = new Ending(tell);
+  ending.set(document.body.dataset.ends, secondsLeft === "" ? null : (ends - Date.now()) / 1000);
+}
 
 /** A request to the session's server, with what proves that it comes from this page. */
 export function open(path, options = {}) {
@@ -29,6 +38,7 @@ export async function refresh() {
   const { status, body } = await call("visa/session");
   if (status === 200 && body) {
     ends = body.seconds_left === null ? null : Date.now() + 1000 * body.seconds_left;
+    ending?.set(body.ends, body.seconds_left);
     showTime();
   }
   return { status, body };

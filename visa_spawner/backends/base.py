@@ -59,7 +59,8 @@ class Backend(HasTraits):
 
     #: Called without arguments when the backend starts the same session anew by itself, as a cluster does
     #: with a job that it puts back into the queue: gives a new token, committed before it returns. The last
-    #: one is good for nothing from then on, and the session may name another port. Set by `VisaSpawner`.
+    #: one is good for nothing from then on, and the session may name another port. Empty when the session is
+    #: being ended, or has. Set by `VisaSpawner`.
     renew_token: Callable[[], str] = Any(lambda: "")
 
     @classmethod

@@ -14,7 +14,6 @@ from .clients.base import SlurmSilent
 from .monitor import Monitor
 from .reasons import shown
 from .seen import Node
-from .words import moment
 
 #: Seconds for which an expected start is told again to whoever asks.
 EXPECTED_FOR = 30.0
@@ -42,7 +41,7 @@ class Capacity:
         self._expected: dict[Resources, _Expected] = {}
 
     async def availability(self, resources: Resources) -> Availability:
-        """What could start now, in words what is free, and without room when a session would start."""
+        """What could start now, in words what is free; without room also when a session would start."""
         try:
             nodes = await self._monitor.nodes()
         except SlurmSilent:
@@ -63,8 +62,7 @@ class Capacity:
         if count:
             return Availability(count, f"{what_is_free(willing, resources)}{line}")
         expected = await self.expected(resources)
-        soon = f" A session would start {moment(expected, at='at')} at the earliest." if expected else ""
-        return Availability(0, f"{why_none(willing, resources)}{line}{soon}", expected)
+        return Availability(0, f"{why_none(willing, resources)}{line}", expected)
 
     async def expected(self, resources: Resources) -> datetime | None:
         """When the controller expects such a session to start, asked for now; None: it cannot tell."""

@@ -1,5 +1,6 @@
 // The people of a session in JupyterLab: requests to join, the banner, notices, who is in.
 
+import { Ending } from "./ending.js";
 import { follow } from "./news.js";
 import { Banner, element, isOurs, People, Requests } from "./people.js";
 import * as words from "./words.js";
@@ -33,6 +34,7 @@ class Session {
     const option = (name) => lab.coreutils.PageConfig.getOption(name);
     this.settings = lab.services.ServerConnection.makeSettings();
     this.portal = option("visaPortal");
+    this.extend = option("visaExtend");
     this.last = null;
     this.notices = new Map();
     this.parts = [];
@@ -62,6 +64,9 @@ class Session {
     };
     lab.apputils.Notification.manager.changed.connect(changed);
     this.parts.push(() => lab.apputils.Notification.manager.changed.disconnect(changed));
+
+    this.ending = new Ending({ warn: (text) => this.warn(text), clear: () => this.unwarn() });
+    this.parts.push(() => this.ending.dispose());
 
     this.parts.push(
       follow(
@@ -179,6 +184,30 @@ class Session {
     const count = People.count(news);
     this.button.textContent = count === 1 ? "1 other here" : `${count} others here`;
     this.notify(news.notices ?? []);
+    if (before?.ends !== news.ends) this.askEnd();
+  }
+
+  /** How long it still may run, by the server's clock. */
+  async askEnd() {
+    try {
+      const { ends, seconds_left: left } = await (await this.request("visa/session", {})).json();
+      this.ending.set(ends, left);
+    } catch {
+      // The next news bring it, or the next page.
+    }
+  }
+
+  warn(text) {
+    this.unwarn();
+    const { Notification } = this.lab.apputils;
+    const extend = { label: "Extend…", displayType: "accent", callback: () => window.open(this.extend, "_blank", "noopener") };
+    const actions = this.extend && this.last?.may_extend > 0 ? [extend] : [];
+    this.warning = Notification.emit(`${text} ${words.SAVE}`, "warning", { autoClose: false, actions });
+  }
+
+  unwarn() {
+    if (this.warning) this.lab.apputils.Notification.dismiss(this.warning);
+    this.warning = null;
   }
 
   notify(notices) {

@@ -58,6 +58,15 @@ export function awayOf(news) {
   return `${news.owner.full_name} is away: you can only watch until they are back.`;
 }
 
+/** A warning before the end. The time stays right however long the words are there. */
+export function endsSoon(ends, minutes) {
+  const left = minutes < 1.5 ? "a minute" : `${Math.round(minutes)} minutes`;
+  return `This session ends at ${clock(ends)}, in ${left}.`;
+}
+
+/** What to do about it. */
+export const SAVE = "Programs in it end then. Save your work; files stay.";
+
 export const ENDED = "You are not in this session any more.";
 
 /** Why, as far as one can know. */

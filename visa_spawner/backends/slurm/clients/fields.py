@@ -30,7 +30,7 @@ JOB_FIELDS = (
     "JobID:0",
     "UserID:0",
     "State:0",
-    "Reason:.100",
+    "Reason:0",
     "Partition:0",
     "PriorityLong:0",
     "BatchHost:0",
@@ -76,8 +76,8 @@ class BrokenOff(ValueError):
 class Separators:
     """Two texts that nothing else contains: behind each field, and behind the last of a record."""
 
-    between: str = field(default_factory=lambda: f"<{secrets.token_hex(12)}>")
-    behind: str = field(default_factory=lambda: f"<{secrets.token_hex(12)}>")
+    between: str = field(default_factory=lambda: f"<{secrets.token_urlsafe(8)}>")
+    behind: str = field(default_factory=lambda: f"<{secrets.token_urlsafe(8)}>")
 
     def format(self, fields: tuple[str, ...]) -> str:
         """The format for `squeue --Format` and `sinfo --Format`."""
