@@ -32,7 +32,7 @@ assert "ClusterAccess" in CONFIG
 
 
 class InsideHub(SlurmHub):
-    """A hub below `root` on podman's bridge, with containers and jobs; `image` is where nodes have the image."""
+    """A hub on podman's bridge, with containers and jobs; `image` is where nodes have the sessions' image."""
 
     config = CONFIG
 
