@@ -151,6 +151,9 @@ def probe(slurm_conf: str, release: str) -> str:
     """
     if importlib.util.find_spec("pyslurm") is None:
         raise Unfit("pyslurm is not installed in the hub's environment")
+    if slurm_conf and not os.access(slurm_conf, os.R_OK):
+        # libslurm would wait a minute for it.
+        raise Unfit(f"{slurm_conf} cannot be read")
     try:
         done = subprocess.run(
             _command(),
