@@ -19,7 +19,7 @@ ROOT = HERE.parents[1]
 ACCOUNTS = {
     "alice": {"uid": 20001, "gid": 20001, "gids": [30001], "roles": ["scientist"], "teams": ["A-1"]},
     "bob": {"uid": 20002, "gid": 20002, "gids": [], "roles": ["scientist"], "teams": ["B-2"]},
-    "heidi": {"uid": 20003, "gid": 20003, "gids": [], "roles": ["helpdesk"]},
+    "heidi": {"uid": 20009, "gid": 20009, "gids": [], "roles": ["helpdesk"]},
 }
 
 CONFIG = """
