@@ -11,7 +11,8 @@ import sys
 
 import httpx
 
-from . import bridge, gpus, shutdown, tokens
+from . import bridge, computing, gpus, shutdown, tokens
+from .cluster.people import NameTaken
 from .login import LoginFailed
 from .machine import say
 from .parts import parts
@@ -25,11 +26,17 @@ def prepare(site: Site) -> None:
     site.run.chmod(0o700)
     for command in (
         ["images.build", "base"],
+        # The demo's nodes are all on this machine, where a tree that is used is seen.
+        ["images.unpack", "base", str(site.images), "--keep-hours", "0"],
         ["demo.facility", "--data", str(site.data), "--homes", str(site.homes), "--out", str(site.run)],
     ):
         if subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode:
             raise SystemExit(f"python -m {' '.join(command)} failed: see above")
     gpus.make(site.gpus)
+    try:
+        computing.prepare(site)
+    except (RuntimeError, NameTaken) as error:
+        raise SystemExit(f"The cluster cannot be made: {error}") from error
 
 
 def alone(site: Site):
@@ -59,17 +66,19 @@ async def serve(site: Site) -> None:
     shutdown.remove_leftovers(site)
     supervisor = Supervisor(site.run, parts(site))
     try:
-        say("Starting engine, identity provider, proxy, hub and portal")
+        say("Starting container engine, Slurm cluster, identity provider, proxy, portal and hub")
         await supervisor.start()
         content = await asyncio.to_thread(tokens.write_site, site)
         announce(site, content)
         await stop.wait()
         say("Stopping the sessions")
         await shutdown.stop_sessions(site)
+        await asyncio.to_thread(computing.end_jobs, site)
     finally:
         say("Stopping everything")
         await supervisor.stop()
         shutdown.remove_leftovers(site)
+        computing.take_away(site)
         (site.run / "site.json").unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ import subprocess
 from images.engine import podman_environment
 from images.root import RECIPE_LABEL
 
-from . import bridge, shutdown
+from . import bridge, computing, shutdown
 from .facility.tree import MARKER
 from .site import Site
 
@@ -37,10 +37,11 @@ def main() -> None:
     site = Site.from_environment()
     shutdown.remove_leftovers(site)
     bridge.release(site)
+    computing.take_away(site)
     for place in (site.data, site.homes):
         if (place / MARKER).is_file():
             shutil.rmtree(place)
-    for place in (site.run, site.gpus):
+    for place in (site.run, site.gpus, site.cluster.parent, site.images):
         shutil.rmtree(place, ignore_errors=True)
     for left in remove_images(RECIPE_LABEL):
         print(f"Image {left} stays: a container uses it")

@@ -13,11 +13,14 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "constraints.txt"
+#: What Debian's packages ask before they start a service.
+POLICY = Path("/usr/sbin/policy-rc.d")
 EXTRAS = {"demo": "hub,demo", "test": "hub,demo,session,test"}
 
 
@@ -61,8 +64,27 @@ def debian_packages(kind: str) -> None:
     say("Debian packages: " + " ".join(missing))
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-q"], env=quiet)
-    # An installed service would start on a machine with an init system; the demo runs its own copies.
-    run(["apt-get", "install", "-qy", "--no-install-recommends", *missing], env={**quiet, "RUNLEVEL": "1"})
+    with no_services():
+        run(
+            ["apt-get", "install", "-qy", "--no-install-recommends", *missing], env={**quiet, "RUNLEVEL": "1"}
+        )
+
+
+@contextmanager
+def no_services():
+    """Keep services that are installed from being started by an init system: the demo runs its own.
+
+    A policy that is there already is the machine owner's and stays.
+    """
+    if os.path.lexists(POLICY):
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def virtual_environment(kind: str) -> None:

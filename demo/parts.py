@@ -15,7 +15,8 @@ import httpx
 
 from images.engine import podman_environment
 
-from . import node
+from . import computing, node
+from .cluster import daemons
 from .processes import Part
 from .site import ROOT, Site
 
@@ -158,4 +159,5 @@ def names(site: Site) -> dict[str, str]:
 
 
 def parts(site: Site) -> list[Part]:
-    return [engine(site), provider(site), proxy(site), portal(site), hub(site)]
+    cluster = daemons.parts(computing.cluster(site), computing.members(site))
+    return [engine(site), *cluster, provider(site), proxy(site), portal(site), hub(site)]

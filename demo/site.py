@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Site:
-    """One demo facility. `port` is the public one; the inner parts take the four ports above it."""
+    """One demo facility. `port` is the public one; the inner parts take the four ports above it, and the
+    cluster six from the tenth on."""
 
     port: int = 8000
     run: Path = ROOT / "demo/run"
@@ -96,6 +97,26 @@ class Site:
     def admin_socket(self) -> Path:
         """Where the login provider lets root block an account; see `demo.blocking`."""
         return self.run / "provider-admin.sock"
+
+    @property
+    def cluster(self) -> Path:
+        """Folder of the cluster, which every account must be able to enter."""
+        return Path("/var/lib/visa") / self.hub_id / "cluster"
+
+    @property
+    def cluster_port(self) -> int:
+        """The first of the cluster's ports."""
+        return self.port + 10
+
+    @property
+    def launcher(self) -> Path:
+        """The program that starts jobs; beside it stand its settings, the node program and the spool."""
+        return self.cluster.with_name("programs") / "visa-slurm-launch"
+
+    @property
+    def images(self) -> Path:
+        """Images as directory trees, for the cluster's nodes; the same for all demos and tests here."""
+        return Path("/var/lib/visa/images")
 
     @property
     def staging(self) -> Path:

@@ -47,6 +47,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "announcement-ended": ("{who} ended an announcement",) * 2,
     "message-sent": ("{who}, an administrator, wrote to {whom}",) * 2,
     "session-stopped": ("{who}, an administrator, stopped the session",) * 2,
+    "session-ended": ("The session ended",) * 2,
     "session-extended": ("{who} gave the session more time, until {until}",) * 2,
 }
 #: What an owner answered support, in place of the table's sentence.

@@ -50,6 +50,7 @@ KINDS = {
     "announcement-ended": "Announcement ended",
     "message-sent": "Message to an owner",
     "session-stopped": "Stopped by an administrator",
+    "session-ended": "Session ended",
     "session-extended": "Given more time",
 }
 

@@ -45,15 +45,21 @@ def before_flush(session: Session) -> None:
             _tell_end(session, share)
     for row in [row for row in session.dirty if isinstance(row, orm.Spawner)]:
         if inspect(row).attrs.state.history.has_changes():
-            _tell_extension(session, row)
+            _tell_time(session, row)
 
 
-def _tell_extension(session: Session, row: orm.Spawner) -> None:
-    """A running session that ends later than before: only its owner can have that."""
+def _tell_time(session: Session, row: orm.Spawner) -> None:
+    """A running session that ends later than before, which only its owner can have; one that has ended."""
     now = Kept.read(row.state)
-    if now.phase != "running":
+    if now.phase == "starting" or row.user is None:
         return
     before = Kept.read(session.query(orm.Spawner.state).filter_by(id=row.id).scalar())
+    if before.phase and not now.phase and now.outcome:
+        why = now.outcome.words
+        record(session, "session-ended", owner=row.user.name, session=row.name, why=why)
+        return
+    if not now.phase:
+        return
     same_run = before.phase == "running" and before.running == now.running
     if same_run and before.ends and now.ends and now.ends > before.ends:
         who = row.user.name

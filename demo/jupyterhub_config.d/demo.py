@@ -4,7 +4,7 @@ import os
 
 import psutil
 
-from demo import gpus
+from demo import computing, gpus
 from demo.site import Site
 
 c = get_config()  # noqa: F821
@@ -44,6 +44,15 @@ c.ContainerBackend.nodes = [
         "network": "podman",
     }
 ]
+
+# ---- The cluster. The hub is root, so that its launcher needs no sudo.
+cluster = computing.cluster(site)
+c.SlurmBackend.hub_id = site.hub_id
+c.SlurmBackend.slurm_conf = str(cluster.slurm_conf)
+c.SlurmBackend.launcher = [str(site.launcher)]
+c.SlurmBackend.image_template = f"{site.images}/{{recipe}}"
+c.SlurmBackend.gpu_device = cluster.gpu_device
+c.SlurmBackend.gpu_common = []
 
 # ---- Data
 c.VisaSite.home_roots = [str(site.homes)]

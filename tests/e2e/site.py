@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
+from demo.cluster import people
 from demo.facility.tree import MARKER
 from images.engine import podman_environment
 
@@ -189,6 +191,10 @@ def stop_site(site: RunningSite) -> None:
     assert site.containers() == []
     with open("/proc/self/mounts") as mounts:
         assert f"/run/visa/{site.hub_id}/" not in mounts.read()
+    cluster = Path("/var/lib/visa") / site.hub_id
+    assert not [it.pid for it in psutil.process_iter(["cmdline"]) if str(cluster) in str(it.info["cmdline"])]
+    assert site.hub_id not in people.owners()
+    shutil.rmtree(cluster)
     remove_homes()
 
 

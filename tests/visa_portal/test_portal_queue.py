@@ -22,10 +22,12 @@ expect.set_options(timeout=20_000)
 CHOICE = "new?experiment=ma-1&profile=tomography&plan=cluster"
 # As the cluster's backend says it.
 FULL = {"sessions": 0, "words": "All 8 a100 GPUs are in use. 3 jobs wait in the queue"}
-THIRD = (
-    "Waiting in the queue: 3rd of 3, expected to start at 14:05 UTC. Jobs with a higher priority go first."
-)
-NEXT = "Waiting in the queue: 1st of 3, expected to start at 13:50 UTC. It waits for free resources."
+THIRD = "Waiting in the queue: 3rd of 3. Jobs with a higher priority go first."
+NEXT = "Waiting in the queue: 1st of 3. It waits for free resources."
+
+
+#: A time of today as the visitor's browser says it.
+CLOCK = "t => new Date(t).toLocaleString('fr-FR', {hour: '2-digit', minute: '2-digit'})"
 
 
 def cluster_plan(page):
@@ -69,9 +71,7 @@ def test_what_is_free_is_kept_up_without_touching_the_choice(queue, chromium):
         page.evaluate("window.stayed = true")
         soon = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=2)
         free(queue, **FULL, expected=soon.isoformat())
-        clock = page.evaluate(
-            "t => new Date(t).toLocaleString('fr-FR', {hour: '2-digit', minute: '2-digit'})", soon.isoformat()
-        )
+        clock = page.evaluate(CLOCK, soon.isoformat())
         # With the day where it is another in the browser's own zone.
         said = re.compile(re.escape(FULL["words"]) + r"\. Waits in the queue, expected .*" + re.escape(clock))
         expect(plan).to_have_text(said)
@@ -156,6 +156,12 @@ def test_why_it_ended_in_the_queue_stays_readable(queue, chromium):
         for line in why.split("\n"):
             expect(tiles(page, "failed")).to_contain_text(line)
         expect(tiles(page, "failed").locator(".state")).to_have_text("Failed")
+        ended = visitor.go(f"history?session={name}").locator('[data-what="session-ended"]')
+        expect(ended).to_contain_text(
+            "The session ended: Cancelled by an administrator of the cluster before"
+        )
+        expect(ended).to_contain_text("emptied for maintenance until Monday")
+        visitor.go()
         visitor.picture("queue-ended")
 
 
@@ -165,10 +171,17 @@ def test_a_running_session_says_what_the_cluster_says(queue, chromium):
         page = visitor.go(CHOICE)
         start(page)
         page.get_by_role("heading", name="/user/alice/").wait_for()
-        suspended = "Suspended by the cluster since 14:05: it goes on when the other job has ended"
-        (queue.folder / "marks" / "said").write_text(suspended)
+        now = datetime.now(UTC)
+        suspended = "Suspended by the cluster since {}. It goes on when the other job has ended."
+        (queue.folder / "marks" / "said").write_text(suspended.format(f"{now:%H:%M} UTC"))
         visitor.go()
-        expect(tiles(page, "running")).to_contain_text(suspended)
+        # The hub's words as they are, but for the time, which is the browser's own.
+        clock = page.evaluate(CLOCK, now.isoformat())
+        said = tiles(page, "running").locator(".words")
+        expect(said).to_have_text(suspended.format(clock))
+        page.evaluate("tile => (window.tile = tile)", tiles(page, "running").element_handle())
+        page.wait_for_timeout(4500)  # longer than two looks
+        assert page.evaluate("window.tile.isConnected"), "the tile is replaced though nothing has changed"
         expect(page.get_by_role("link", name="Open desktop")).to_be_visible()
 
 

@@ -11,7 +11,7 @@ from visa_portal.hub import HubDown
 from visa_portal.models import Options, Plan, Profile, Session
 from visa_portal.ranking import best_plan
 from visa_portal.rooms import Rooms
-from visa_portal.starts import Start
+from visa_portal.starts import PATIENCE_SECONDS, Start, _Following
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -115,6 +115,16 @@ async def test_who_watches_is_told_the_newest_step_and_each_once():
     assert heard[0] == "Checked the request"
     assert heard[-2:] == ["0 before you", "Running on n1"]
     assert len(heard) == len(set(heard))
+
+
+def test_a_hub_that_is_away_for_a_while_does_not_end_what_has_waited_for_long():
+    start = Start("alice", "a", began=datetime.now(UTC) - timedelta(days=2))
+    following = _Following(None, start, "token", False, None)
+    following._down()
+    assert start.finished is None
+    following.down_since -= timedelta(seconds=PATIENCE_SECONDS + 1)
+    following._down()
+    assert start.state == "failed"
 
 
 class Asked:

@@ -64,6 +64,10 @@ function clock(when) {
 
 /** Every time in the browser's own zone, and what is left counted anew. */
 export function showTimes(root = document) {
+  for (const told of root.querySelectorAll("[data-told]")) {
+    const words = localised(told.dataset.told);
+    if (told.textContent !== words) told.textContent = words;
+  }
   for (const time of root.querySelectorAll("time[data-clock]")) {
     time.textContent = clock(new Date(time.dateTime));
   }
@@ -76,6 +80,17 @@ export function showTimes(root = document) {
   }
 }
 
+const UTC = /(?:\b(\d{1,2} [A-Z][a-z]{2} \d{4}), )?\b(\d{2}:\d{2}) UTC\b/g;
+
+/** Words of the hub's with its times in the browser's own zone: it says "14:05 UTC" of today, and else the day too. */
+export function localised(words) {
+  const today = new Date().toISOString().slice(0, 10);
+  return words.replace(UTC, (said, day, time) => {
+    const when = new Date(day ? `${day} ${time} UTC` : `${today}T${time}:00Z`);
+    return Number.isNaN(when.getTime()) ? said : clock(when);
+  });
+}
+
 /** A part as the server sent it: without what scripts and people have changed on it, to be compared. */
 export function plain(part) {
   const copy = part.cloneNode(true);
@@ -83,6 +98,7 @@ export function plain(part) {
     time.textContent = "";
     time.removeAttribute("title");
   }
+  for (const told of copy.querySelectorAll("[data-told]")) told.textContent = told.dataset.told;
   for (const details of copy.querySelectorAll("details")) details.removeAttribute("open");
   for (const busy of copy.querySelectorAll("[aria-busy]")) busy.removeAttribute("aria-busy");
   copy.querySelector("#refused")?.remove();

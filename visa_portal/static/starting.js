@@ -1,15 +1,17 @@
 // "Starting": each step as it happens, then the session itself.
-import { announce, ask, duration, prefix, sleep } from "./page.js";
+import { announce, ask, duration, localised, prefix, showTimes, sleep } from "./page.js";
 import "./ask.js";
 
 const place = document.getElementById("start");
 const steps = document.getElementById("steps");
+showTimes();
 const seen = new Set([...steps.querySelectorAll("span")].map((step) => step.textContent));
 
 const TELL_AGAIN = 60000; // milliseconds at least between two words aloud about the queue
 let told = 0;
 
-function add({ words, after, at, queued }) {
+function add({ words: said, after, at, queued }) {
+  const words = localised(said);
   // A queue has one line, however long it takes: the last word of it takes the place of the one before.
   const last = queued && steps.lastElementChild?.matches("[data-queued]") ? steps.lastElementChild : null;
   wait(queued);
@@ -56,7 +58,7 @@ function fail({ words }) {
   document.getElementById("bar").hidden = true;
   document.getElementById("while-starting").hidden = true;
   const failure = document.getElementById("failure");
-  failure.textContent = words;
+  failure.textContent = localised(words);
   failure.hidden = false;
   document.getElementById("after-failure").hidden = false;
 }

@@ -1,8 +1,9 @@
 import pytest
 import slurm_cluster
+from slurm_desk import desk, installed_desk
 from slurm_fixtures import a_modules_hub, full_cluster, slurm_hub
 
-__all__ = ["a_modules_hub", "full_cluster", "slurm_hub"]
+__all__ = ["a_modules_hub", "desk", "full_cluster", "installed_desk", "slurm_hub"]
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 from local_hub import ACCOUNTS
 
-from demo.cluster import accounts, commands, people
+from demo.cluster import accounts, commands, daemons, people
 from demo.cluster.daemons import well
 from demo.cluster.layout import NODES, Cluster
 from demo.processes import die_with_parent
@@ -306,6 +306,8 @@ def remove_leftovers() -> None:
     """Remove folders and accounts of runs that were killed."""
     for folder in Path("/var/lib").glob(f"{FOLDER}*"):
         if not psutil.pid_exists(int(folder.name.removeprefix(FOLDER).partition("-")[0])):
+            port = (folder / "slurm.conf").read_text().partition("SlurmctldPort=")[2].split()[0]
+            daemons.remove_leftovers(Cluster(folder, int(port)))
             shutil.rmtree(folder)
     for owner in people.owners():
         if owner.startswith("tests-") and not psutil.pid_exists(int(owner.removeprefix("tests-"))):

@@ -76,6 +76,7 @@ class Monitor:
         self._log = log or logging.getLogger(__name__)
         self._owned: dict[tuple[str, int], Job] = {}
         self._queue: Queue | None = None
+        self._listed: list[Job] = []
         self._alive = 0
         self._silences = 0
         self._slow = False
@@ -138,6 +139,12 @@ class Monitor:
                     self._accounting_rests_until = time.monotonic() + self._interval
                     raise
                 if job is None or not job.ended:
+                    if job is not None and self.answering and job_id not in self.jobs:
+                        self._log.error(
+                            "Accounting has job %d as %s, and the controller does not tell of it: may the"
+                            " hub's account see all jobs? See docs/operators/slurm.md",
+                            *(job_id, job.state),
+                        )
                     return job
                 self._ended[job_id] = job
                 while len(self._ended) > REMEMBERED:
@@ -238,7 +245,8 @@ class Monitor:
                 self._log.warning("Slurm does not answer, so its sessions are unknown: %s", error)
         else:
             self._silences, self.took, self.answered = 0, time.monotonic() - asked, datetime.now(UTC)
-            self._follow(jobs)
+            if jobs is not self._listed:
+                self._follow(jobs)
             self.as_of = asked
             if self.answering is not True:
                 self.answering, self.since = True, datetime.now(UTC)
@@ -258,7 +266,8 @@ class Monitor:
             self._log.exception("Following the cluster's queue failed")
 
     def _follow(self, jobs: list[Job]) -> None:
-        self.jobs, self._queue = {job.id: job for job in jobs}, None
+        self._listed, self._queue = jobs, None
+        self.jobs = {job.id: job for job in jobs}
         self.by_mark, self._owned, self._alive = {}, {}, 0
         for job in sorted((job for job in jobs if job.mark.startswith(self._prefix)), key=lambda job: job.id):
             if is_of(job.mark, self._hub_id):

@@ -25,6 +25,7 @@ class SlurmClient(ABC):
         """Every job the controller knows, of everybody, ended ones too as long as it remembers them.
 
         One question, whatever their number; all of them, since the place in a queue is counted among all.
+        The very same list again where nothing has changed; nobody else changes it.
         """
 
     @abstractmethod

@@ -61,7 +61,8 @@ class CommandsClient(SlurmClient):
             self._environment["SLURM_CONF"] = slurm_conf
         self.name = "commands"
         self._told: set[str] = set()
-        #: Jobs of the last answer by the very bytes that squeue printed: read again only if they differ.
+        #: The last answer, and its jobs by the bytes that squeue printed of them: read again if they differ.
+        self._printed, self._jobs = b"", []
         self._read: dict[bytes, Job] = {}
         self._separators = Separators()
 
@@ -74,6 +75,8 @@ class CommandsClient(SlurmClient):
             *("--all", "--local", "--noheader", "--states=all"),
             SQUEUE_FORMAT2=separators.format(JOB_FIELDS),
         )
+        if printed == self._printed:
+            return self._jobs
         known, self._read = self._read, {}
 
         def read(record: bytes) -> Job:
@@ -81,7 +84,9 @@ class CommandsClient(SlurmClient):
             self._read[record] = job
             return job
 
-        return self._read_all(separators, printed, read)
+        self._jobs = self._read_all(separators, printed, read)
+        self._printed = printed
+        return self._jobs
 
     async def nodes(self) -> list[Node]:
         separators = Separators()

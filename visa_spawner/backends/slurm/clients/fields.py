@@ -1,8 +1,8 @@
 """What Slurm's commands print, read into jobs and nodes; no value of anybody's can be taken for another's.
 
-The fields are set apart by separators that are new and random for each question. `squeue` takes its format
-from the environment, which no other account can read, so nobody can write a comment that looks like
-a second job. Times are asked for as seconds since the epoch.
+The fields are set apart by random separators. `squeue` is given them by its environment, which no other
+account can read, so nobody can write a comment that looks like a second job; `sinfo` and `sacct`, which take
+them as arguments alone, get new ones for each question. Times are asked for as seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ JOB_FIELDS = (
     "JobID:0",
     "UserID:0",
     "State:0",
-    "Reason:.100",
+    "Reason:0",
     "Partition:0",
     "PriorityLong:0",
     "BatchHost:0",
@@ -76,8 +76,8 @@ class BrokenOff(ValueError):
 class Separators:
     """Two texts that nothing else contains: behind each field, and behind the last of a record."""
 
-    between: str = field(default_factory=lambda: f"<{secrets.token_hex(12)}>")
-    behind: str = field(default_factory=lambda: f"<{secrets.token_hex(12)}>")
+    between: str = field(default_factory=lambda: f"<{secrets.token_urlsafe(8)}>")
+    behind: str = field(default_factory=lambda: f"<{secrets.token_urlsafe(8)}>")
 
     def format(self, fields: tuple[str, ...]) -> str:
         """The format for `squeue --Format` and `sinfo --Format`."""
@@ -215,8 +215,7 @@ def in_all_partitions(nodes: Iterable[Node]) -> list[Node]:
 def count_gpus(gres: str) -> dict[str, int]:
     """GPUs by type in Slurm's list of generic resources: `gpu:a100:2(S:0-1),gpu:1,craynetwork:4`."""
     found: dict[str, int] = {}
-    # What stands in brackets are sockets and numbers of devices, with commas of their own.
-    for kind, count in _GPU.findall(re.sub(r"\([^)]*\)", "", gres)):
+    for kind, count in _GPU.findall(gres):
         found[kind] = found.get(kind, 0) + int(count)
     return found
 

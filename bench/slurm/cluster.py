@@ -1,0 +1,107 @@
+"""The demo's Slurm cluster, started for the figures alone, and its controller's cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from demo.cluster import commands, people
+from demo.cluster.layout import Cluster
+from demo.processes import die_with_parent
+
+from ..hub import BenchFailed
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Whose jobs they are.
+PERSON = people.Account("visabench", 29901, 29901, "/var/lib/visa-bench-home")
+#: Seconds until the cluster takes jobs.
+PATIENCE = 120
+PORT = 23900
+
+
+@contextmanager
+def running() -> Iterator[Cluster]:
+    """A cluster while inside. Raises BenchFailed when it does not start."""
+    owner = f"bench-{os.getpid()}"
+    folder = Path(tempfile.mkdtemp(prefix="visa-bench-slurm-", dir="/var/lib"))
+    folder.chmod(0o755)
+    home = Path(PERSON.home)
+    home.mkdir(mode=0o700, exist_ok=True)
+    os.chown(home, PERSON.uid, PERSON.gid)
+    people.give(owner, [PERSON])
+    said = folder / "cluster.log"
+    command = [sys.executable, "-m", "demo.cluster", str(folder), "--port", str(PORT)]
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--members", json.dumps({PERSON.name: {}})],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
+        )
+    try:
+        end = time.monotonic() + PATIENCE
+        while b"ready" not in said.read_bytes():
+            if process.poll() is not None or time.monotonic() > end:
+                raise BenchFailed(f"The cluster did not start: {said.read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield Cluster(folder, PORT)
+    finally:
+        process.terminate()
+        process.wait()
+        people.take_away(owner)
+        shutil.rmtree(folder)
+        shutil.rmtree(home)
+
+
+def controller_pid(cluster: Cluster) -> int:
+    """The controller's process."""
+    return int((cluster.folder / "run/pids/controller").read_text())
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process has used, threads that are gone included, to the nanosecond."""
+    # The clock of another process, as clock_getcpuclockid(3) makes its number.
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def hold(cluster: Cluster, marks: list[str]) -> None:
+    """Submit one job with each of these marks; they wait, held, until the cluster ends."""
+    subprocess.run(
+        [
+            *("xargs", "-P", "2", "-I", "{}", "sbatch", "--quiet", "--hold", "--comment={}"),
+            *(f"--uid={PERSON.uid}", f"--gid={PERSON.gid}", "--export=NONE", "--chdir=/"),
+            *("--output=/dev/null", "--time=60", "--wrap=true"),
+        ],
+        input="\n".join(marks),
+        env={"PATH": "/usr/bin:/bin"} | cluster.environment,
+        text=True,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def job_ids(cluster: Cluster) -> list[int]:
+    """The jobs that wait, by number."""
+    return [int(line) for line in commands.run(cluster, "squeue", "-h", "-o", "%A").split()]
+
+
+def clear(cluster: Cluster) -> None:
+    """Cancel all jobs."""
+    commands.run(cluster, "scancel", f"--user={PERSON.name}", timeout=120)
+    end = time.monotonic() + PATIENCE
+    while job_ids(cluster):
+        if time.monotonic() > end:
+            raise BenchFailed("Jobs do not end.")
+        time.sleep(0.1)

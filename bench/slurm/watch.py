@@ -1,0 +1,148 @@
+"""What it costs to watch sessions on a cluster: one round, in which all of them are looked at once.
+
+Stock: batchspawner's SlurmSpawner of each session, polled as a hub polls it, with the command it has by
+default. Ours: one look of the monitor, and each session finding its job in it. In both cases the CPU of this
+process, of all commands it runs, and of the controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from batchspawner import SlurmSpawner
+from jupyterhub import orm
+from jupyterhub.objects import Hub
+from jupyterhub.user import User
+from traitlets.config import Config
+
+from demo.cluster.layout import Cluster
+from visa_spawner.backends.slurm.clients import open_client
+from visa_spawner.backends.slurm.job import new_mark
+from visa_spawner.backends.slurm.monitor import Monitor
+from visa_spawner.backends.slurm.settings import SlurmSettings
+
+from ..hub import BenchFailed
+from ..rounds import Figures
+from . import cluster as slurm
+
+#: Sessions watched.
+SESSIONS = (10, 1000)
+#: Polls of stock that run at a time: a hub's are not one after the other either.
+AT_ONCE = 4
+#: Looks of ours that make one round, since one alone is over in milliseconds; the round is their mean.
+LOOKS = 20
+HUB = "bench"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of a round: the hub with the commands it ran, and the controller."""
+
+    hub: float
+    controller: float
+
+    @property
+    def all(self) -> float:
+        return self.hub + self.controller
+
+
+def _own() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+async def cost(cluster: Cluster, act: Callable[[], Awaitable[None]], times: int = 1) -> Cost:
+    """What a round costs, the mean of so many."""
+    pid = slurm.controller_pid(cluster)
+    hub, controller = _own(), slurm.cpu_of(pid)
+    for _ in range(times):
+        await act()
+    return Cost((_own() - hub) / times, (slurm.cpu_of(pid) - controller) / times)
+
+
+class Stock:
+    """A hub's user with one SlurmSpawner for each job, configured by nothing but whose they are."""
+
+    def __init__(self, jobs: list[int]):
+        logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+        self._session = orm.new_session_factory("sqlite:///:memory:")()
+        who = orm.User(name=slurm.PERSON.name)
+        self._session.add(who)
+        self._session.commit()
+        user = User(who, {"config": Config(), "hub": Hub(), "spawner_class": SlurmSpawner})
+        self.spawners: list[SlurmSpawner] = []
+        for job in jobs:
+            spawner = user.get_or_create_spawner(f"s{job}", "")
+            spawner.job_id = str(job)
+            self.spawners.append(spawner)
+
+    async def round(self) -> None:
+        """Poll each; raises BenchFailed unless each says that its job is there."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def poll(spawner: SlurmSpawner) -> int | None:
+            async with gate:
+                return await spawner.poll()
+
+        answers = await asyncio.gather(*map(poll, self.spawners))
+        lost = sum(answer is not None for answer in answers)
+        if lost:
+            raise BenchFailed(f"batchspawner lost {lost} of {len(answers)} jobs")
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class Ours:
+    """The monitor, and so many sessions that look at their job after each look."""
+
+    def __init__(self, cluster: Cluster, marks: list[str]):
+        settings = SlurmSettings(slurm_conf=str(cluster.slurm_conf), client="commands", hub_id=HUB)
+        self._marks, self._found = marks, 0
+        # Nothing but `round` makes it look, as often as that asks.
+        self.monitor = Monitor(
+            open_client(settings), HUB, changed=self._follow, interval=3600, idle_interval=3600
+        )
+
+    def _follow(self, monitor: Monitor) -> None:
+        self._found = 0
+        for mark in self._marks:
+            job = monitor.find(mark, slurm.PERSON.uid)
+            self._found += job is not None and job.waiting
+
+    async def round(self) -> None:
+        """One look; raises BenchFailed unless each session found its job."""
+        asked = self.monitor.asked["jobs"]
+        await self.monitor.fresh()
+        if self._found != len(self._marks) or self.monitor.asked["jobs"] != asked + 1:
+            raise BenchFailed(f"our monitor found {self._found} of {len(self._marks)} jobs")
+
+
+async def take(figures: Figures, cluster: Cluster, rounds: int) -> None:
+    """Rounds of both sides in turn, for each number of sessions; the first of each warms up."""
+    os.environ.update(cluster.environment)
+    for count in SESSIONS:
+        marks = [new_mark(HUB) for _ in range(count)]
+        slurm.hold(cluster, marks)
+        stock, ours = Stock(slurm.job_ids(cluster)), Ours(cluster, marks)
+        try:
+            await ours.monitor.asked_once()
+            sides = {"stock": (stock.round, 1), "ours": (ours.round, LOOKS)}
+            for number in range(rounds + 1):
+                for side in list(sides)[:: 1 if number % 2 else -1]:
+                    act, times = sides[side]
+                    took = await cost(cluster, act, times)
+                    if number:
+                        figures.add(f"hub {count}", side, took.hub)
+                        figures.add(f"controller {count}", side, took.controller)
+                        figures.add(f"watch {count}", side, took.all)
+                print(".", end="", flush=True)
+        finally:
+            await ours.monitor.close()
+            stock.close()
+            slurm.clear(cluster)

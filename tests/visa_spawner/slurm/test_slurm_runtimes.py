@@ -1,0 +1,326 @@
+"""A real session in a real job, by each runtime that runs here, seen from inside and from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from slurm_cluster import alive, wait
+from slurm_desk import JOB, ROOT, TOKEN, mark
+from slurm_door import PERSONS_TOKEN, Door
+
+from tests.visa_session.viewer import Viewer
+from visa_session.contract import ExperimentInfo, SessionInfo
+
+PROBE = (Path(__file__).parent / "slurm_probe.py").read_text()
+LOOK = (ROOT / "tests/images/inside/find_token.py").read_text()
+TMP = 96 << 20
+MADE = [Path("/tmp/made-inside"), Path("/dev/shm/made-inside")]
+INSIDE = ("bubblewrap", "charliecloud")
+pytestmark = pytest.mark.timeout(150)
+
+
+@pytest.fixture(scope="module")
+def image():
+    """The base image, unpacked."""
+    # Kept for the next run: it takes twenty seconds, and changes only when the image does.
+    folder = Path("/var/lib/visa-test-images")
+    subprocess.run([sys.executable, "-m", "images.unpack", "base", folder], cwd=ROOT, check=True)
+    return folder / "base"
+
+
+@pytest.fixture(scope="module")
+def data(slurm_daemons):
+    """Raw and processed data, with a mount of its own below the raw ones on the node that has A100s."""
+    folder = slurm_daemons.folder / "data/a1"
+    raw, processed = folder / "RAW_DATA", folder / "PROCESSED_DATA"
+    for path in (raw / "below", processed):
+        path.mkdir(parents=True)
+    (raw / "measured").write_text("counts")
+    # As a detector's account may leave them: only the mount keeps a session from writing there.
+    for path in (raw, raw / "measured"):
+        path.chmod(0o777)
+    os.chown(processed, 0, 30001)
+    processed.chmod(0o2770)
+    node = ["nsenter", f"--target={slurm_daemons.process_of('slurmd-n1').pid}", "--mount", "--pid"]
+    subprocess.run([*node, "mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", raw / "below"], check=True)
+    yield SimpleNamespace(raw=raw, processed=processed, node=node)
+    subprocess.run([*node, "umount", raw / "below"], check=True)
+
+
+class Started:
+    """A session that said that it is ready, as `Viewer` takes it."""
+
+    def __init__(self, desk, runtime, job, made, door, name):
+        self.desk, self.runtime, self.job, self.made, self.door = desk, runtime, job, made, door
+        self.person, self.token = desk.person(name), PERSONS_TOKEN
+        node = desk.cluster.job(job)["BatchHost"]
+        address = {"n1": "127.0.21.1", "n2": "127.0.21.2"}.get(node, "127.0.0.1")
+        self.url = f"http://{address}:{door.heard[0]['port']}{door.prefix}"
+
+    def processes(self) -> list[psutil.Process]:
+        """All of the person's on the node."""
+        found = []
+        for process in self.desk.cluster.process_of("n1").children(recursive=True):
+            try:
+                if process.uids().real == self.person["uid"]:
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+
+@contextmanager
+def session(desk, image, data, runtime, name="alice", command=None, **changes):
+    """A session while inside; by its end it is gone."""
+    door = Door(name, "s1")
+    account = desk.cluster.account(name)
+    experiment = ExperimentInfo(id="a1", raw=str(data.raw), processed=str(data.processed))
+    info = SessionInfo(owner=name, name="s1", interface="desktop", experiments=(experiment,))
+    environment = {"HOME": account.home, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}
+    environment |= door.environment | {"VISA_SESSION_INFO": info.to_json()}
+    if runtime == "plain":
+        environment["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    plan = desk.plan(
+        name,
+        runtime=runtime,
+        image=str(image),
+        command=command or ["visa-session"],
+        binds=[{"path": str(data.raw), "read_only": True}, {"path": str(data.processed), "read_only": False}]
+        + [{"path": account.home, "read_only": False}],
+        short_ways={"/experiments/a1/raw": str(data.raw), "/experiments/a1/processed": str(data.processed)},
+        environment=environment,
+        gpus=1,
+        tmp_bytes=TMP,
+        listen="0.0.0.0",
+        **changes,
+    )
+    made, job = mark(), JOB | {"memory_mb": 1500, "gpus": 1, "gpu_type": "a100", "partition": "gpu"}
+    id = asyncio.run(desk.launcher.submit(desk.person(name), made, job, plan, TOKEN))
+
+    def said():
+        return "\n".join(asyncio.run(desk.launcher.log(desk.person(name), made, 60)))
+
+    try:
+        wait(lambda: door.heard or over(desk, id), 60, lambda: f"not ready: {said()}")
+        assert door.heard, said()
+        yield Started(desk, runtime, id, made, door, name)
+    finally:
+        asyncio.run(desk.launcher.cancel(desk.person(name), id))
+        wait(lambda: over(desk, id), 30, lambda: desk.cluster.job(id))
+        door.close()
+
+
+def over(desk, job) -> bool:
+    return desk.cluster.job(job)["JobState"] in ("CANCELLED", "FAILED", "COMPLETED")
+
+
+@contextmanager
+def mounted_read_only(data):
+    """What a site without a runtime has to see to: raw data read-only on the nodes."""
+    run = lambda *command: subprocess.run([*data.node, *map(str, command)], check=True)  # noqa: E731
+    run("mount", "--rbind", data.raw, data.raw)
+    run("mount", "-o", "remount,bind,ro", data.raw)
+    run("mount", "-o", "remount,bind,ro", data.raw / "below")
+    try:
+        yield
+    finally:
+        run("umount", "--recursive", data.raw)
+
+
+@contextmanager
+def ready_for(runtime, data):
+    if runtime != "plain":
+        yield
+        return
+    with mounted_read_only(data):
+        yield
+
+
+def as_person(person, script, text="") -> str:
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", script],
+        input=text,
+        user=person["uid"],
+        group=person["gid"],
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("runtime", [*INSIDE, "plain"])
+def test_a_session_is_the_same_by_each_runtime(desk, slurm, image, data, runtime):
+    device = f"{slurm.layout.gpus}/n1/gpu0"
+    command = ["python3", "-c", PROBE, str(data.raw), str(data.processed), str(image), device]
+    others = subprocess.Popen(["/bin/sleep", "300"], user=20001, env={"A": "neighbour"})
+    os.environ["LEAKED"] = "from the hub"
+    try:
+        with ready_for(runtime, data), session(desk, image, data, runtime, command=command) as started:
+            seen = json.loads((data.processed / "seen.json").read_text())
+            check_inside(seen, runtime, data)
+            assert started.door.heard[0]["token"] == TOKEN
+            asyncio.run(check_desktop(started))
+            check_secrets(started, desk)
+            processes = [one for one in started.processes() if one.pid != others.pid]
+            assert len(processes) > 8, "server, VNC server, Xfce"
+            begun = time.monotonic()
+            asyncio.run(desk.launcher.cancel(started.person, started.job))
+            wait(lambda: not any(map(alive, processes)), 15, lambda: f"left: {processes}")
+            assert time.monotonic() - begun < 10
+            said = asyncio.run(desk.launcher.log(started.person, started.made, 200))
+            assert any("received signal 15, stopping" in line for line in said), "it ended in order"
+        outside = [path for path in MADE if path.exists()]
+        assert outside == (MADE if runtime == "plain" else []), "what is the session's own"
+        assert (data.processed / "made-inside").stat().st_uid == 20001
+        assert (data.processed / "made-inside").stat().st_gid == 30001, "by the folder's own group"
+        assert (data.raw / "measured").read_text() == "counts"
+    finally:
+        del os.environ["LEAKED"]
+        for path in MADE:
+            path.unlink(missing_ok=True)
+        others.kill()
+        others.wait()
+        shutil.rmtree(data.processed)
+        data.processed.mkdir()
+        os.chown(data.processed, 0, 30001)
+        data.processed.chmod(0o2770)
+
+
+def check_inside(seen, runtime, data) -> None:
+    assert seen["who"] == [20001, 20001, "alice"]
+    assert seen["groups"] >= 2, "the team's, though a namespace has no name for it"
+    assert seen["cwd"] == "/"
+    assert seen["raw"] == "counts"
+    assert seen["raw refused"] == ["Read-only file system"] * 3
+    for where in ("processed", "home", "tmp", "shm"):
+        assert seen[f"{where} refused"] == "", where
+    assert seen["capabilities"] == "0000000000000000"
+    assert seen["gpu"]
+    environment = seen["environment"]
+    assert environment["SLURM_JOB_GPUS"] in ("0", "1")
+    assert environment["SLURM_CPUS_ON_NODE"] == "1"
+    assert re.fullmatch(r"http://0\.0\.0\.0:0/user/alice/s1/", environment["JUPYTERHUB_SERVICE_URL"])
+    info = SessionInfo.from_json(environment["VISA_SESSION_INFO"])
+    assert len(info.gpus) == 1 and info.ends
+    for name in (
+        "LEAKED",
+        "SLURM_EXPORT_ENV",
+        "SLURM_SUBMIT_HOST",
+        "SLURM_JOB_USER",
+        "TMPDIR",
+        "SLURM_WORKING_CLUSTER",
+    ):
+        assert name not in environment, name
+    assert TOKEN not in json.dumps(seen)
+    if runtime not in INSIDE:
+        return
+    assert not seen["new privileges"]
+    assert seen["short ways"] == {"raw": str(data.raw), "processed": str(data.processed)}
+    assert all(seen["image refused"]), seen["image refused"]
+    assert environment["CUDA_VISIBLE_DEVICES"] == "0"
+    assert seen["devices"] == sorted(
+        "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
+    )
+    for where in ("tmp", "shm"):
+        size, names = seen[where]
+        assert size == TMP and names in ([], ["made-inside"]), where
+    assert seen["first process"] == (runtime == "bubblewrap")
+
+
+async def check_desktop(started) -> None:
+    for _ in range(100):
+        try:
+            viewer = await Viewer.open(started)
+            break
+        except Exception:  # noqa: BLE001 - the VNC server is not up yet
+            await asyncio.sleep(0.2)
+    assert await viewer.sees()
+    viewer.close()
+
+
+def check_secrets(started, desk) -> None:
+    """Nothing of the account's, outside of the session, finds the token."""
+    found = as_person(started.person, LOOK, TOKEN)
+    assert "/proc" not in found, found
+    assert int(found.split()[-1]) > 10, "and it did look"
+    spool = desk.spool / str(started.person["uid"])
+    assert not [name for name in desk.files() if name.endswith(".token")]
+    done = subprocess.run(["grep", "-r", "-F", "-f", "-", spool], input=TOKEN, text=True)
+    assert done.returncode == 1
+    for process in started.processes():
+        for name in ("environ", "cmdline"):
+            try:
+                assert TOKEN.encode() not in Path(f"/proc/{process.pid}/{name}").read_bytes(), process
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+
+
+def test_without_a_runtime_raw_data_that_can_be_written_end_it(desk, slurm, image, data):
+    with pytest.raises(AssertionError, match="are not read-only"):
+        with session(desk, image, data, "plain"):
+            pass
+
+
+@pytest.mark.parametrize("runtime", INSIDE)
+def test_what_the_node_mounts_later_does_not_appear(desk, slurm, image, data, runtime):
+    with session(desk, image, data, runtime) as started:
+        later = data.raw / "below"
+        subprocess.run([*data.node, "mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", later], check=True)
+        try:
+            inside = next(one for one in started.processes() if one.name() == "Xtigervnc")
+            mounts = Path(f"/proc/{inside.pid}/mountinfo").read_text()
+            lines = [line for line in mounts.splitlines() if line.split()[4] == str(later)]
+            assert len(lines) == 1 and lines[0].split()[5].startswith("ro,"), lines
+        finally:
+            subprocess.run([*data.node, "umount", later], check=True)
+
+
+def test_two_people_on_one_node_have_a_display_each(desk, slurm, image, data):
+    """Without namespaces, X's sockets and locks are the node's; with them, its abstract names still are."""
+    with mounted_read_only(data), session(desk, image, data, "plain", "alice") as hers:
+        with session(desk, image, data, "bubblewrap", "bob") as his:
+            displays = {}
+            for started in (hers, his):
+                asyncio.run(check_desktop(started))
+                wait(lambda started=started: display_of(started), 20, lambda: "no desktop")
+                displays[started.person["username"]] = display_of(started)
+            assert displays["alice"]["DISPLAY"] != displays["bob"]["DISPLAY"]
+            assert look(hers, displays["alice"]).returncode == 0, "her own"
+            for env in (
+                {"DISPLAY": displays["bob"]["DISPLAY"]},
+                {"DISPLAY": displays["bob"]["DISPLAY"], "XAUTHORITY": displays["alice"]["XAUTHORITY"]},
+                displays["bob"],
+            ):
+                done = look(hers, env)
+                assert done.returncode and b"unable to open display" in done.stderr, env
+
+
+def display_of(started) -> dict:
+    for process in started.processes():
+        try:
+            if process.name() == "xfwm4":
+                environment = process.environ()
+                return {name: environment[name] for name in ("DISPLAY", "XAUTHORITY")}
+        except psutil.NoSuchProcess:
+            continue
+    return {}
+
+
+def look(started, env):
+    who = started.person["uid"]
+    return subprocess.run(
+        ["xdpyinfo"], env={"PATH": "/usr/bin"} | env, user=who, group=who, capture_output=True, timeout=20
+    )
