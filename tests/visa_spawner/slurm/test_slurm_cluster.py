@@ -96,9 +96,9 @@ def test_a_daemon_that_was_stopped_goes_on(slurm, daemon):
 def test_a_job_outlives_its_slurmd_and_ends_with_its_node(slurm):
     job = slurm.submit("sleep 300", "alice", "--nodelist=n2", "--no-requeue")
     slurm.until(job, "RUNNING")
-    wait(slurm.strangers, 30, lambda: "the job has no process")
+    wait(lambda: "sleep 300" in str(slurm.strangers()), 30, lambda: "the job has no process")
     slurm.restart("slurmd-n2")
-    assert slurm.job(job)["JobState"] == "RUNNING" and slurm.strangers()
+    assert slurm.job(job)["JobState"] == "RUNNING" and "sleep 300" in str(slurm.strangers())
     with slurm.down("n2"):
         assert not slurm.strangers()
         slurm.lose("n2")
