@@ -36,6 +36,11 @@ SHARING_PATH = "visa/sharing"
 #: Port a session listens on when it has a network namespace of its own.
 SESSION_PORT = 8888
 
+#: Set in sessions that reach the cluster; and words, quoted as a shell reads them, that run a command of a
+#: job's in the session's image on a node, empty where jobs run on the nodes' own software.
+CLUSTER_VARIABLE = "VISA_CLUSTER"
+IN_IMAGE_VARIABLE = "VISA_IN_IMAGE"
+
 #: Exit codes of the session's process that the hub puts into words.
 EXIT_NOT_READ_ONLY = 71
 EXIT_GPU_MISSING = 72

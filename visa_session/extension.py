@@ -7,6 +7,7 @@ from pathlib import Path
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 
+from .cluster import ExamplesCall
 from .contract import SessionInfo
 from .desktop import Desktop
 from .gate import Gate, guard
@@ -47,6 +48,7 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
             (url_path_join(base, r"desktop/static/([A-Za-z0-9._-]+)"), PageFiles),
             (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
             (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
+            (url_path_join(base, "visa/cluster/examples"), ExamplesCall, {"info": info}),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
             *people.handlers(base),
         ],

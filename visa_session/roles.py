@@ -112,6 +112,18 @@ JUPYTERLAB: tuple[Allowed, ...] = (
     Allowed(r"/api/events/subscribe", READ, TOGETHER, "what happens to files and documents"),
     Allowed(r"/lsp/(status|ws/[\w.-]+)", READ, TOGETHER, "language servers"),
     Allowed(r"/h5web/(attr|data|meta|paths|stats)/.*", READ, TOGETHER, "looking into HDF5 files"),
+    Allowed(
+        r"/jupyterlab_slurm/(status|user|ui-config|squeue|sacct|job/\d[\w.\[\],%-]*)",
+        READ,
+        TOGETHER,
+        "the owner's jobs on the cluster, to read",
+    ),
+    Allowed(r"/jupyterlab_slurm/sbatch", ("POST",), TOGETHER, "submitting a script"),
+    Allowed(r"/jupyterlab_slurm/scancel", ("DELETE",), TOGETHER, "cancelling jobs"),
+    Allowed(
+        r"/jupyterlab_slurm/scontrol/(hold|release)", ("PATCH",), TOGETHER, "holding and releasing a job"
+    ),
+    Allowed(r"/visa/cluster/examples", ("POST",), TOGETHER, "a copy of the cluster's examples"),
     Allowed(r"/server-proxy/(servers-info|icon/.+)", READ, TOGETHER, "tiles of the launcher"),
     Allowed(
         r"/proxy/(absolute/)?([^/:@]+:)?\d+(/.*)?",

@@ -46,6 +46,8 @@ def prepare_environment(environment: MutableMapping[str, str], runtime: Path, na
     workspaces = Path(environment["HOME"], ".jupyter/lab/workspaces/visa", name or "default")
     environment["JUPYTERLAB_WORKSPACES_DIR"] = str(workspaces)
     environment.setdefault("LANG", "C.UTF-8")
+    # A terminal's login shell would begin with the system's own: /etc/profile.d/visa.sh puts it back.
+    environment["VISA_PATH"] = environment.get("PATH", os.defpath)
     if not environment.get("SHELL") and os.path.exists("/bin/bash"):
         environment["SHELL"] = "/bin/bash"
     # Whatever was there belongs to who started us, not to this session.

@@ -28,7 +28,7 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
 
-from . import collaboration, extension
+from . import cluster, collaboration, extension
 from .contract import SessionInfo
 from .desktop import Desktop
 from .files import SessionFiles, first_directory, top_directories
@@ -64,7 +64,7 @@ PLUGINS_OF = {
     )
 }
 #: Loaded once the server listens: slow to import, and asked for only when a person opens such a file.
-LATER = ("jupyterlab_h5web",)
+LATER = ("jupyterlab_h5web", cluster.PANEL)
 #: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
 PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
 
@@ -113,6 +113,7 @@ def page_settings(hook, portal: str, name: str):
     """
     off = [
         NEWS_PLUGIN,
+        *([] if cluster.reached() else [cluster.PANEL_PLUGIN]),
         *collaboration.LINK_PLUGINS,
         *(plugin for name in without_program() for plugin in PLUGINS_OF[name]),
     ]
@@ -121,6 +122,7 @@ def page_settings(hook, portal: str, name: str):
         page_config = hook(handler, page_config)
         page_config.setdefault("disabledExtensions", []).extend(off)
         page_config["visaPortal"] = portal
+        page_config["visaCluster"] = cluster.reached()
         page_config["visaSharing"] = owners_page(portal, name, "sharing")
         page_config["visaExtend"] = owners_page(portal, name, "extend")
         return page_config
@@ -261,7 +263,7 @@ class SessionApp(JupyterHubSingleUser):
         await asyncio.wait([self.ready_task], timeout=2)
         manager = self.serverapp.extension_manager
         for name in LATER:
-            if importlib.util.find_spec(name) is None:
+            if importlib.util.find_spec(name) is None or (name == cluster.PANEL and not cluster.reached()):
                 continue
             try:
                 await asyncio.to_thread(importlib.import_module, name)

@@ -107,7 +107,10 @@ class Plan(_Part):
 
 
 class Profile(_Part):
-    """An environment for a kind of work. `roles` are the facility roles that may use it; none: everyone."""
+    """An environment for a kind of work. `roles` are the facility roles that may use it; none: everyone.
+
+    `cluster`: whether its sessions reach the cluster, as `c.ClusterAccess` has it.
+    """
 
     name: Name
     title: Line
@@ -116,6 +119,7 @@ class Profile(_Part):
     image: Name
     applications: list[Name] = []
     roles: list[Name] = []
+    cluster: bool = False
     lifetime: Lifetime
     plans: Annotated[dict[Name, Plan], Field(min_length=1)]
 

@@ -144,8 +144,8 @@ class SessionPlan:
 
     `key` is `OWNER/NAME`; `image` the recipe's name; `command` the argument list to run, never a shell's;
     `short_ways` maps a link inside the session to what it points to; `labels` are put on whatever the
-    backend makes; `batch` is for a cluster alone. `environment` is the whole of it, but for what only the
-    backend knows: see `placed`.
+    backend makes; `batch` is for a cluster alone; `accounts` are system accounts, name and uid, that a
+    container must know. `environment` is the whole of it, but for what only the backend knows: see `placed`.
     """
 
     key: str
@@ -158,6 +158,7 @@ class SessionPlan:
     labels: dict[str, str]
     command: tuple[str, ...] = ("visa-session",)
     batch: Batch = Batch()
+    accounts: tuple[tuple[str, int], ...] = ()
 
     def placed(self, *, ip: str, port: int, gpus: tuple[str, ...] = ()) -> SessionPlan:
         """The plan with what is known once a node is chosen.

@@ -18,6 +18,7 @@ from visa_catalogue.account import Role
 
 from .authorise import Limits
 from .backends.base import Backend
+from .cluster_access import ClusterAccess
 from .profiles import Profile, ProfileError, load_profiles
 from .staging import Staging
 
@@ -108,6 +109,7 @@ class VisaSite(SingletonConfigurable):
         self._catalogue: Catalogue | None = None
         self._classes: dict[str, type[Backend]] = {}
         self.keeper: asyncio.Task | None = None
+        self.cluster = ClusterAccess.of(self.config)
         self.staging = Staging(self.staging_dir, self.home_roots, self.pin_binds)
 
     @classmethod
@@ -154,6 +156,7 @@ def prepare(config: Config) -> VisaSite:
     from .lifetime import keep_watch
 
     VisaSite.clear_instance()
+    ClusterAccess.clear_instance()
     site = VisaSite.of(config)
     try:
         site.used_backends()
@@ -161,6 +164,7 @@ def prepare(config: Config) -> VisaSite:
         raise
     except (LookupError, ImportError) as error:
         raise ImportError(f"a profile's plan needs a backend that cannot be loaded: {error}") from error
+    site.cluster.check(site.profiles.values())
     _ = site.catalogue
     site.staging.prepare()
     try:

@@ -214,6 +214,7 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
             {name: environment[name] for name in self.environment},
             [*self.cmd, *self.get_args()],
         )
+        child.session = self.site.cluster.given(child.session, accepted.profile)
         await asyncio.to_thread(staging.confirm, pinned, who)
 
     def _info(self, accepted: Accepted):

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
-MS_BIND, MS_REC, MS_SLAVE = 0x1000, 0x4000, 1 << 19
+MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_SLAVE = 2, 4, 0x1000, 0x4000, 1 << 19
 PR_SET_PDEATHSIG = 1
 #: Version 1 of control groups; on a machine with version 2 alone, slurmd makes groups of its own.
 MEMORY = Path("/sys/fs/cgroup/memory")
@@ -55,6 +55,8 @@ def first_process(name: str, held: Path, command: list[str]) -> None:
     """Be the first process of the namespace: keep slurmd running, and reap what nobody else does."""
     call("mount", b"none", b"/", None, MS_REC | MS_SLAVE, None)
     call("mount", b"proc", b"/proc", b"proc", 0, None)
+    # Shared memory of its own: what a killed MPI job leaves there ends with the node, and meets no other's.
+    call("mount", b"tmpfs", b"/dev/shm", b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=1777")
     memory_of_its_own(name)
     # Blocked, so that one that comes between two looks is not lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})

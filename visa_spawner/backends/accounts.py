@@ -7,6 +7,7 @@ Standard library alone, Python 3.9: the node program of clusters carries it too.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 #: Users and groups that Debian's desktop software looks up by name.
@@ -26,8 +27,8 @@ def _safe_name(name: str, number: int, used: set[str]) -> str:
     return safe if safe and safe not in used else f"u{number}"
 
 
-def passwd(person: Any) -> str:
-    """The text of /etc/passwd: the image's few system users and the session's person.
+def passwd(person: Any, accounts: Iterable[tuple[str, int]] = ()) -> str:
+    """The text of /etc/passwd: the image's few system users, further `accounts`, and the session's person.
 
     Raises ValueError when the home could not stand in a passwd line.
     """
@@ -37,6 +38,10 @@ def passwd(person: Any) -> str:
     lines = [
         f"{name}:x:{uid}:{gid}::{home}:{shell}" for name, uid, gid, home, shell in _USERS if uid != person.uid
     ]
+    for name, uid in accounts:
+        if name not in used and uid != person.uid:
+            used.add(name)
+            lines.append(f"{name}:x:{uid}:65534::/nonexistent:/usr/sbin/nologin")
     name = _safe_name(person.username, person.uid, used)
     lines.append(f"{name}:x:{person.uid}:{person.gid}::{person.home}:/bin/bash")
     return "\n".join(lines) + "\n"

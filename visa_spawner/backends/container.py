@@ -163,7 +163,7 @@ class ContainerBackend(OnNodes, DockerSpawner):
         self._say(f"Creating the container on {node.name}")
         share = gpus.share(node, taken.gpus)
         body = self._body(plan, node, taken, share, image)
-        files = archive(plan.person, plan.short_ways)
+        files = archive(plan.person, plan.short_ways, plan.accounts)
         if node.is_local:
             await asyncio.to_thread(check_sources, body)
         made = await self._step("create_container_from_config", body, name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import tarfile
 import time
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from ..session import Person
 from .accounts import group, passwd
 
 
-def archive(person: Person, short_ways: dict[str, str]) -> bytes:
+def archive(person: Person, short_ways: dict[str, str], accounts: Iterable[tuple[str, int]] = ()) -> bytes:
     """The tar to unpack at the root of a created container.
 
     Everything in it belongs to root. Raises ValueError when a short way is not a plain absolute path.
@@ -20,7 +21,7 @@ def archive(person: Person, short_ways: dict[str, str]) -> bytes:
     made: set[str] = set()
     now = int(time.time())  # or the file browser says that an experiment is 56 years old
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, text in (("etc/passwd", passwd(person)), ("etc/group", group(person))):
+        for path, text in (("etc/passwd", passwd(person, accounts)), ("etc/group", group(person))):
             data = text.encode()
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode, entry.mtime = len(data), 0o644, now

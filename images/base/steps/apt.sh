@@ -25,6 +25,8 @@ apt-get upgrade -qy
 sed '/^#/d' /tmp/build/apt.txt | xargs apt-get install -qy -o Dpkg::Use-Pty=0
 apt-get clean
 rm -rf /tmp/apt /tmp/build /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*.log /var/log/apt
+# A munge daemon never runs here: sessions use the site's own by its socket. The key made above is nobody's.
+rm -rf /etc/munge /var/lib/munge /var/log/munge /run/munge /etc/default/munge
 # D-Bus wants a machine id, and nobody in a session could write one: this says what the machine is.
 printf 'a VISA session' | md5sum | cut -c1-32 > /etc/machine-id
 ln -sf /etc/machine-id /var/lib/dbus/machine-id

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import yaml
-from local_hub import CONFIG, Hub
+from local_hub import ACCOUNTS, CONFIG, Hub
 
 from demo.cluster.layout import NODES
 from visa_spawner.backends.slurm import programs
@@ -43,6 +43,7 @@ class SlurmHub(Hub):
     """A hub below `root` on a cluster; `cluster` is the fixture's, `hub_id` this hub's own name there."""
 
     config = CONFIG
+    accounts = ACCOUNTS | {"o'neil $(id)": {"uid": 20011, "gid": 20011, "gids": [], "roles": ["scientist"]}}
 
     def __init__(self, root, cluster, hub_id, *, cmd=(), runtime="plain", image_template="/usr", **site):
         super().__init__(root, **site)
@@ -157,3 +158,14 @@ def write_profiles(root):
     for old in (root / "profiles").glob("*.yaml"):
         old.unlink()
     (root / "profiles/light.yaml").write_text(yaml.safe_dump(light))
+
+
+def refusal(hub, options, name="work"):
+    """What the owner reads: in the answer, or on the tile where the answer was given before."""
+    answer = hub.start_session(name, options)
+    if answer.status_code != 202:
+        assert 400 <= answer.status_code < 600
+        return answer.json()["message"]
+    hub.until(lambda: hub.is_over(name), 60, "it is refused")
+    assert hub.session(name)["state"] == "failed"
+    return hub.session(name)["words"]

@@ -14,7 +14,7 @@ from slurm_asking import client_of, empty, fill, kinds, saved
 from slurm_cluster import wait
 from traitlets import TraitError
 
-from visa_spawner.backends.slurm.clients import open_client
+from visa_spawner.backends.slurm.clients import native, open_client
 from visa_spawner.backends.slurm.clients.base import SlurmSilent
 from visa_spawner.backends.slurm.job import is_of, new_mark
 from visa_spawner.backends.slurm.settings import SlurmSettings
@@ -294,3 +294,37 @@ def test_commands_that_are_not_there_are_named(slurm, tmp_path):
         client_of(slurm, "auto", commands_dir=str(tmp_path))
     with pytest.raises(TraitError, match="nowhere.conf"):
         open_client(SlurmSettings(slurm_conf=str(tmp_path / "nowhere.conf"), query_timeout=2))
+
+
+if "pyslurm" in kinds():
+
+    async def test_a_helper_that_is_killed_is_replaced(slurm):
+        client = client_of(slurm, "pyslurm")
+        number = slurm.submit("true", "alice", "--hold")
+        await client.jobs()
+        helper = psutil.Process(client._helper.pid)
+        helper.kill()
+        with pytest.raises(SlurmSilent):
+            await client.jobs()
+        assert (await job_of(client, number)).state == "PENDING"
+        assert client._helper.pid != helper.pid
+        last = psutil.Process(client._helper.pid)
+        await client.close()
+        assert not last.is_running()
+
+    async def test_a_helper_ends_with_its_hub(slurm):
+        client = client_of(slurm, "pyslurm")
+        await client.jobs()
+        helper = psutil.Process(client._helper.pid)
+        # As when the hub is killed: nothing but the pipe's end tells the helper.
+        client._helper.stdin.close()
+        await asyncio.to_thread(helper.wait, 30)
+
+    def test_pyslurm_for_another_slurm_is_refused(slurm):
+        with pytest.raises(native.Unfit, match="another Slurm than 23.02.1"):
+            native.probe(str(slurm.slurm_conf), "23.02.1")
+        assert native.probe(str(slurm.slurm_conf), "22.05.11").startswith("22.5.")
+
+    def test_pyslurm_without_a_configuration_is_refused_and_ends_nothing(slurm, tmp_path):
+        with pytest.raises(native.Unfit, match="nowhere.conf cannot be read"):
+            native.probe(str(tmp_path / "nowhere.conf"), "22.05.8")

@@ -88,6 +88,15 @@ def test_nobodys_text_makes_another_job(comments, reason):
         assert is_of(job.mark, "here") == (comment.strip(b" ") == MARK.encode())
 
 
+def test_the_longest_mark_is_read_whole_and_a_longer_comment_is_none():
+    longest = new_mark("h" * 32)
+    separators = Separators()
+    rows = [row(1, comment=longest.encode()), row(2, comment=longest.encode() + b"0")]
+    own, other = read(separators, printed(separators, rows))
+    assert own.mark == longest
+    assert not is_of(other.mark, "h" * 32)
+
+
 def _ids(rows):
     return [(int(values[0]),) for values in rows]
 

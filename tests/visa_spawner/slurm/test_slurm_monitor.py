@@ -54,7 +54,8 @@ async def test_a_session_is_found_by_mark_and_owner(slurm, kind):
         assert monitor.find(mark, BOB).id == lied
         assert monitor.find(mark, 4711) is None
         assert monitor.find(other, BOB) is None
-        assert monitor.by_mark == {mark: monitor.jobs[own]}
+        assert monitor.by_mark[mark] == monitor.jobs[own]
+        assert other not in monitor.by_mark
         assert {own, copied, lied, elsewhere} <= set(monitor.jobs)
 
 

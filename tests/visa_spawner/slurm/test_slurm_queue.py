@@ -45,6 +45,7 @@ def test_an_array_counts_by_its_tasks():
         replace(WAITS, id=1, state="RUNNING"),
         replace(WAITS, id=1, state="COMPLETED"),
         replace(WAITS, id=1, priority=0, reason="JobHeldUser"),
+        replace(WAITS, id=1, priority=0, reason=""),
         replace(WAITS, id=1, reason="Dependency"),
         replace(WAITS, id=1, reason="BeginTime"),
         replace(WAITS, id=1, reason="ReservationDeleted"),

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from slurm_hub import LIGHT
+from slurm_hub import LIGHT, refusal
 
 
 def test_a_session_is_one_job_of_its_owner(slurm_hub):
@@ -105,14 +105,3 @@ def test_what_the_cluster_has_not_is_said_in_words(slurm_hub, plan, says):
     assert says in words
     assert slurm_hub.jobs() == {}
     assert slurm_hub.spool() == []
-
-
-def refusal(hub, options):
-    """What the owner reads: in the answer, or on the tile where the answer was given before."""
-    answer = hub.start_session("work", options)
-    if answer.status_code != 202:
-        assert 400 <= answer.status_code < 600
-        return answer.json()["message"]
-    hub.until(lambda: hub.is_over("work"), 30, "it is refused")
-    assert hub.session("work")["state"] == "failed"
-    return hub.session("work")["words"]

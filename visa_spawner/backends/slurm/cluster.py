@@ -40,6 +40,7 @@ class Claim(Protocol):
 class Leftover:
     """A job that should be over and is not known to be: cancelled whenever the controller has it."""
 
+    mark: str
     person: dict[str, Any]
     job_id: int = 0
     since: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -19,11 +19,20 @@
     },
     async get(module) {
       if (module !== "./extension") throw new Error(`there is no module ${module}`);
-      const { plugin } = await import(new URL("lab.js", here));
-      const [apputils, coreutils, services, statusbar, widgets] = await Promise.all(
-        ["@jupyterlab/apputils", "@jupyterlab/coreutils", "@jupyterlab/services", "@jupyterlab/statusbar", "@lumino/widgets"].map(take),
+      const [people, cluster] = await Promise.all(["lab.js", "cluster.js"].map((name) => import(new URL(name, here))));
+      const [apputils, coreutils, launcher, services, statusbar, ui, widgets] = await Promise.all(
+        [
+          "@jupyterlab/apputils",
+          "@jupyterlab/coreutils",
+          "@jupyterlab/launcher",
+          "@jupyterlab/services",
+          "@jupyterlab/statusbar",
+          "@jupyterlab/ui-components",
+          "@lumino/widgets",
+        ].map(take),
       );
-      return () => ({ __esModule: true, default: plugin({ apputils, coreutils, services, statusbar, widgets }) });
+      const lab = { apputils, coreutils, launcher, services, statusbar, ui, widgets };
+      return () => ({ __esModule: true, default: [people.plugin(lab), cluster.plugin(lab)] });
     },
   };
   window._JUPYTERLAB = window._JUPYTERLAB ?? {};

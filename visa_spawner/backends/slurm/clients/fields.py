@@ -1,8 +1,8 @@
 """What Slurm's commands print, read into jobs and nodes; no value of anybody's can be taken for another's.
 
-The fields are set apart by separators that are new and random for each question. `squeue` takes its format
-from the environment, which no other account can read, so nobody can write a comment that looks like
-a second job. Times are asked for as seconds since the epoch.
+The fields are set apart by random separators. `squeue` is given them by its environment, which no other
+account can read, so nobody can write a comment that looks like a second job; `sinfo` and `sacct`, which take
+them as arguments alone, get new ones for each question. Times are asked for as seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -215,8 +215,7 @@ def in_all_partitions(nodes: Iterable[Node]) -> list[Node]:
 def count_gpus(gres: str) -> dict[str, int]:
     """GPUs by type in Slurm's list of generic resources: `gpu:a100:2(S:0-1),gpu:1,craynetwork:4`."""
     found: dict[str, int] = {}
-    # What stands in brackets are sockets and numbers of devices, with commas of their own.
-    for kind, count in _GPU.findall(re.sub(r"\([^)]*\)", "", gres)):
+    for kind, count in _GPU.findall(gres):
         found[kind] = found.get(kind, 0) + int(count)
     return found
 

@@ -41,13 +41,15 @@ class NativeClient(SlurmClient):
         self._environment = _environment(slurm_conf)
         self._helper: asyncio.subprocess.Process | None = None
         self._one = asyncio.Lock()
+        #: The last answer, and its jobs: where nothing has changed nothing is read again.
+        self._told, self._jobs = b"", []
         self.name = f"pyslurm {version}".rstrip()
 
     async def jobs(self) -> list[Job]:
         async with self._one:
             try:
                 async with asyncio.timeout(self._limit):
-                    content = await self._ask()
+                    told = await self._ask()
             except BaseException as error:
                 # What it still says would be taken for the next answer.
                 await self._end()
@@ -56,6 +58,9 @@ class NativeClient(SlurmClient):
                 if isinstance(error, (OSError, EOFError, ValueError)):
                     raise SlurmSilent(f"pyslurm's helper ended: {error}") from error
                 raise
+        if told == self._told:
+            return self._jobs
+        content = json.loads(told)
         if "silent" in content:
             raise SlurmSilent(content["silent"])
         for text in content["skipped"]:
@@ -66,6 +71,7 @@ class NativeClient(SlurmClient):
                 jobs.append(read_job(values))
             except (Unreadable, TypeError) as error:
                 self._commands.skipped(f"{error}, in {values!r:.300}")
+        self._told, self._jobs = told, jobs
         return jobs
 
     async def nodes(self) -> list[Node]:
@@ -81,7 +87,7 @@ class NativeClient(SlurmClient):
         async with self._one:
             await self._end()
 
-    async def _ask(self) -> dict:
+    async def _ask(self) -> bytes:
         if self._helper is None or self._helper.returncode is not None:
             await self._end()
             self._helper = await asyncio.create_subprocess_exec(
@@ -97,9 +103,9 @@ class NativeClient(SlurmClient):
         await self._helper.stdin.drain()
         return await self._frame()
 
-    async def _frame(self) -> dict:
+    async def _frame(self) -> bytes:
         length = await self._helper.stdout.readline()
-        return json.loads(await self._helper.stdout.readexactly(int(length)))
+        return await self._helper.stdout.readexactly(int(length))
 
     async def _end(self) -> None:
         helper, self._helper = self._helper, None
@@ -145,6 +151,9 @@ def probe(slurm_conf: str, release: str) -> str:
     """
     if importlib.util.find_spec("pyslurm") is None:
         raise Unfit("pyslurm is not installed in the hub's environment")
+    if slurm_conf and not os.access(slurm_conf, os.R_OK):
+        # libslurm would wait a minute for it.
+        raise Unfit(f"{slurm_conf} cannot be read")
     try:
         done = subprocess.run(
             _command(),

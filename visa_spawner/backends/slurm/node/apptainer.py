@@ -1,6 +1,6 @@
 """Apptainer: enters a SIF file or an unpacked image by its own means, with the same binds.
 
-Debian 12 has no Apptainer: this follows the manual of `apptainer exec` 1.3.
+Debian 12 has no Apptainer: this follows its manual and sources (1.1 to 1.5), and has not been run.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import csv
 import io
 import os
 
-from visa_session.contract import EXIT_BAD_INFO
+from visa_session.contract import EXIT_BAD_INFO, EXIT_GPU_MISSING
 
 from ...accounts import group, passwd
 from . import namespace
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 from .programs import find
-from .root import SMALLEST_TMP, unique
+from .root import SMALLEST_TMP, slurm_account, unique
 
 #: Whether the session sees nothing of the node but what its plan names.
 INSIDE = True
@@ -24,8 +24,11 @@ INSIDE = True
 
 def command(plan: Plan, place: str, devices: list[str], environment: dict[str, str]):
     """The argument list and environment to execute; raises NotFit."""
-    mounts = _prepare(plan, place)
-    mounts += [mount(path, path) for path in devices]
+    for path in devices:
+        if not path.startswith("/dev/"):
+            # It mounts everything else so that a device in it is none.
+            raise NotFit(EXIT_GPU_MISSING, f"Apptainer cannot give the GPU {path}: it is not below /dev.")
+    mounts = _prepare(plan, place) + [mount(path, path) for path in devices]
     return arguments(find("apptainer"), plan, mounts), {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "USER": plan.person.username,
@@ -64,11 +67,11 @@ def _prepare(plan: Plan, place: str) -> list[str]:
             if bind.read_only:
                 namespace.bind(bind.path, bind.path, MS_RDONLY | MS_NOSUID | MS_NODEV)
             mounts.append(mount(bind.path, bind.path, bind.read_only))
-        for name, target in (("tmp", "/tmp"), ("var-tmp", "/var/tmp"), ("shm", "/dev/shm")):
+        for name, target in (("tmp", "/tmp"), ("var-tmp", "/var/tmp")):
             os.mkdir(f"{place}/{name}", 0o755)
             namespace.tmpfs(f"{place}/{name}", f"mode=1777,size={size}")
             mounts.append(mount(f"{place}/{name}", target))
-        for name, text in (("passwd", passwd(plan.person)), ("group", group(plan.person))):
+        for name, text in (("passwd", passwd(plan.person, slurm_account())), ("group", group(plan.person))):
             with open(f"{place}/{name}", "w") as file:
                 file.write(text)
             mounts.append(mount(f"{place}/{name}", f"/etc/{name}", True))

@@ -8,6 +8,7 @@ devices the job's alone.
 from __future__ import annotations
 
 import os
+import pwd
 
 from visa_session.contract import EXIT_BAD_INFO, EXIT_HOME_UNUSABLE
 
@@ -49,6 +50,14 @@ def build(plan: Plan, place: str, devices: list[str]) -> str:
     except ValueError as error:
         raise NotFit(EXIT_BAD_INFO, f"The session's file tree could not be made: {error}.") from error
     return root
+
+
+def slurm_account() -> list:
+    """The account that Slurm's daemons run as, by the node's own word: its commands do not work without."""
+    try:
+        return [("slurm", pwd.getpwnam("slurm").pw_uid)]
+    except KeyError:
+        return []
 
 
 class _Tree:
@@ -128,7 +137,7 @@ class _Tree:
 
     def names(self) -> None:
         """Users and groups by name, the image's few and the person's; machines as the node knows them."""
-        texts = {"passwd": passwd(self.plan.person), "group": group(self.plan.person)}
+        texts = {"passwd": passwd(self.plan.person, slurm_account()), "group": group(self.plan.person)}
         for name in ("hosts", "resolv.conf"):
             try:
                 with open(f"/etc/{name}") as file:

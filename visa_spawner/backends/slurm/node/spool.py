@@ -44,6 +44,8 @@ def wait_for_token(directory: str, nonce: str, run: int, patience: float = PATIE
         pipe = _take(directory, nonce, run)
         if pipe is not None:
             return pipe
+        # Nothing to wait for where there is no plan either: the node does not see the spool.
+        read_plan(directory, nonce)
         if time.monotonic() > deadline:
             raise NotFit(EXIT_NO_TOKEN, "The service did not send this session what it needs to start again.")
         time.sleep(PAUSE)
@@ -54,8 +56,10 @@ def _take(directory: str, nonce: str, run: int):
     try:
         # Opened anew each time: file systems of a network ask their server only then.
         descriptor = _open(directory, f"{nonce}.token", remove=True)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise NotFit(EXIT_BAD_INFO, f"The spool {directory} cannot be used: {error.strerror}.") from error
     held = bytearray(_LARGEST_TOKEN)
     try:
         length = os.readv(descriptor, [held])

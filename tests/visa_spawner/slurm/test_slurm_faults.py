@@ -1,0 +1,283 @@
+"""What a session on a cluster withstands, and what its owner reads meanwhile. Each test stands alone."""
+
+import os
+from pathlib import Path
+
+import pytest
+from slurm_hub import LIGHT, refusal
+
+
+def states(hub, name="work"):
+    session = hub.session(name)
+    return session["state"], session["words"]
+
+
+def says(hub, state, *parts, name="work", seconds=60):
+    """Wait until the tile shows a state with these words."""
+
+    def there():
+        now = states(hub, name)
+        return now[0] == state and all(part in now[1] for part in parts)
+
+    hub.until(there, seconds, f"{state}, {parts}, and not {states(hub, name)}")
+
+
+def running(hub, name="work", **options):
+    """A session that runs: its job, and what it says of itself."""
+    hub.run_session(name, LIGHT | options)
+    found = hub.until(lambda: hub.ask(name), 30, "it answers")
+    return max(hub.jobs()), found
+
+
+# The daemons -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("daemon", ["controller", "munge"])
+def test_silence_while_a_session_runs_is_unknown_and_ends_nothing(slurm_hub, slurm, daemon):
+    hub = slurm_hub
+    job, found = running(hub)
+    with slurm.silent(daemon):
+        says(hub, "unknown", "has not answered since")
+        assert hub.ask("work")["pid"] == found["pid"]
+    says(hub, "running", "Running on")
+    assert hub.job() == job
+    assert hub.ask("work")["pid"] == found["pid"]
+
+
+def test_accounting_stopped_changes_nothing(slurm_hub, slurm):
+    hub = slurm_hub
+    with slurm.silent("accounting"):
+        running(hub)
+        says(hub, "running", "Running on")
+        hub.end_session("work")
+        assert hub.jobs() == {}
+
+
+def test_the_controller_is_silent_while_a_session_waits(slurm_hub, slurm, full_cluster):
+    hub = slurm_hub
+    hub.start_session("work", LIGHT)
+    says(hub, "starting", "in the queue")
+    job = hub.job()
+    with slurm.silent("controller"):
+        says(hub, "starting", "has not answered since")
+    says(hub, "starting", "in the queue")
+    assert hub.job() == job
+    full_cluster.free()
+    hub.until(lambda: hub.session("work")["ready"], 60, "its turn has come")
+    assert hub.job() == job
+
+
+def test_the_controller_falls_silent_at_the_submission(slurm_hub, slurm):
+    """What was asked may have happened: it is looked for, and never asked for twice."""
+    hub = slurm_hub
+    running(hub, "first")
+    with slurm.silent("controller"):
+        hub.start_session("work", LIGHT)
+        hub.until(lambda: "was not answered" in hub.log.read_text(), 40, "the launcher gives up")
+    hub.until(lambda: hub.is_over("work") or hub.session("work")["ready"], 60, "it is settled")
+    there = not hub.is_over("work")
+    hub.until(lambda: len(hub.jobs()) == 1 + there, 60, "there is one job for it, or none")
+
+
+def test_the_controller_is_down_at_the_submission(slurm_hub, slurm):
+    hub = slurm_hub
+    hub.token("alice")
+    with slurm.down("controller"):
+        # At first the hub may not know yet; then the next one is told at once.
+        for name in ("work", "next"):
+            words = refusal(hub, LIGHT, name)
+            assert "The cluster d" in words, words
+    hub.until(lambda: not hub.jobs() and not hub.spool(), 60, "nothing is left")
+
+
+@pytest.mark.parametrize("daemon", ["controller", "munge"])
+def test_a_session_ended_while_nothing_answers_is_ended_when_it_does(slurm_hub, slurm, daemon):
+    hub = slurm_hub
+    job, found = running(hub)
+    with slurm.silent(daemon):
+        hub.end_session("work", remove=False)
+        assert "as soon as" in hub.session("work")["words"]
+        assert hub.api("GET", "user", found["token"]).status_code == 403
+    hub.until(lambda: not hub.jobs() and not hub.spool(), 60, "it is ended after all")
+    assert hub.job_state(job) == "CANCELLED"
+
+
+# The nodes ---------------------------------------------------------------------------------------------
+def test_a_drained_node_keeps_its_session(slurm_hub, slurm):
+    hub = slurm_hub
+    job, _ = running(hub)
+    node = hub.jobs()[job][2]
+    slurm.drain(node)
+    try:
+        hub.run_session("next", LIGHT)
+        assert hub.jobs()[job][2] == node
+        assert {one[2] for one in hub.jobs().values()} != {node}
+        says(hub, "running", "Running on")
+    finally:
+        slurm.resume(node)
+
+
+def test_a_slurmd_that_dies_takes_no_session_with_it(slurm_hub, slurm):
+    hub = slurm_hub
+    job, found = running(hub)
+    node = hub.jobs()[job][2]
+    with slurm.down(f"slurmd-{node}"):
+        assert hub.ask("work")["pid"] == found["pid"]
+    says(hub, "running", f"Running on {node}")
+    assert (hub.job(), hub.ask("work")["pid"]) == (job, found["pid"])
+
+
+def begin_now(hub, job):
+    """A job that is put back waits two minutes before it may begin; not in these tests."""
+    hub.until(lambda: hub.job_state(job) == "PENDING", 60, f"it waits: {hub.job_state(job)}")
+    hub.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+
+def runs_anew(hub, job, before):
+    """Wait until the session runs again in the same job; what it says of itself."""
+    found = hub.until(
+        lambda: hub.session("work")["ready"] and (f := hub.ask("work")) and f["pid"] != before["pid"] and f,
+        90,
+        f"it runs anew: {states(hub)}",
+    )
+    assert hub.job() == job
+    assert found["token"] != before["token"]
+    assert hub.api("GET", "user", found["token"]).status_code == 200
+    assert hub.api("GET", "user", before["token"]).status_code == 403
+    node = hub.jobs()[job][2]
+    assert hub.route("work").startswith(f"http://{hub.address_of(node)}:")
+    return found
+
+
+def test_a_node_that_is_lost_has_its_session_start_elsewhere(slurm_hub, slurm):
+    hub = slurm_hub
+    job, found = running(hub)
+    node = hub.jobs()[job][2]
+    slurm.kill(node)
+    slurm.lose(node)
+    try:
+        says(hub, "starting", "put it back into the queue")
+        begin_now(hub, job)
+        runs_anew(hub, job, found)
+        assert hub.jobs()[job][2] != node
+    finally:
+        slurm.restart(node)
+        slurm.resume(node)
+
+
+def test_a_job_that_is_put_back_is_followed_to_its_new_node(slurm_hub, slurm):
+    hub = slurm_hub
+    job, found = running(hub)
+    node = hub.jobs()[job][2]
+    hub.run("scontrol", "requeue", str(job))
+    says(hub, "starting", "put it back into the queue")
+    hub.run("scontrol", "update", f"JobId={job}", f"ExcNodeList={node}")
+    begin_now(hub, job)
+    found = runs_anew(hub, job, found)
+    assert hub.jobs()[job][2] != node
+    # And again, with the hub killed in between.
+    hub.run("scontrol", "requeue", str(job))
+    hub.kill()
+    hub.start()
+    begin_now(hub, job)
+    runs_anew(hub, job, found)
+
+
+def test_a_session_that_is_preempted_waits_for_its_turn(slurm_hub, slurm):
+    hub = slurm_hub
+    job, found = running(hub, plan="nice")
+    other = slurm.submit("sleep 600", "bob", "--nodes=4", "--exclusive")
+    slurm.until(other, "RUNNING")
+    says(hub, "starting", "put it back into the queue")
+    hub.run("scancel", str(other))
+    begin_now(hub, job)
+    runs_anew(hub, job, found)
+
+
+def test_a_suspended_session_runs_on_when_it_is_resumed(slurm_hub):
+    hub = slurm_hub
+    job, found = running(hub)
+    hub.run("scontrol", "suspend", str(job))
+    says(hub, "running", "has suspended the session")
+    hub.run("scontrol", "resume", str(job))
+    says(hub, "running", "Running on")
+    assert hub.ask("work")["pid"] == found["pid"]
+
+
+# The end -----------------------------------------------------------------------------------------------
+def over(hub, *parts):
+    hub.until(lambda: hub.is_over("work"), 60, f"it is over: {states(hub)}")
+    state, words = states(hub)
+    assert state == "failed"
+    assert all(part in words for part in parts), words
+    hub.until(lambda: not hub.jobs() and not hub.spool(), 30, "nothing is left")
+
+
+def test_cancelled_from_its_owners_shell(slurm_hub, slurm):
+    job, found = running(slurm_hub)
+    slurm_hub.run("scancel", str(job), user=found["uid"], group=found["gid"], extra_groups=[])
+    over(slurm_hub, "cancelled on the cluster", "under your own account")
+
+
+def test_cancelled_by_root(slurm_hub):
+    job, _ = running(slurm_hub)
+    slurm_hub.run("scancel", str(job))
+    over(slurm_hub, "cancelled on the cluster", "administrator")
+
+
+def test_cancelled_by_root_while_it_waits(slurm_hub, full_cluster):
+    slurm_hub.start_session("work", LIGHT)
+    says(slurm_hub, "starting", "in the queue")
+    slurm_hub.run("scancel", str(slurm_hub.job()))
+    over(slurm_hub, "cancelled on the cluster", "administrator")
+
+
+def test_out_of_memory_says_how_much_there_was(slurm_hub):
+    running(slurm_hub)
+    try:
+        slurm_hub.ask("work", "eat?500")
+    except Exception:
+        pass
+    over(slurm_hub, "more than its 300 MB of memory")
+
+
+def test_over_time(slurm_hub):
+    job, _ = running(slurm_hub)
+    slurm_hub.run("scontrol", "update", f"JobId={job}", "EndTime=now+2")
+    over(slurm_hub, "used all of its")
+
+
+def test_ended_by_itself(slurm_hub):
+    running(slurm_hub)
+    slurm_hub.ask("work", "leave?7")
+    over(slurm_hub, "code 7")
+
+
+# GPUs, names -------------------------------------------------------------------------------------------
+def test_a_session_has_the_gpu_it_asked_for_or_does_not_start(slurm_hub, slurm):
+    hub = slurm_hub
+    running(hub, plan="gpu")
+    hub.end_session("work")
+    devices = [Path(slurm.layout.gpu_device.format(node="n1", index=index)) for index in (0, 1)]
+    for device in devices:
+        device.rename(f"{device}.away")
+    try:
+        hub.start_session("work", LIGHT | {"plan": "gpu"})
+        over(hub, "GPU it was promised")
+    finally:
+        for device in devices:
+            Path(f"{device}.away").rename(device)
+
+
+def test_a_name_that_needs_quoting(slurm_hub, slurm):
+    hub, name = slurm_hub, "o'neil $(id)"
+    account = hub.accounts[name]
+    slurm.person(name, account["uid"])
+    home = hub.root / "home" / name
+    home.mkdir(mode=0o700, exist_ok=True)
+    os.chown(home, account["uid"], account["gid"])
+    hub.run_session("work", LIGHT, name)
+    found = hub.until(lambda: hub.ask("work", who=name), 30, "it answers")
+    assert found["uid"] == account["uid"]
+    assert found["environment"]["USER"] == name
+    assert [job[1] for job in hub.jobs().values()] == [name]
+    hub.end_session("work", name)
+    assert hub.jobs() == {}
