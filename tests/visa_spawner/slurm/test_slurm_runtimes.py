@@ -25,6 +25,27 @@ from visa_session.contract import ExperimentInfo, SessionInfo
 
 PROBE = (Path(__file__).parent / "slurm_probe.py").read_text()
 LOOK = (ROOT / "tests/images/inside/find_token.py").read_text()
+#: Looks for a text, given as input, in the memory of every process that it may read.
+SEARCH = """
+import glob, os, sys
+own = f"/proc/{os.getpid()}"
+wanted, seen = sys.stdin.read()[::-1].encode(), 0
+for process in glob.glob("/proc/[0-9]*"):
+    try:
+        for line in open(process + "/maps"):
+            place, rights = line.split()[:2]
+            if rights.startswith("rw"):
+                begin, end = (int(number, 16) for number in place.split("-"))
+                with open(process + "/mem", "rb", 0) as memory:
+                    memory.seek(begin)
+                    held = memory.read(min(end - begin, 1 << 25))
+                seen += 1
+                if wanted in held and process != own:
+                    print("found in", process, open(process + "/comm").read())
+    except OSError:
+        continue
+print("looked at", seen)
+"""
 TMP = 96 << 20
 MADE = [Path("/tmp/made-inside"), Path("/dev/shm/made-inside")]
 INSIDE = ("bubblewrap", "charliecloud")
@@ -148,9 +169,9 @@ def ready_for(runtime, data):
         yield
 
 
-def as_person(person, script, text="") -> str:
+def as_person(person, script, text="", before=()) -> str:
     done = subprocess.run(
-        ["/usr/bin/python3", "-c", script],
+        [*before, "/usr/bin/python3", "-c", script],
         input=text,
         user=person["uid"],
         group=person["gid"],
@@ -258,6 +279,12 @@ def check_secrets(started, desk) -> None:
     """Nothing of the account's, outside of the session, finds the token."""
     found = as_person(started.person, LOOK, TOKEN)
     assert "/proc" not in found, found
+    assert int(found.split()[-1]) > 10, "and it did look"
+    # Nor in memory, from another session of theirs on the node. Their other jobs there can look into a
+    # namespace of theirs: docs/operators/slurm.md says so.
+    before = ["/usr/bin/unshare", "--user", "--map-current-user"] if started.runtime in INSIDE else []
+    found = as_person(started.person, SEARCH, TOKEN[::-1], before)
+    assert "found in" not in found, found
     assert int(found.split()[-1]) > 10, "and it did look"
     spool = desk.spool / str(started.person["uid"])
     assert not [name for name in desk.files() if name.endswith(".token")]
