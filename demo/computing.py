@@ -8,7 +8,7 @@ import time
 
 from visa_spawner.backends.slurm import programs
 
-from .cluster import accounts, commands, configuration, daemons, people
+from .cluster import accounts, commands, configuration, daemons, inside, people
 from .cluster.layout import Cluster
 from .facility.beamtimes import beamtimes
 from .facility.recipe import Recipe
@@ -27,6 +27,7 @@ def prepare(site: Site) -> None:
     where = cluster(site)
     daemons.remove_leftovers(where)
     daemons.prepare(where)
+    inside.write(where, site.bridge)
     known = _accounts(site)
     gids = {gid for account in known for gid in account.gids}
     people.give(site.hub_id, known, {people.team(gid): gid for gid in gids})

@@ -133,19 +133,18 @@ class Waiting:
 
     async def _until_listening(self, child) -> str | None:
         """Where it is reached; None when it was put back."""
-        what, status = await first_of(
-            None,
-            listening=self._listening.wait(),
-            put_back=self._put_back.wait(),
-            ended=child.ended(),
+        what, found = await first_of(
+            None, put_back=self._put_back.wait(), reached=self._reached(child), ended=child.ended()
         )
         if what == "ended":
-            raise await self._died(child, status)
-        while what == "listening" and not self._put_back.is_set():
-            if address := await child.address():
-                return address
+            raise await self._died(child, found)
+        return found if what == "reached" else None
+
+    async def _reached(self, child) -> str:
+        await self._listening.wait()
+        while (address := await child.address()) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-        return None
+        return address
 
     async def _died(self, child, status) -> StartRefused:
         said = words.of_end(await child.poll() or 0, status, listened=False)

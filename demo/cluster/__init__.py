@@ -8,6 +8,7 @@
     accounts.py        who may compute on whose account, in Slurm's own book
     people.py          accounts of this machine, as the daemons and the jobs look them up
     commands.py        Slurm's commands on this cluster
+    inside.py          what sessions in containers need to reach it
 
 `python -m demo.cluster FOLDER` runs one alone.
 """

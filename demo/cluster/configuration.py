@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from .layout import NODES, PARTITIONS, Cluster
+from .node import has_memory_groups
 
 SLURM = """\
 ClusterName={name}
@@ -27,10 +28,8 @@ AccountingStorageTRES=gres/gpu,gres/gpu:a100,gres/gpu:l40s
 EnforcePartLimits=ALL
 JobCompType=jobcomp/none
 
-# What takes more memory than its job asked for is killed by the kernel, and the job ends as "out of memory".
-TaskPlugin=task/cgroup
+{memory}
 JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=5
 ProctrackType=proctrack/linuxproc
 MpiDefault=none
 PropagateResourceLimits=NONE
@@ -63,10 +62,21 @@ SlurmdPidFile={folder}/nodes/%n/slurmd.pid
 MailProg=/bin/true
 """
 
+#: How memory is held to what a job asked for, where a node can have a control group of its own (see node.py).
+BY_THE_KERNEL = """\
+# What takes more memory than its job asked for is killed by the kernel, and the job ends as "out of memory".
+TaskPlugin=task/cgroup
+JobAcctGatherFrequency=task=5"""
+#: And where it cannot: Slurm calls such a job failed then.
+BY_LOOKING = """\
+# Nothing but a look at /proc every second tells here what takes more memory than its job asked for.
+TaskPlugin=task/none
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=UsePss,OverMemoryKill"""
+
 CGROUP = """\
-CgroupPlugin=autodetect
+CgroupPlugin=cgroup/v1
 CgroupMountpoint=/sys/fs/cgroup
-IgnoreSystemd=yes
 ConstrainRAMSpace=yes
 """
 
@@ -106,7 +116,8 @@ def write(cluster: Cluster) -> None:
     key = cluster.folder / "munge/munge.key"
     if not key.exists():
         put(key, secrets.token_bytes(128), 0o600)
-    values = {"again_after": AGAIN_AFTER} | {
+    memory = BY_THE_KERNEL if has_memory_groups() else BY_LOOKING
+    values = {"again_after": AGAIN_AFTER, "memory": memory} | {
         name: getattr(cluster, name)
         for name in ("name", "folder", "controller_port", "accounting_port", "munge_socket")
     }

@@ -22,7 +22,7 @@ from pathlib import Path
 CLONE_NEWNS, CLONE_NEWPID = 0x00020000, 0x20000000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_SLAVE = 2, 4, 0x1000, 0x4000, 1 << 19
 PR_SET_PDEATHSIG = 1
-#: Version 1 of control groups; on a machine with version 2 alone, slurmd makes groups of its own.
+#: Version 1 of control groups: version 2 wants an init system of Slurm 22.05.
 MEMORY = Path("/sys/fs/cgroup/memory")
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -34,9 +34,14 @@ def call(name: str, *arguments: object) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
+def has_memory_groups() -> bool:
+    """Whether a node can have a control group of its own for its memory."""
+    return os.access(MEMORY / "cgroup.procs", os.W_OK)
+
+
 def memory_of_its_own(name: str) -> None:
     """Have the node's control group be the root of all that this mount namespace sees."""
-    if (MEMORY / "cgroup.procs").exists():
+    if has_memory_groups():
         remove_group(name)
         own = MEMORY / "visa" / name
         own.mkdir(parents=True, exist_ok=True)
@@ -61,9 +66,12 @@ def first_process(name: str, held: Path, command: list[str]) -> None:
     # Blocked, so that one that comes between two looks is not lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     slurmd = 0
+    # Says that the machine has just begun: what the controller believes to run here is over.
+    options = ["-b"]
     while True:
         if not slurmd and not held.exists():
-            slurmd = subprocess.Popen(command, preexec_fn=unblock).pid
+            slurmd = subprocess.Popen([*command, *options], preexec_fn=unblock).pid
+            options = []
         signal.sigtimedwait({signal.SIGCHLD}, 0.25)
         while ended := reaped():
             if ended == slurmd:

@@ -5,6 +5,7 @@ import os
 import psutil
 
 from demo import computing, gpus
+from demo.cluster import inside
 from demo.site import Site
 
 c = get_config()  # noqa: F821
@@ -53,6 +54,13 @@ c.SlurmBackend.launcher = [str(site.launcher)]
 c.SlurmBackend.image_template = f"{site.images}/{{recipe}}"
 c.SlurmBackend.gpu_device = cluster.gpu_device
 c.SlurmBackend.gpu_common = []
+
+# ---- The cluster from inside sessions
+c.ClusterAccess.binds = inside.binds(cluster)
+c.ClusterAccess.environment = inside.environment(cluster)
+c.ClusterAccess.in_image = inside.in_image(
+    f"{site.images}/{{recipe}}", str(site.data), str(site.homes), str(site.cluster)
+)
 
 # ---- Data
 c.VisaSite.home_roots = [str(site.homes)]

@@ -51,3 +51,19 @@ def queue_hub():
     """One hub whose sessions on the plan `queue` wait for their place; it may be killed."""
     backends = {"container": "local_backend.LocalBackend", "slurm": "local_queue.LocalQueue"}
     yield from a_hub({"backends": backends}, start_timeout=18)
+
+
+@pytest.fixture
+def waiting_hub(queue_hub):
+    """The queue does not move until a test says so; at the end nothing may be left."""
+    hub = queue_hub
+    hub.token("alice")
+    (hub.marks / "hold-queue").touch()
+    yield hub
+    for mark in [*hub.marks.glob("hold-*"), *(hub.marks / name for name in ("queue-limit", "down", "why"))]:
+        mark.unlink(missing_ok=True)
+    for name in hub.names():
+        hub.stop_session(name)
+    assert hub.jobs() == []
+    assert hub.processes() == set()
+    hub.until(lambda: hub.mounts() == [], 10, "what was staged is swept")

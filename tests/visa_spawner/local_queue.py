@@ -89,6 +89,7 @@ class LocalQueue(LocalBackend):
         while True:
             restarts = self.job.get("restarts", 0)
             if restarts > self.delivered and not self.is_down:
+                await self.held("hold-renew")
                 token = self.renew_token()
                 await self.held("hold-deliver")
                 if not token:

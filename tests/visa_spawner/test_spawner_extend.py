@@ -2,20 +2,16 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from queue_support import moment, move, put_back, queue
 from spawner_support import GOOD_OPTIONS
-from test_spawner_queue import OPTIONS, hub, move, put_back, queue  # noqa: F401
 
 
-def extend(hub, body, who="alice", name="work", owner="alice"):  # noqa: F811
+def extend(hub, body, who="alice", name="work", owner="alice"):
     content = body if isinstance(body, str) else json.dumps(body)
     return hub.api("POST", f"visa/sessions/{owner}/{name}/extend", who, content=content)
-
-
-def moment(text):
-    return datetime.fromisoformat(text)
 
 
 def close(one, other):
@@ -34,12 +30,17 @@ def refused(answer, status, field):
 
 
 @pytest.fixture
-def work(hub):  # noqa: F811
+def hub(waiting_hub):
+    return waiting_hub
+
+
+@pytest.fixture
+def work(hub):
     """A container session of 2 hours, of at most 4."""
     return hub.run_session("work", GOOD_OPTIONS)
 
 
-def test_a_container_simply_lives_longer(hub, work):  # noqa: F811
+def test_a_container_simply_lives_longer(hub, work):
     assert work["may_extend"] == pytest.approx(2, abs=0.02)
     answer = extend(hub, {"hours": 1.5})
     assert answer.status_code == 200
@@ -59,7 +60,7 @@ def test_a_container_simply_lives_longer(hub, work):  # noqa: F811
     assert hub.session("work")["may_extend"] == pytest.approx(0, abs=0.02)
 
 
-def test_two_at_once_cannot_both_have_the_last_hours(hub, work):  # noqa: F811
+def test_two_at_once_cannot_both_have_the_last_hours(hub, work):
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: extend(hub, {"hours": 1.5}), range(2)))
     assert sorted(answer.status_code for answer in answers) == [200, 409]
@@ -70,12 +71,12 @@ def test_two_at_once_cannot_both_have_the_last_hours(hub, work):  # noqa: F811
     [{}, [], "", "null", "{", {"hours": "1"}, {"hours": True}, {"hours": 0}, {"hours": -1}, {"hours": None},
      {"hours": 1, "more": 1}, '{"hours": NaN}', '{"hours": Infinity}', '{"hours": 1e400}', {"hours": 1e6}],
 )  # fmt: skip
-def test_anything_but_a_number_of_hours_is_refused(hub, work, body):  # noqa: F811
+def test_anything_but_a_number_of_hours_is_refused(hub, work, body):
     refused(extend(hub, body), 400, "hours")
     assert hub.session("work")["ends"] == work["ends"]
 
 
-def test_nobody_but_the_owner(hub, work):  # noqa: F811
+def test_nobody_but_the_owner(hub, work):
     hub.token("bob")
     hub.token("heidi")
     token = hub.http.get(hub.address("work")).json()["environment"]["JUPYTERHUB_API_TOKEN"]
@@ -88,7 +89,7 @@ def test_nobody_but_the_owner(hub, work):  # noqa: F811
     assert hub.session("work")["ends"] == work["ends"]
 
 
-def test_what_does_not_run(hub):  # noqa: F811
+def test_what_does_not_run(hub):
     refused(extend(hub, {"hours": 1}, name="none"), 404, "session")
     queue(hub)
     assert hub.session("work")["may_extend"] == 0
@@ -101,7 +102,7 @@ def test_what_does_not_run(hub):  # noqa: F811
     assert extend(hub, {"hours": 1}).status_code in (404, 409)
 
 
-def test_a_cluster_agrees_or_says_why_not(hub):  # noqa: F811
+def test_a_cluster_agrees_or_says_why_not(hub):
     queue(hub)
     session = move(hub)
     (hub.marks / "no-longer").touch()
@@ -123,7 +124,7 @@ def test_a_cluster_agrees_or_says_why_not(hub):  # noqa: F811
     assert again["lifetime_hours"] == pytest.approx(3, abs=0.01)
 
 
-def test_a_cluster_that_ends_it_sooner_is_believed(hub):  # noqa: F811
+def test_a_cluster_that_ends_it_sooner_is_believed(hub):
     queue(hub)
     session = move(hub)
     sooner = later(session["ends"], -1)

@@ -9,71 +9,16 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from queue_support import OPTIONS, is_queued, moment, move, queue, say, settled
 from spawner_support import GOOD_OPTIONS
 
-OPTIONS = GOOD_OPTIONS | {"profile": "queue", "plan": "queue"}
 #: Seconds after which JupyterHub would give up a start on this hub, were there no queue.
 START_TIMEOUT = 18
 
 
 @pytest.fixture
-def hub(queue_hub):
-    """The queue does not move until a test says so; at the end nothing may be left."""
-    hub = queue_hub
-    hub.token("alice")
-    (hub.marks / "hold-queue").touch()
-    yield hub
-    for name in ("hold-queue", "hold-ready", "hold-deliver", "hold-create", "queue-limit", "down", "why"):
-        (hub.marks / name).unlink(missing_ok=True)
-    for name in hub.names():
-        hub.stop_session(name)
-    assert hub.jobs() == []
-    assert hub.processes() == set()
-    hub.until(lambda: hub.mounts() == [], 10, "what was staged is swept")
-
-
-def queue(hub, name="work", **changes):
-    """A session that waits in the queue."""
-    assert hub.start_session(name, OPTIONS | changes).status_code in (201, 202)
-    return hub.until(lambda: is_queued(hub, name), 15, f"{name} is in the queue")
-
-
-def is_queued(hub, name="work"):
-    session = hub.session(name)
-    return session["queued"] and session["words"].startswith("In the queue") and session
-
-
-def move(hub, name="work"):
-    """The queue moves; gives the session once it is there."""
-    (hub.marks / "hold-queue").unlink(missing_ok=True)
-    session = hub.until(lambda: (s := hub.session(name))["ready"] and s, 30, f"{name} is ready")
-    hub.until(lambda: reachable(hub, name), 10, f"{name} is reached")
-    return session
-
-
-def put_back(hub, name="work"):
-    """As a cluster does when a node fails; gives the session once it waits again."""
-    (hub.marks / "hold-queue").touch()
-    (hub.marks / f"alice+{name}.requeue").touch()
-    return hub.until(lambda: is_queued(hub, name), 15, f"{name} is back in the queue")
-
-
-def reachable(hub, name="work"):
-    answer = hub.http.get(hub.address(name))
-    return answer.status_code == 200 and answer.json()["uid"] == 20001
-
-
-def say(hub, mark, words):
-    (hub.marks / "new").write_text(words)
-    (hub.marks / "new").replace(hub.marks / mark)
-
-
-def settled(hub, name="work"):
-    return hub.until(lambda: (s := hub.session(name))["pending"] is None and s, 20, f"{name} is settled")
-
-
-def moment(text):
-    return datetime.fromisoformat(text)
+def hub(waiting_hub):
+    return waiting_hub
 
 
 def follow_progress(hub, name="work", who="alice"):

@@ -1,34 +1,39 @@
 """Sessions that their backend puts back into its queue and starts anew, on a real hub that may be killed."""
 
+import sqlite3
 import time
+from datetime import UTC, datetime
 
 import pytest
-from test_spawner_queue import OPTIONS, hub, is_queued, move, put_back, queue, reachable  # noqa: F401
+from queue_support import OPTIONS, is_queued, move, put_back, queue, reachable
 
 
-def token_of(hub, name="work"):  # noqa: F811
+@pytest.fixture
+def hub(waiting_hub):
+    return waiting_hub
+
+
+def token_of(hub, name="work"):
     """The token of the session's last run."""
     return (hub.marks / f"alice+{name}.log").read_text().rpartition(" ")[2].strip()
 
 
-def routes(hub):  # noqa: F811
+def routes(hub):
     headers = {"Authorization": f"token {hub.proxy_token}"}
     return hub.http.get(f"{hub.proxy_api}/api/routes", headers=headers).json()
 
 
-def good(hub, token):  # noqa: F811
+def good(hub, token):
     return hub.api("GET", "user", token).status_code == 200
 
 
-def oauth_secret(hub):  # noqa: F811
-    import sqlite3
-
+def oauth_secret(hub):
     with sqlite3.connect(hub.root / "jupyterhub.sqlite") as database:
         query = "SELECT secret, redirect_uri, allowed_scopes FROM oauth_clients WHERE identifier = ?"
         return database.execute(query, ["jupyterhub-user-alice-work"]).fetchone()
 
 
-def test_it_starts_anew_by_itself(hub):  # noqa: F811
+def test_it_starts_anew_by_itself(hub):
     queue(hub)
     first = move(hub)
     token, pid, client = token_of(hub), hub.process("alice+work"), oauth_secret(hub)
@@ -75,7 +80,26 @@ def test_it_starts_anew_by_itself(hub):  # noqa: F811
     assert last not in log
 
 
-def test_it_can_be_stopped_while_it_waits_again(hub):  # noqa: F811
+def test_before_its_backend_has_asked_for_a_token(hub):
+    """It is said to start and not to be ready; neither its time nor a poll ends it."""
+    (hub.marks / "hold-renew").touch()
+    queue(hub, lifetime_hours=0.003)
+    ends = datetime.fromisoformat(move(hub)["ends"])
+    put_back(hub)
+    # Beyond its end, with some polls and rounds of the task that ends sessions.
+    time.sleep((ends - datetime.now(UTC)).total_seconds() + 3)
+    session = is_queued(hub)
+    assert session
+    assert (session["state"], session["ready"], session["ends"]) == ("starting", False, None)
+    assert len(hub.jobs()) == 1
+    (hub.marks / "hold-renew").unlink()
+    # Its new run has its whole lifetime, and ends after it.
+    move(hub)
+    session = hub.until(lambda: (s := hub.session("work"))["state"] == "stopped" and s, 20, "it is ended")
+    assert session["words"] == "Ended after 1 minute, as chosen."
+
+
+def test_it_can_be_stopped_while_it_waits_again(hub):
     queue(hub)
     move(hub)
     put_back(hub)
@@ -86,7 +110,7 @@ def test_it_can_be_stopped_while_it_waits_again(hub):  # noqa: F811
 
 
 @pytest.mark.parametrize("killed", ["before", "between", "after"])
-def test_the_hub_is_killed_meanwhile(hub, killed):  # noqa: F811
+def test_the_hub_is_killed_meanwhile(hub, killed):
     queue(hub)
     move(hub)
     token, job = token_of(hub), hub.jobs()
@@ -116,7 +140,7 @@ def test_the_hub_is_killed_meanwhile(hub, killed):  # noqa: F811
     assert len([one for one in tokens if one["note"].startswith("Server at ")]) == 1
 
 
-def test_put_back_before_it_ever_listened(hub):  # noqa: F811
+def test_put_back_before_it_ever_listened(hub):
     (hub.marks / "hold-ready").touch()
     queue(hub)
     (hub.marks / "hold-queue").unlink()
@@ -129,7 +153,7 @@ def test_put_back_before_it_ever_listened(hub):  # noqa: F811
     assert len(hub.jobs()) == 1
 
 
-def test_again_and_again(hub):  # noqa: F811
+def test_again_and_again(hub):
     queue(hub)
     move(hub)
     for round in range(4):

@@ -8,8 +8,9 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from local_hub import CONFIG, Hub
+from local_hub import Hub
 from slurm_cluster import NODE_NAMES
+from slurm_hub import CONFIG, SlurmHub
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -22,21 +23,23 @@ IMAGE = "localhost/visa/base:latest"
 OPTIONS = {"experiments": ["A-1"], "profile": "work", "plan": "small", "interface": "lab"}
 
 CONFIG = CONFIG.replace(
-    'c.LocalBackend.marks_dir = SETTINGS["marks"]\n'
-    'c.VisaSite.backends = {{"container": "local_backend.LocalBackend"}}\n',
+    'for name, value in SETTINGS["slurm"].items()',
     'for name, value in SETTINGS["container"].items():\n    setattr(c.ContainerBackend, name, value)\n'
-    'for name, value in SETTINGS["access"].items():\n    setattr(c.ClusterAccess, name, value)\n',
+    'for name, value in SETTINGS["access"].items():\n    setattr(c.ClusterAccess, name, value)\n'
+    'for name, value in SETTINGS["slurm"].items()',
 )
 assert "ClusterAccess" in CONFIG
 
 
-class InsideHub(Hub):
-    """A hub below `root` on podman's bridge; `image` is where nodes have the sessions' image."""
+class InsideHub(SlurmHub):
+    """A hub on podman's bridge, with containers and jobs; `image` is where nodes have the sessions' image."""
 
     config = CONFIG
 
     def __init__(self, root, cluster, engine, image, **site):
-        super().__init__(root, **site)
+        super().__init__(
+            root, cluster, "inside", cmd=["visa-session"], runtime="bubblewrap", image_template=image, **site
+        )
         self.hub_url = self.hub_url.replace("127.0.0.1", BRIDGE)
         self.container = {
             "hub_id": f"inside-{os.getpid()}",

@@ -48,7 +48,8 @@ def write_work(root):
         old.unlink()
     for name, cluster in (("work", True), ("alone", False)):
         profile = {"name": name, "title": name, "image": "base", "cluster": cluster, "lifetime": lifetime}
-        (root / f"profiles/{name}.yaml").write_text(yaml.safe_dump(profile | {"plans": {"small": plan}}))
+        plans = {"small": plan, "job": plan | {"backend": "slurm"}}
+        (root / f"profiles/{name}.yaml").write_text(yaml.safe_dump(profile | {"plans": plans}))
     for number in range(2):
         with h5py.File(root / f"visitor/a1/RAW_DATA/scan{number}.h5", "w") as file:
             file["entry/data"] = np.full((6, 32, 32), number + 1, "u2")
@@ -182,6 +183,21 @@ def test_a_second_copy_of_the_examples_leaves_what_was_changed(hub, session):
     hub.ask(session, "POST", "visa/cluster/examples").raise_for_status()
     assert (folder / "frames.py").read_text() == "mine"
     assert (folder / "gpu.py").exists()
+
+
+def test_a_session_that_is_a_job_sends_jobs_of_its_own(hub, slurm):
+    assert hub.start_session("job", OPTIONS | {"plan": "job"}).status_code in (201, 202)
+    hub.until(lambda: (s := hub.session("job")) and s["ready"], 120, "the session runs")
+    own = hub.job()
+    shell = Shell(hub, "job")
+    inner = int(shell.run("sbatch --parsable --output=/dev/null --wrap 'sleep 100'"))
+    slurm.until(inner, "RUNNING")
+    assert sorted(shell.run("squeue --me -h -o %A").split()) == sorted([str(own), str(inner)])
+    shell.run(f"scancel {inner}")
+    slurm.until(inner, "CANCELLED")
+    assert shell.run("srun sh -c 'echo $SLURM_JOB_ID'").split() == [str(own)], "a step of its own job"
+    assert slurm.job(own)["JobState"] == "RUNNING"
+    hub.end_session("job")
 
 
 def test_a_session_without_the_cluster_has_nothing_of_it(hub, slurm):

@@ -141,8 +141,8 @@ class Monitor:
                 if job is None or not job.ended:
                     if job is not None and self.answering and job_id not in self.jobs:
                         self._log.error(
-                            "Accounting has job %d as %s, and the controller does not tell of it: may the hub's"
-                            " account see all jobs? See docs/operators/slurm.md",
+                            "Accounting has job %d as %s, and the controller does not tell of it: may the"
+                            " hub's account see all jobs? See docs/operators/slurm.md",
                             *(job_id, job.state),
                         )
                     return job
