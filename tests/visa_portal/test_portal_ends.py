@@ -4,6 +4,7 @@ import re
 import threading
 from contextlib import closing
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ from portal_support import wait_for
 from test_portal_browser import tiles
 from test_portal_http import soup
 from test_portal_queue import NEXT, THIRD, say, waiting
+
+from demo import node
 
 expect.set_options(timeout=20_000)
 
@@ -41,15 +44,26 @@ def ends(person, name) -> datetime:
 def test_a_near_end_is_told_and_put_off(fresh, alice, chromium):
     alice.start("soon", "Titanium", lifetime_hours=0.4)
     before = ends(alice, "soon")
-    with visiting(fresh, chromium) as visitor:
+    axe = (node.install(Path(__file__).parents[1] / "axe") / "axe-core" / "axe.min.js").read_text()
+    with visiting(fresh, chromium, bypass_csp=True) as visitor:
+
+        def look():
+            page.evaluate(axe)
+            found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+            assert [(p["id"], [n["html"][:120] for n in p["nodes"][:3]]) for p in found] == []
+
         page = visitor.go()
         warning = tiles(page, "running").locator("[data-ending]")
         expect(warning).to_have_text("Ends in less than 30 minutes. Save your work, or extend it.")
+        look()
         visitor.picture("ends-soon")
         page.get_by_role("link", name="Extend").focus()
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Extend this session").wait_for()
         expect(page.get_by_text("It ends")).to_contain_text("2")
+        look()
+        page.emulate_media(color_scheme="dark")
+        look()
         visitor.picture("extend")
         page.get_by_label("Go on for").select_option("1")
         page.get_by_role("button", name="Extend").focus()

@@ -21,6 +21,7 @@ from ...session import SessionPlan, StartRefused, State, Status
 from ..words import clean_lines
 from . import extension, refusals, words
 from . import job as asked
+from .accounting import ended_job
 from .clients.base import SlurmSilent
 from .handler import join_hub
 from .launcher import LauncherRefused, LauncherSilent
@@ -31,8 +32,8 @@ from .seen import Job
 # Importing batchspawner has added its own call to the hub: see there.
 join_hub()
 
-#: Seconds, and how often, accounting is asked who cancelled a job: it learns of it a moment later.
-_ASK_AGAIN, _ATTEMPTS = 1.0, 3
+#: Seconds until accounting is asked again about a job that only the controller's list lacks.
+_LATER = 60.0
 
 
 class SlurmBackend(OnCluster, SlurmSpawner):
@@ -126,7 +127,10 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         if not monitor.answering:
             raise StartRefused(refusals.SILENT, status=503, reason="cluster")
         told, token = asked.node_plan(plan, self)
-        wanted = asked.job(plan, self)
+        try:
+            wanted = asked.job(plan, self, await cluster.closed_nodes())
+        except SlurmSilent as error:
+            raise StartRefused(refusals.SILENT, status=503, reason="cluster") from error
         # Known before anything is asked for: a hub killed from here on finds the job, submitted or not.
         self.person, self.session_key = asked.person(plan), plan.key
         self._memory, self._asked_at = plan.resources.memory, time.monotonic()
@@ -163,7 +167,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         """Return when the job of an unanswered submission is in the queue; raise StartRefused without."""
         cluster, monitor = self.cluster, self.cluster.monitor
         try:
-            async with asyncio.timeout(3 * cluster.settle_seconds):
+            async with asyncio.timeout(2 * cluster.settle_seconds):
                 with monitor.hurried():
                     while not self.job_id:
                         if cluster.settled(self._asked_at):
@@ -275,25 +279,22 @@ class SlurmBackend(OnCluster, SlurmSpawner):
 
     async def _ask_accounting(self, mark: str, job_id: int, seen: Job | None) -> None:
         """Learn how the job ended; without an answer it is what the controller showed, if it did."""
-        found = None
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(_ASK_AGAIN)
-            try:
-                found = await self.cluster.monitor.forgotten(job_id)
-            except SlurmSilent as error:
-                self.log.warning("How job %d ended is not known: %s", job_id, error)
-                break
-            if found is not None and found.ended:
-                break
+        found = await ended_job(self.cluster.monitor, job_id, self.person["uid"])
         if self.mark != mark or self._final is not None:
             return
-        if found is not None and found.ended and found.uid == self.person["uid"]:
+        if found is not None and found.ended:
             self._over(found)
         elif seen is not None:
             self._over(seen)
-        else:
+        elif found is None:
             self._end(words.FORGOTTEN, 1)
+        else:
+            self.log.error(
+                "Slurm does not list job %d, which by its accounting has not ended: may the hub's account see"
+                " the jobs of all? See docs/operators/slurm.md",
+                job_id,
+            )
+            self._inquiry, self._asked_at = None, time.monotonic() + _LATER
 
     def _wake(self) -> None:
         # A new event each time: nobody can miss a change between looking and waiting.

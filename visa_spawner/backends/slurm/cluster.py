@@ -81,8 +81,8 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self.leftovers: dict[str, Leftover] = {}
         #: Whether it was closed, so that another is to be asked for.
         self.gone = False
-        #: Whether a node is closed to new sessions, and the words for it; set by the admin page.
-        self.closed: Callable[[str], str | None] = lambda node: None
+        #: Tells of a node that is closed to new sessions, where the hub has a page for that.
+        self.closed: Callable[[str], str | None] | None = None
         self.addresses: dict[str, str] = {}
         self._monitor: Monitor | None = None
         self._capacity: Capacity | None = None
@@ -189,6 +189,12 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             for node in await self.monitor.nodes():
                 self.addresses[node.name] = node.address
         return self.addresses.get(host, host)
+
+    async def closed_nodes(self) -> list[str]:
+        """Nodes that an administrator has closed to new sessions, by the hub's own list."""
+        if self.closed is None:
+            return []
+        return [node.name for node in await self.monitor.nodes() if self.closed(node.name) is not None]
 
     # What is left over ----------------------------------------------------------------------------------
     async def sweep(self) -> list[int]:

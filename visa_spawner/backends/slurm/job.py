@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from visa_session.contract import INFO_VARIABLE
@@ -40,10 +41,13 @@ def minutes(plan: SessionPlan) -> int:
     return max(1, math.ceil(plan.batch.hours * 60))
 
 
-def job(plan: SessionPlan, settings: SlurmSettings) -> dict[str, Any]:
-    """What `sbatch` is asked for; "" and 0 leave it to the cluster. Cores and memory are those of a node."""
+def job(plan: SessionPlan, settings: SlurmSettings, exclude: Sequence[str] = ()) -> dict[str, Any]:
+    """What `sbatch` is asked for; "" and 0 leave it to the cluster. Cores and memory are those of a node.
+
+    `exclude` are nodes that it must not run on.
+    """
     resources, batch = plan.resources, plan.batch
-    return {
+    wanted = {
         "partition": resources.partition or settings.partition,
         "account": batch.account,
         "qos": batch.qos,
@@ -56,6 +60,7 @@ def job(plan: SessionPlan, settings: SlurmSettings) -> dict[str, Any]:
         "tasks": batch.tasks,
         "minutes": minutes(plan),
     }
+    return wanted | {"exclude": list(exclude)} if exclude else wanted
 
 
 def node_plan(plan: SessionPlan, settings: SlurmSettings) -> tuple[dict[str, Any], str]:

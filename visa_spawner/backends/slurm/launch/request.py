@@ -59,6 +59,7 @@ _JOB_NUMBERS = {
     "tasks": 1_000_000,
     "minutes": 5_256_000,
 }
+_MOST_NODES = 1000
 _LARGEST_ID = 2**32 - 2
 
 
@@ -184,7 +185,10 @@ def _person(values: object, allowed: Configuration) -> dict:
 
 
 def _job(values: object, allowed: Configuration) -> dict:
-    _exactly(values, {*_JOB_NAMES, *_JOB_NUMBERS}, "job")
+    _exactly(values, {*_JOB_NAMES, *_JOB_NUMBERS, "exclude"}, "job", optional=("exclude",))
+    exclude = values.get("exclude", [])
+    fine = isinstance(exclude, list) and len(exclude) <= _MOST_NODES and all(map(is_word, exclude))
+    _need(fine, "job.exclude")
     for name in _JOB_NAMES:
         _need(values[name] == "" or is_word(values[name]), f"job.{name}")
     for name, largest in _JOB_NUMBERS.items():

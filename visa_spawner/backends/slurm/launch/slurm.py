@@ -55,6 +55,8 @@ def arguments(allowed: Configuration, job: dict, mark: str, spool: str, nonce: s
         found.append(f"--gres={kind}:{job['gpus']}")
     if job["minutes"]:
         found.append(f"--time={job['minutes']}")
+    if job.get("exclude"):
+        found.append(f"--exclude={','.join(job['exclude'])}")
     for name in ("partition", "account", "qos", "reservation"):
         if job[name]:
             found.append(f"--{name}={job[name]}")
