@@ -51,7 +51,8 @@ class Hub:
     """One hub's REST API, acting as `user` by `token`.
 
     `options` are the user_options of every start; `container_filter` is what a session's container alone
-    has among its names and labels, with `{user}` and `{name}` for whose and which it is.
+    has among its names and labels, with `{user}` and `{name}` for whose and which it is. `page` and `shows`
+    are a page of every session and what must stand there.
     """
 
     kind: str
@@ -59,13 +60,16 @@ class Hub:
     user: str
     password: str
     token: str
-    container_filter: str
-    engine_socket: str
+    container_filter: str = ""
+    engine_socket: str = ""
     options: dict = field(default_factory=dict)
+    page: str = "lab"
+    shows: str = "jupyter-config-data"
 
-    def client(self) -> httpx.AsyncClient:
+    def client(self, **options) -> httpx.AsyncClient:
         headers = {"Authorization": f"token {self.token}"}
-        return httpx.AsyncClient(headers=headers, timeout=120, trust_env=False, follow_redirects=True)
+        fixed = {"timeout": 120, "trust_env": False, "follow_redirects": True}
+        return httpx.AsyncClient(headers=headers, **fixed | options)
 
     def _server(self, name: str) -> str:
         return f"{self.url}/hub/api/users/{self.user}/servers/{name}"
@@ -73,20 +77,24 @@ class Hub:
     async def start(self, name: str) -> Session:
         """Start a session and wait for the hub's word that it is ready.
 
-        Raises BenchFailed when it does not start or its JupyterLab page does not answer right away.
+        Raises BenchFailed when it does not start or its page does not answer right away.
         """
         async with self.client() as client:
-            asked = time.time()
-            answer = await client.post(self._server(name), json={"user_options": self.options})
-            if answer.status_code == 202:
-                await self._until_ready(client, name)
-            elif answer.status_code != 201:
-                raise BenchFailed(f"{self.kind}: start refused: {answer.status_code} {answer.text[:300]}")
-            ready = time.time()
-            session = Session(name, await self._address(client, name), asked, ready)
-            page = await client.get(f"{session.url}lab")
-            if page.status_code != 200 or "jupyter-config-data" not in page.text:
-                raise BenchFailed(f"{self.kind}: ready, but {page.url} answers {page.status_code}")
+            return await self.start_by(client, name)
+
+    async def start_by(self, client: httpx.AsyncClient, name: str) -> Session:
+        """The same, by a client that is there already."""
+        asked = time.time()
+        answer = await client.post(self._server(name), json={"user_options": self.options})
+        if answer.status_code == 202:
+            await self._until_ready(client, name)
+        elif answer.status_code != 201:
+            raise BenchFailed(f"{self.kind}: start refused: {answer.status_code} {answer.text[:300]}")
+        ready = time.time()
+        session = Session(name, await self._address(client, name), asked, ready)
+        page = await client.get(f"{session.url}{self.page}")
+        if page.status_code != 200 or self.shows not in page.text:
+            raise BenchFailed(f"{self.kind}: ready, but {page.url} answers {page.status_code}")
         return session
 
     async def _until_ready(self, client: httpx.AsyncClient, name: str) -> None:

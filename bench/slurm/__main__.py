@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
+import time
 
 from ..hub import BenchFailed
 from ..rounds import Figures
-from . import cluster, watch
+from . import cluster, crowd, starts, watch
 from .report import RESULTS, complete, report
 
-#: What can be taken, by name: how, given the figures, the cluster and the number of rounds.
-PARTS = {"watch": watch.take}
+#: What can be taken, by name: how, given the figures, the cluster, the number of rounds and a folder.
+PARTS = {"watch": watch.take, "starts": starts.take, "crowd": crowd.take}
 
 
 def options() -> argparse.Namespace:
@@ -24,12 +26,16 @@ def options() -> argparse.Namespace:
 
 
 async def run(figures: Figures, arguments: argparse.Namespace) -> None:
-    """Take what was asked for, on one cluster."""
+    """Take what was asked for, on one cluster; cleans up also when it is told to end."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     with cluster.running() as running:
+        scratch = running.folder / "hubs"
+        scratch.mkdir(mode=0o700)
         for name in arguments.only or PARTS:
             print(f"{name} ", end="", flush=True)
-            await PARTS[name](figures, running, arguments.rounds)
-            print()
+            began = time.monotonic()
+            await PARTS[name](figures, running, arguments.rounds, scratch)
+            print(f" {time.monotonic() - began:.0f} s")
 
 
 def main() -> int:
@@ -41,11 +47,13 @@ def main() -> int:
     try:
         asyncio.run(run(figures, arguments))
     except BenchFailed as error:
-        print(f"\n{error}", file=sys.stderr)
+        print(f"\n{error}", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
         return 1
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     text = report(figures, load)
     print(f"\n{text}")
-    if complete(figures) and not arguments.only:
+    if complete(figures):
         RESULTS.write_text(text)
     return 0
 

@@ -23,24 +23,30 @@ from ..hub import BenchFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Whose jobs they are.
-PERSON = people.Account("visabench", 29901, 29901, "/var/lib/visa-bench-home")
+PERSON = people.Account("visabench", 29901, 29901, "/var/lib/visa-bench-homes/visabench")
 #: Seconds until the cluster takes jobs.
 PATIENCE = 120
 PORT = 23900
+PREFIX = "visa-bench-slurm-"
+#: What each node says it has: enough for a crowd, several times over what the machine has.
+CPUS, MEMORY_MB = 32, 65536
 
 
 @contextmanager
 def running() -> Iterator[Cluster]:
     """A cluster while inside. Raises BenchFailed when it does not start."""
+    remove_leftovers()
     owner = f"bench-{os.getpid()}"
-    folder = Path(tempfile.mkdtemp(prefix="visa-bench-slurm-", dir="/var/lib"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir="/var/lib"))
     folder.chmod(0o755)
     home = Path(PERSON.home)
+    home.parent.mkdir(mode=0o755, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
     os.chown(home, PERSON.uid, PERSON.gid)
     people.give(owner, [PERSON])
     said = folder / "cluster.log"
     command = [sys.executable, "-m", "demo.cluster", str(folder), "--port", str(PORT)]
+    command += ["--cpus", str(CPUS), "--memory", str(MEMORY_MB)]
     with said.open("wb") as log:
         process = subprocess.Popen(
             [*command, "--members", json.dumps({PERSON.name: {}})],
@@ -56,13 +62,25 @@ def running() -> Iterator[Cluster]:
             if process.poll() is not None or time.monotonic() > end:
                 raise BenchFailed(f"The cluster did not start: {said.read_text()[-2000:]}")
             time.sleep(0.1)
-        yield Cluster(folder, PORT)
+        yield Cluster(folder, PORT, cpus=CPUS, memory_mb=MEMORY_MB)
     finally:
         process.terminate()
         process.wait()
         people.take_away(owner)
         shutil.rmtree(folder)
-        shutil.rmtree(home)
+        shutil.rmtree(home.parent)
+
+
+def remove_leftovers() -> None:
+    """Remove what runs that were killed have left; their daemons died with them."""
+    for owner in people.owners():
+        number = owner.removeprefix("bench-")
+        if number != owner and not Path("/proc", number).exists():
+            people.take_away(owner)
+    for folder in Path("/var/lib").glob(f"{PREFIX}*"):
+        number = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if number.isdecimal() and not Path("/proc", number).exists():
+            shutil.rmtree(folder)
 
 
 def controller_pid(cluster: Cluster) -> int:

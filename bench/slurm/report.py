@@ -7,7 +7,7 @@ import statistics
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..report import BUSY, LEAST_ROUNDS, machine
+from ..report import BUSY, LEAST_ROUNDS, machine, percentile
 from ..rounds import Figures
 
 RESULTS = Path(__file__).parents[1] / "RESULTS-slurm.md"
@@ -15,6 +15,10 @@ SIDES = {"stock": "stock batchspawner", "ours": "VISA"}
 #: How many times less than stock watching many sessions has to cost, and how many times more than few.
 LEAST_TIMES, MOST_GROWTH = 500, 4
 FEW, MANY = 10, 1000
+#: Of stock's time from POST to ready, and seconds until the port is known over the job's own start.
+START_SHARE, MOST_OVERHEAD = 0.6, 0.3
+#: The values without which there is no whole report.
+PARTS = (f"watch {MANY}", "start", "crowd")
 WATCH = {
     "hub": "the hub and the commands it runs",
     "controller": "the controller",
@@ -51,8 +55,20 @@ def rounds_of(figures: Figures) -> int:
 
 
 def complete(figures: Figures) -> bool:
-    """Whether there is enough to be written down."""
-    return rounds_of(figures) >= LEAST_ROUNDS
+    """Whether there is enough to be written down: every part, and enough rounds of each."""
+    return rounds_of(figures) >= LEAST_ROUNDS and all(part in figures.values for part in PARTS)
+
+
+def start_share(figures: Figures) -> float:
+    """Of stock's time from POST to ready, how much ours takes."""
+    values = figures.values["start"]
+    return statistics.median(values["ours"]) / statistics.median(values["stock"])
+
+
+def overhead(figures: Figures) -> float:
+    """Seconds from asking for the job to knowing its port, over the job's own start."""
+    known, alone = (figures.values[name]["ours"] for name in ("port known", "job alone"))
+    return statistics.median(known) - statistics.median(alone)
 
 
 def report(figures: Figures, load: float) -> str:
@@ -67,6 +83,10 @@ def report(figures: Figures, load: float) -> str:
         parts.append("**The machine was busy with other work: take these figures again on a quiet one.**\n")
     if f"watch {MANY}" in figures.values:
         parts += watching(figures)
+    if "start" in figures.values:
+        parts += starting(figures)
+    if "crowd" in figures.values:
+        parts += crowding(figures)
     return "\n".join(parts)
 
 
@@ -99,4 +119,68 @@ def watching(figures: Figures) -> list[str]:
         "## Watching sessions\n",
         table(["figure", "ratio", "to reach", ""], rows),
         table(["CPU of one round", *SIDES.values()], details),
+    ]
+
+
+def starting(figures: Figures) -> list[str]:
+    """One session on an idle partition."""
+    share, over = start_share(figures), overhead(figures)
+    rows = [
+        [
+            "POST to ready, ours over stock's",
+            f"**{share:.2f}**",
+            f"at most {START_SHARE}",
+            "reached" if share <= START_SHARE else "missed",
+        ],
+        [
+            "submission to the port being known, over the job's own start",
+            f"**{over:.2f} s**",
+            f"at most {MOST_OVERHEAD} s",
+            "reached" if over <= MOST_OVERHEAD else "missed",
+        ],
+    ]
+    values = figures.values
+    details = [["POST to ready", *(_spread(values["start"][side]) for side in SIDES)]]
+    details += [
+        [words, "", _spread(values[name]["ours"])]
+        for name, words in (
+            ("submission", "of that: the launcher, until the job's id is known"),
+            ("port known", "from asking the launcher to the port being known"),
+            ("job alone", "the same job without a hub, from `sbatch` to its listening"),
+        )
+    ]
+    return [
+        "## One start on an idle partition\n",
+        table(["figure", "", "to reach", ""], rows),
+        table(["", *SIDES.values()], details),
+    ]
+
+
+def crowding(figures: Figures) -> list[str]:
+    """Many starts at once."""
+    values = figures.values["crowd"]
+    rows = [
+        [words, *(f"{take(values[side]):.1f} s" for side in SIDES)]
+        for words, take in (
+            ("median", statistics.median),
+            ("95th percentile", lambda every: percentile(every, 0.95)),
+            ("the last", max),
+        )
+    ]
+    steps = [
+        [words, f"{statistics.median(found):.1f} s", f"{max(found):.1f} s"]
+        for step, words in (
+            ("asked", "the launcher is asked for"),
+            ("submitted", "the job's id is known for"),
+            ("placed", "the hub knows that it runs for"),
+            ("port", "the port is known for"),
+        )
+        if (found := figures.values.get(f"crowd {step}", {}).get("ours"))
+    ]
+    return [
+        f"## {len(values['ours'])} starts at once\n",
+        "All are ready on both sides. The sessions are light ones that speak the protocol, on both sides:"
+        " this machine does not bear so many JupyterLabs.\n",
+        table(["POST to ready", *SIDES.values()], rows),
+        table(["ours, from the first being asked for, until", "half of them", "all of them"], steps),
     ]

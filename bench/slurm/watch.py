@@ -13,6 +13,7 @@ import os
 import resource
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from batchspawner import SlurmSpawner
 from jupyterhub import orm
@@ -137,7 +138,7 @@ class Ours:
         self._session.close()
 
 
-async def take(figures: Figures, cluster: Cluster, rounds: int) -> None:
+async def take(figures: Figures, cluster: Cluster, rounds: int, scratch: Path) -> None:
     """Rounds of both sides in turn, for each number of sessions; the first of each warms up."""
     os.environ.update(cluster.environment)
     for count in SESSIONS:

@@ -54,6 +54,8 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, default=8010, help=f"the first of {Cluster.PORTS} ports")
     parser.add_argument("--name", default="visa", help="the cluster's name")
+    parser.add_argument("--cpus", type=int, default=Cluster.cpus, help="cores that each node says it has")
+    parser.add_argument("--memory", type=int, default=Cluster.memory_mb, help="and its memory, in MB")
     parser.add_argument(
         "--members",
         default="{}",
@@ -62,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     if os.geteuid():
         raise SystemExit("The cluster needs root: its nodes run jobs as other accounts.")
-    cluster = Cluster(options.folder.resolve(), options.port, options.name)
+    cluster = Cluster(options.folder.resolve(), options.port, options.name, options.cpus, options.memory)
     members = [
         accounts.Member(name, tuple(it.get("proposals", ())), tuple(it.get("qos", ("normal",))))
         for name, it in json.loads(options.members).items()
