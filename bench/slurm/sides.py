@@ -120,8 +120,10 @@ def our_settings(cluster: Cluster, scratch: Path, crowd: bool) -> dict:
 def stock_settings(cluster: Cluster, crowd: bool) -> dict:
     """What the stock hub is told."""
     cpus, memory = PLANS["crowd" if crowd else "usual"]
+    venv = plain_venv.ensure()
     return {
-        "cmd": [str(light(cluster))] if crowd else [],
+        "venv": str(venv),
+        "cmd": [str(light(cluster) if crowd else venv / "bin/jupyterhub-singleuser")],
         "asked": {"partition": "main", "nprocs": str(cpus), "memory": f"{memory}M", "runtime": "60"},
     }
 
@@ -136,8 +138,6 @@ async def hub(side: str, cluster: Cluster, scratch: Path, crowd: bool = False) -
         settings = our_settings(cluster, scratch, crowd)
     else:
         settings = stock_settings(cluster, crowd)
-        # Its jobs find there what starts them: the hub's PATH is theirs.
-        path = f"{plain_venv.ensure()}/bin:{path}"
     token, url = secrets.token_hex(32), f"http://127.0.0.1:{PORTS[side]}"
     settings |= {"port": PORTS[side], "token": token}
     environment = {

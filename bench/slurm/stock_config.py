@@ -26,7 +26,8 @@ for name, value in settings["asked"].items():
 # The cluster's nodes are addresses of this machine, whose names nothing resolves.
 c.SlurmSpawner.state_exechost_re = r"\s+n([0-9]+)$"
 c.SlurmSpawner.state_exechost_exp = r"127.0.21.\1"
-if settings["cmd"]:
-    c.Spawner.cmd = settings["cmd"]
+# sudo gives jobs a PATH of its own.
+c.SlurmSpawner.batchspawner_singleuser_cmd = f"{settings['venv']}/bin/batchspawner-singleuser"
+c.Spawner.cmd = settings["cmd"]
 # Where a cluster's machines have this file in /etc/slurm, nobody has to say so.
 c.Spawner.environment = {"SLURM_CONF": os.environ["SLURM_CONF"]}

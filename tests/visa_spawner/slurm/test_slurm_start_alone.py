@@ -233,3 +233,19 @@ def test_a_wrong_setting_is_named(slurm_daemons, name, value):
 
 def _person():
     return {"username": "alice", "uid": 20001, "gid": 20001, "home": "/tmp"}
+
+
+async def test_a_session_that_says_where_it_listens_is_not_kept_waiting(config, slurm, full_cluster):
+    """Its own word that it listens has the queue looked at, however long the next look is away."""
+    config.SlurmBackend.interval = 120
+    backend = a_backend(config)
+    await backend.start()
+    monitor = backend.cluster.monitor
+    await until(lambda: backend._job is not None and monitor.next_look.timestamp() - time.time() > 60)
+    full_cluster.free()
+    await until(lambda: "RUNNING" in slurm.run("squeue", "-h", "-j", backend.job_id, "-o", "%T"))
+    assert await backend.address() is None
+    backend.reported_port = 4711
+    await asyncio.wait_for(backend.placed(), 20)
+    assert (await backend.address()).endswith(":4711")
+    await backend.stop()
