@@ -32,6 +32,13 @@ def hub(slurm_daemons):
         yield hub
 
 
+@pytest.fixture
+def real_hub(hub, slurm):
+    """The hub, whose session is ended before the cluster is looked at."""
+    yield hub
+    hub.end_session("work")
+
+
 def write_profile(root):
     for old in (root / "profiles").glob("*.yaml"):
         old.unlink()
@@ -61,7 +68,8 @@ def inside(hub, name):
     return found
 
 
-def test_a_desktop_on_an_experiments_data(hub, slurm):
+def test_a_desktop_on_an_experiments_data(real_hub):
+    hub = real_hub
     hub.run_session("work", OPTIONS)
     headers = {"Authorization": f"token {hub.token('alice')}"}
 
@@ -70,7 +78,7 @@ def test_a_desktop_on_an_experiments_data(hub, slurm):
         return answer.json() if answer.status_code == 200 else None
 
     session = hub.until(said, 30, "it answers its owner")
-    assert (session["role"], session["plan"], session["interface"]) == ("owner", "small", "desktop")
+    assert (session["role"], session["plan"], session["interface"]) == ("owner", "1 core", "desktop")
     raw, processed = (hub.root / f"visitor/a1/{name}" for name in ("RAW_DATA", "PROCESSED_DATA"))
     (experiment,) = session["experiments"]
     assert (experiment["raw"], experiment["processed"]) == (str(raw), str(processed))
