@@ -66,9 +66,12 @@ def first_process(name: str, held: Path, command: list[str]) -> None:
     # Blocked, so that one that comes between two looks is not lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     slurmd = 0
+    # Says that the machine has just begun: what the controller believes to run here is over.
+    options = ["-b"]
     while True:
         if not slurmd and not held.exists():
-            slurmd = subprocess.Popen(command, preexec_fn=unblock).pid
+            slurmd = subprocess.Popen([*command, *options], preexec_fn=unblock).pid
+            options = []
         signal.sigtimedwait({signal.SIGCHLD}, 0.25)
         while ended := reaped():
             if ended == slurmd:

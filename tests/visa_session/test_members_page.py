@@ -14,7 +14,7 @@ from demo import node
 from . import display
 from .browser import browser, documented, painted, picture
 from .hubside import later, start_session, stop_session, wait_until
-from .people import Watched, at_desktop, enter, let_in, member, request
+from .people import Watched, at_desktop, enter, let_in, member, moment, request
 
 HERE = Path(__file__).parent
 
@@ -30,7 +30,7 @@ def session(site):
 def told(site, session):
     """Nobody is in at first, and the hub takes what it is told."""
     site.answer()
-    let_in(site, session, requests=[], notices=[], help=None, away="leave")
+    let_in(site, session, requests=[], notices=[], help=None, away="leave", ends="", may_extend=0)
 
 
 @pytest.fixture
@@ -308,9 +308,11 @@ async def test_axe_finds_nothing_and_nothing_leaves_the_window(site, session, ch
     let_in(
         site, session, member("vera", "viewer"), member("sam", "viewer", support=True), requests=[request()]
     )
-    site.tell("alice", "members", notices=[{"id": "n3", "kind": "message", "words": "Hello.", "made": ""}])
+    told = {"id": "n3", "kind": "message", "words": "Hello.", "made": ""}
+    site.tell("alice", "members", notices=[told], ends=moment(20), may_extend=4)
     await at_desktop(page, session)
     await expect(page.locator(".visa-notices .visa-card")).to_be_visible()
+    await expect(page.get_by_role("link", name="Extend")).to_be_visible()
     await page.evaluate("() => document.getElementById('bar').classList.add('open')")
     await page.click("#people")
     await expect(page.locator("#people-panel")).to_be_visible()
