@@ -68,6 +68,12 @@ def inside(hub, name):
     return found
 
 
+def is_session(process):
+    """Whether a process is the session's own rather than the runtime's around it."""
+    command = process.cmdline()
+    return bool(command) and "bwrap" not in command[0] and any("visa-session" in part for part in command[:3])
+
+
 def test_a_desktop_on_an_experiments_data(real_hub):
     hub = real_hub
     hub.run_session("work", OPTIONS)
@@ -87,9 +93,9 @@ def test_a_desktop_on_an_experiments_data(real_hub):
     answer = hub.http.get(hub.address("work") + "visa/session", headers={"Authorization": "token x"})
     assert answer.status_code in (302, 401, 403)
 
-    # Not the runtime's own process, which stands outside.
-    roots = [Path(f"/proc/{process.pid}/root") for process in inside(hub, "work")]
-    root = next(root for root in roots if (root / "experiments").is_dir())
+    # Not the runtime's own processes, which stand outside: whoever has the server's name.
+    (server,) = [process for process in inside(hub, "work") if is_session(process)][:1]
+    root = Path(f"/proc/{server.pid}/root")
     assert (root / f"{raw}".lstrip("/") / "measured").read_text() == "counts"
     with pytest.raises(OSError, match="Read-only"):
         (root / f"{raw}".lstrip("/") / "written").write_text("no, not even as root")
