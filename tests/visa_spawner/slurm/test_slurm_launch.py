@@ -286,10 +286,11 @@ def running(program: str) -> list[int]:
     return found
 
 
-async def test_a_call_that_is_cancelled_is_gone_through_with(desk, slurm):
+@pytest.mark.parametrize("after", [0, 0.005, 0.03])
+async def test_a_call_that_is_cancelled_is_gone_through_with(desk, slurm, after):
     launcher, made = desk.launcher, mark()
     asked = asyncio.ensure_future(launcher.submit(desk.person(), made, JOB, desk.plan(), TOKEN))
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(after)
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked
