@@ -1,8 +1,8 @@
 """What it costs to watch sessions on a cluster: one round, in which all of them are looked at once.
 
 Stock: batchspawner's SlurmSpawner of each session, polled as a hub polls it, with the command it has by
-default. Ours: one look of the monitor, and each session finding its job in it. In both cases the CPU of this
-process, of all commands it runs, and of the controller.
+default. Ours: one look of the monitor, which each session's SlurmBackend follows. In both cases the CPU of
+this process, of all commands it runs, and of the controller.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from batchspawner import SlurmSpawner
 from jupyterhub import orm
 from jupyterhub.objects import Hub
 from jupyterhub.user import User
+from sqlalchemy.orm import Session
 from traitlets.config import Config
 
 from demo.cluster.layout import Cluster
-from visa_spawner.backends.slurm.clients import open_client
+from visa_spawner.backends.slurm import SlurmBackend
+from visa_spawner.backends.slurm import cluster as hub_cluster
 from visa_spawner.backends.slurm.job import new_mark
-from visa_spawner.backends.slurm.monitor import Monitor
-from visa_spawner.backends.slurm.settings import SlurmSettings
 
 from ..hub import BenchFailed
 from ..rounds import Figures
@@ -65,16 +65,22 @@ async def cost(cluster: Cluster, act: Callable[[], Awaitable[None]], times: int 
     return Cost((_own() - hub) / times, (slurm.cpu_of(pid) - controller) / times)
 
 
+def user_of(config: Config, spawner_class: type) -> tuple[User, Session]:
+    """A hub's user with a database of its own, whose spawners are of that class."""
+    # Neither side is to pay for what the log says.
+    logging.disable(logging.INFO)
+    session = orm.new_session_factory("sqlite:///:memory:")()
+    who = orm.User(name=slurm.PERSON.name)
+    session.add(who)
+    session.commit()
+    return User(who, {"config": config, "hub": Hub(), "spawner_class": spawner_class}), session
+
+
 class Stock:
     """A hub's user with one SlurmSpawner for each job, configured by nothing but whose they are."""
 
     def __init__(self, jobs: list[int]):
-        logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
-        self._session = orm.new_session_factory("sqlite:///:memory:")()
-        who = orm.User(name=slurm.PERSON.name)
-        self._session.add(who)
-        self._session.commit()
-        user = User(who, {"config": Config(), "hub": Hub(), "spawner_class": SlurmSpawner})
+        user, self._session = user_of(Config(), SlurmSpawner)
         self.spawners: list[SlurmSpawner] = []
         for job in jobs:
             spawner = user.get_or_create_spawner(f"s{job}", "")
@@ -99,28 +105,36 @@ class Stock:
 
 
 class Ours:
-    """The monitor, and so many sessions that look at their job after each look."""
+    """A hub's cluster with one SlurmBackend for each job, as a hub finds them again when it restarts."""
 
     def __init__(self, cluster: Cluster, marks: list[str]):
-        settings = SlurmSettings(slurm_conf=str(cluster.slurm_conf), client="commands", hub_id=HUB)
-        self._marks, self._found = marks, 0
-        # Nothing but `round` makes it look, as often as that asks.
-        self.monitor = Monitor(
-            open_client(settings), HUB, changed=self._follow, interval=3600, idle_interval=3600
-        )
-
-    def _follow(self, monitor: Monitor) -> None:
-        self._found = 0
-        for mark in self._marks:
-            job = monitor.find(mark, slurm.PERSON.uid)
-            self._found += job is not None and job.waiting
+        config = Config()
+        config.SlurmBackend.hub_id = HUB
+        config.SlurmBackend.slurm_conf = str(cluster.slurm_conf)
+        config.SlurmBackend.client = "commands"
+        # Nothing but `round` makes the monitor look, as often as that asks.
+        config.SlurmBackend.interval = config.SlurmBackend.idle_interval = 3600
+        who = {"username": slurm.PERSON.name, "uid": slurm.PERSON.uid, "gid": slurm.PERSON.gid}
+        self.cluster = hub_cluster.Cluster.of(config)
+        self.monitor = self.cluster.monitor
+        self._user, self._session = user_of(config, SlurmBackend)
+        self.spawners: list[SlurmBackend] = []
+        for number, mark in enumerate(marks):
+            spawner = self._user.get_or_create_spawner(f"s{number}", "")
+            spawner.load_state({"mark": mark, "person": who | {"home": slurm.PERSON.home}})
+            self.spawners.append(spawner)
 
     async def round(self) -> None:
-        """One look; raises BenchFailed unless each session found its job."""
+        """One look; raises BenchFailed unless every session knows by it that its job waits."""
         asked = self.monitor.asked["jobs"]
         await self.monitor.fresh()
-        if self._found != len(self._marks) or self.monitor.asked["jobs"] != asked + 1:
-            raise BenchFailed(f"our monitor found {self._found} of {len(self._marks)} jobs")
+        known = sum(spawner.job_id != "" for spawner in self.spawners)
+        if known != len(self.spawners) or self.monitor.asked["jobs"] != asked + 1:
+            raise BenchFailed(f"our monitor found {known} of {len(self.spawners)} jobs")
+
+    async def close(self) -> None:
+        await self.cluster.close()
+        self._session.close()
 
 
 async def take(figures: Figures, cluster: Cluster, rounds: int) -> None:
@@ -131,7 +145,7 @@ async def take(figures: Figures, cluster: Cluster, rounds: int) -> None:
         slurm.hold(cluster, marks)
         stock, ours = Stock(slurm.job_ids(cluster)), Ours(cluster, marks)
         try:
-            await ours.monitor.asked_once()
+            await ours.round()
             sides = {"stock": (stock.round, 1), "ours": (ours.round, LOOKS)}
             for number in range(rounds + 1):
                 for side in list(sides)[:: 1 if number % 2 else -1]:
@@ -143,6 +157,6 @@ async def take(figures: Figures, cluster: Cluster, rounds: int) -> None:
                         figures.add(f"watch {count}", side, took.all)
                 print(".", end="", flush=True)
         finally:
-            await ours.monitor.close()
+            await ours.close()
             stock.close()
             slurm.clear(cluster)

@@ -79,6 +79,8 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self.claims: dict[str, Claim] = {}
         #: What should be over and is not known to be, by mark: also in the hub's log.
         self.leftovers: dict[str, Leftover] = {}
+        #: Whether it was closed, so that another is to be asked for.
+        self.gone = False
         #: Tells of a node that is closed to new sessions, where the hub has a page for that.
         self.closed: Callable[[str], str | None] | None = None
         self.addresses: dict[str, str] = {}
@@ -128,6 +130,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         for mark, cluster in list(self._known.items()):
             if cluster is self:
                 del self._known[mark]
+        self.gone = True
 
     def claim(self, mark: str, claim: Claim) -> None:
         """Answer for a mark from now on."""

@@ -16,10 +16,15 @@ from .settings import SlurmSettings
 class OnCluster(Backend, SlurmSettings):
     """A backend on one Slurm cluster."""
 
+    _cluster: Cluster | None = None
+
     @property
     def cluster(self) -> Cluster:
         """The cluster that this backend's settings describe, shared with all its like."""
-        return Cluster.of(self.config)
+        # Kept, since to read the settings again at each look would cost more than the look.
+        if self._cluster is None or self._cluster.gone:
+            self._cluster = Cluster.of(self.config)
+        return self._cluster
 
     @classmethod
     async def availability(cls, resources: Resources, config: Config) -> Availability:
