@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -154,9 +155,13 @@ def group(cluster: Cluster, which: Node) -> str:
 
 
 def remove_leftovers(cluster: Cluster) -> None:
-    """Remove what killed nodes have left outside of the cluster's folder."""
-    for it in NODES:
-        remove_group(group(cluster, it))
+    """Remove what nodes that are gone have left outside of the cluster's folder; at most two seconds."""
+    left = [group(cluster, it) for it in NODES]
+    for _ in range(20):
+        left = [name for name in left if not remove_group(name)]
+        if not left:
+            return
+        time.sleep(0.1)  # the last processes of a node die a moment after it
 
 
 def well(words: str) -> bool:
