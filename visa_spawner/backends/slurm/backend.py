@@ -317,10 +317,11 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         """Where the session's server is reached now; None while that cannot be told."""
         if not self.reported_port or not self._runs() or not self.node_name:
             return None
-        host = await self.cluster.address(self.node_name)
-        return (
-            f"http://[{host}]:{self.reported_port}" if ":" in host else f"http://{host}:{self.reported_port}"
-        )
+        try:
+            host = await self.cluster.address(self.node_name)
+        except SlurmSilent:
+            return None
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.reported_port}"
 
     def ends(self) -> datetime | None:
         """The end of the job's time limit, once it runs."""
