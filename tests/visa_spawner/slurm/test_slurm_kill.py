@@ -100,7 +100,7 @@ def test_killed_with_the_controller_down(slurm_hub, slurm):
     hub.kill()
     with slurm.down("controller"):
         hub.start()
-        hub.until(lambda: hub.session("work")["state"] == "unknown", 30, "nobody can tell")
+        hub.until(lambda: hub.session("work")["state"] == "unknown", 60, "nobody can tell")
         assert hub.ask("work")["pid"] == found["pid"]
     hub.until(lambda: hub.session("work")["state"] == "running", 60, "it is told again")
     assert hub.job() == job

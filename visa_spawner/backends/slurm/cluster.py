@@ -210,9 +210,12 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         if not monitor.answering:
             return []
         listed = [job for job in monitor.jobs.values() if is_of(job.mark, self.hub_id) and not job.ended]
-        swept = []
+        swept, later = [], False
         for job in listed:
-            if job.mark in self.claims or job.mark in self.leftovers or self._is_young(job):
+            if job.mark in self.claims or job.mark in self.leftovers:
+                continue
+            if self._is_young(job):
+                later = True
                 continue
             try:
                 person = _person(job.uid)
@@ -223,12 +226,11 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             self.leftovers[job.mark] = Leftover(job.mark, person, job.id)
             swept.append(job.id)
             await self._end(self.leftovers[job.mark])
+        if later:
+            self.keep(self._sweep_later())
         return swept
 
-    async def _sweep_after_silence(self) -> None:
-        # A controller that was killed comes back with what it had written down a moment before: jobs that it
-        # has ended since then are there again, and start anew.
-        await self.sweep()
+    async def _sweep_later(self) -> None:
         await asyncio.sleep(self.settle_seconds)
         await self.sweep()
 
@@ -245,7 +247,9 @@ class Cluster(SlurmSettings, LoggingConfigurable):
                 # One session's fault must not leave all others looking the same for ever.
                 self.log.exception("Following a job failed")
         if monitor.answering and self._was_silent:
-            self.keep(self._sweep_after_silence())
+            # A controller that was killed comes back with what it had written down a moment before: jobs that
+            # it has ended since then are there again, and start anew.
+            self.keep(self.sweep())
         self._was_silent = monitor.answering is False
         if monitor.answering:
             for leftover in list(self.leftovers.values()):
