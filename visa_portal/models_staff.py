@@ -123,7 +123,7 @@ class Node(Room):
 
     Drained ones get no new sessions: by an administrator, whose `words` say why, or `by_settings`. `state`
     is answers, silent or unknown, since `since`. Of a `scheduled` one a cluster's scheduler says what starts
-    there: it is `closed` by that, which is not this site's doing, and `said` is the scheduler's own word.
+    there, beside this site: it is `closed` by that, and `said` is the scheduler's own word.
     """
 
     backend: str

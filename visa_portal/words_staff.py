@@ -60,8 +60,8 @@ NODES = {
     "container": ("Containers", "On a drained node no new session starts. What runs there goes on."),
     "slurm": (
         "Cluster",
-        "The cluster's own scheduler decides what starts where; this page only shows it. To keep a node free "
-        "of jobs, drain it in Slurm.",
+        "Slurm decides what starts where. A node may be kept free of new sessions here; other jobs go on "
+        "starting there, and so may sessions that wait already. To keep all away, drain it in Slurm.",
     ),
     "vm": ("Virtual machines", "On a drained node no new session starts. What runs there goes on."),
 }

@@ -91,9 +91,8 @@ class NodeState:
 
     `answers` is None until it was asked once, `since` when that last changed (UTC); `drained` that the
     settings let nothing new start there. `free_*` are what new sessions could take; `sessions` the keys
-    `OWNER/NAME` of those that are there. `scheduled`: a cluster's own scheduler says what starts there, so
-    that it cannot be drained from here; `closed` that it lets nothing new start there now, and `words` what
-    it says of the node.
+    `OWNER/NAME` of those that are there. `scheduled`: a cluster's own scheduler says what starts there;
+    `closed` that it lets nothing new start there now, and `words` what it says of the node.
     """
 
     name: str

@@ -42,7 +42,7 @@ def test_pictures_for_the_documentation(fresh, chromium):
         visitor.go("admin").get_by_text("Porosity").wait_for()
         keep(visitor, "administration", 560)
         visitor.go("admin/nodes").get_by_text("left").first.wait_for()
-        keep(visitor, "nodes", 760)
+        keep(visitor, "nodes", 860)
         visitor.go("admin/audit?q=alice").get_by_text("asked to join").first.wait_for()
         keep(visitor, "audit", 560)
     request = alice.call("GET", "visa/sharing/alice/tomography-k3fd")["requests"][0]["id"]

@@ -131,6 +131,8 @@ def test_what_is_bound_in_cannot_be_changed(hub, slurm, shell):
     for path in hub.access["binds"]:
         assert shell.run(f"ls {path}")
         assert shell.tried(f"touch {path}/x")[0] != 0
+        options = shell.run(f"grep -F ' {path} ' /proc/self/mountinfo").split()[5]
+        assert options.split(",")[0] == "ro"
     code, words = shell.tried(f"cat {slurm.layout.munge_socket.parent}/munge.key")
     assert code and "Permission denied" in words
 
