@@ -36,6 +36,8 @@ def prepare(cluster: Cluster) -> None:
         done = subprocess.run(
             [
                 "mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={new}", "--skip-test-db",
+                # Not /tmp: a MariaDB that starts clears away what another has there.
+                f"--tmpdir={cluster.folder / 'database'}",
                 "--auth-root-authentication-method=socket",
             ],
             env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -93,6 +95,7 @@ def database(cluster: Cluster) -> Part:
         [
             "/usr/sbin/mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}/data",
             f"--socket={cluster.database_socket}", "--skip-networking", f"--pid-file={folder}/pid",
+            f"--tmpdir={folder}",
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-lock-wait-timeout=900",
             "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0", "--performance-schema=OFF",
             "--skip-name-resolve",

@@ -11,12 +11,12 @@ from spawner_support import write_site
 
 
 @contextmanager
-def a_slurm_hub(cluster, hub_id, **settings):
-    """A hub on the cluster; what it leaves there is ended."""
+def a_slurm_hub(cluster, hub_id, before=write_profiles, **settings):
+    """A hub on the cluster, once `before` has written its profiles; what it leaves there is ended."""
     with a_facility() as root:
         furnish(root)
         write_site(root)
-        write_profiles(root)
+        before(root)
         hub = SlurmHub(root, cluster, hub_id, **settings)
         try:
             yield hub.start()

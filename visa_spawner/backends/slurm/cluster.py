@@ -87,6 +87,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self._monitor: Monitor | None = None
         self._capacity: Capacity | None = None
         self._tasks: set[asyncio.Task] = set()
+        self._was_silent = False
 
     @property
     def monitor(self) -> Monitor:
@@ -224,6 +225,13 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             await self._end(self.leftovers[job.mark])
         return swept
 
+    async def _sweep_after_silence(self) -> None:
+        # A controller that was killed comes back with what it had written down a moment before: jobs that it
+        # has ended since then are there again, and start anew.
+        await self.sweep()
+        await asyncio.sleep(self.settle_seconds)
+        await self.sweep()
+
     def _is_young(self, job: Job) -> bool:
         if job.submitted is None:
             return False
@@ -236,6 +244,9 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             except Exception:
                 # One session's fault must not leave all others looking the same for ever.
                 self.log.exception("Following a job failed")
+        if monitor.answering and self._was_silent:
+            self.keep(self._sweep_after_silence())
+        self._was_silent = monitor.answering is False
         if monitor.answering:
             for leftover in list(self.leftovers.values()):
                 if not leftover.retrying:
