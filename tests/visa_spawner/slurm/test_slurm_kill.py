@@ -126,3 +126,4 @@ def test_what_belongs_to_no_session_is_cancelled_and_nothing_else(slurm_hub, slu
     assert hub.session("work")["ready"] or hub.until(lambda: hub.session("work")["ready"], 20, "kept")
     for job in strangers:
         slurm.until(job, "RUNNING")
+    slurm.run("scancel", *map(str, strangers))
