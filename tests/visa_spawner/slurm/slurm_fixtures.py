@@ -23,6 +23,8 @@ def a_slurm_hub(cluster, hub_id, before=write_profiles, **settings):
         finally:
             hub.close()
             hub.leave_the_cluster()
+            # What a failed test has left there is not the next module's.
+            shutil.rmtree(cluster.folder / "programs/spool", ignore_errors=True)
             if os.environ.get("VISA_TEST_HUB_LOG"):
                 shutil.copy(hub.log, os.environ["VISA_TEST_HUB_LOG"])
 
