@@ -1,9 +1,14 @@
 """Strangers and bad luck on a cluster that sessions share: ids used again, files replaced, marks copied."""
 
+import asyncio
 import json
 import sqlite3
 
 from slurm_hub import LIGHT
+from traitlets.config import Config
+
+from demo.cluster.layout import NODES
+from visa_spawner.backends.slurm.cluster import Cluster
 
 LEFT = "is to be ended"
 SILENT = "Slurm does not answer, so its sessions are unknown"
@@ -129,3 +134,24 @@ def test_a_launcher_that_is_killed_leaves_nothing(slurm_hub):
         configuration.write_text(whole)
     assert "never arrived" in hub.session("work")["words"]
     hub.until(lambda: not hub.spool(), 40, f"its files are gone: {hub.spool()}")
+
+
+def test_a_node_that_comes_back_elsewhere_is_reached_there(slurm):
+    """Not where it was: that may be anybody's by now."""
+    asyncio.run(_follow_a_node(slurm, next(node for node in NODES if node.name == "n2")))
+
+
+async def _follow_a_node(slurm, node):
+    settings = {"hub_id": "elsewhere", "slurm_conf": str(slurm.slurm_conf), "nodes_interval": 1.0}
+    cluster = Cluster(config=Config({"Cluster": settings}))
+    try:
+        assert await cluster.address(node.name) == node.address
+        slurm.run("scontrol", "update", f"nodename={node.name}", "nodeaddr=127.0.99.1")
+        try:
+            async with asyncio.timeout(30):
+                while await cluster.address(node.name) != "127.0.99.1":  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        finally:
+            slurm.run("scontrol", "update", f"nodename={node.name}", f"nodeaddr={node.address}")
+    finally:
+        await cluster.close()
