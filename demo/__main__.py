@@ -12,7 +12,6 @@ import sys
 import httpx
 
 from . import bridge, computing, gpus, shutdown, tokens
-from .cluster.people import NameTaken
 from .login import LoginFailed
 from .machine import say
 from .parts import parts
@@ -35,7 +34,7 @@ def prepare(site: Site) -> None:
     gpus.make(site.gpus)
     try:
         computing.prepare(site)
-    except (RuntimeError, NameTaken) as error:
+    except RuntimeError as error:
         raise SystemExit(f"The cluster cannot be made: {error}") from error
 
 

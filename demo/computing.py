@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from dataclasses import replace
 
 from visa_spawner.backends.slurm import programs
 
@@ -12,6 +13,7 @@ from .cluster import accounts, commands, configuration, daemons, inside, people
 from .cluster.layout import Cluster
 from .facility.beamtimes import beamtimes
 from .facility.recipe import Recipe
+from .machine import say
 from .site import Site
 
 
@@ -22,15 +24,13 @@ def cluster(site: Site) -> Cluster:
 def prepare(site: Site) -> None:
     """Make what is not there yet: files, accounts of this machine, launcher and node program.
 
-    Raises RuntimeError and people.NameTaken in words.
+    Raises RuntimeError in words.
     """
     where = cluster(site)
     daemons.remove_leftovers(where)
     daemons.prepare(where)
     inside.write(where, site.bridge)
-    known = _accounts(site)
-    gids = {gid for account in known for gid in account.gids}
-    people.give(site.hub_id, known, {people.team(gid): gid for gid in gids})
+    lend(site.hub_id, _accounts(site))
     folder = site.launcher.parent
     programs.write(folder, str(folder / "slurm.json"))
     # Everybody may make a directory of their own there, and nobody may take another's away.
@@ -43,6 +43,21 @@ def prepare(site: Site) -> None:
         "hub_id": site.hub_id,
     }
     configuration.put(folder / "slurm.json", json.dumps(settings, indent=1).encode(), 0o644)
+
+
+def lend(owner: str, known: list[people.Account]) -> None:
+    """Make them accounts of this machine; whoever's name or number is somebody else's here goes without."""
+    while True:
+        gids = {gid for account in known for gid in account.gids}
+        try:
+            return people.give(owner, known, {people.team(gid): gid for gid in gids})
+        except people.NameTaken as taken:
+            say(f"Careful: {taken}. The demo's cluster does without it")
+            known = [
+                replace(it, gids=tuple(gid for gid in it.gids if people.team(gid) != taken.name))
+                for it in known
+                if it.name != taken.name
+            ]
 
 
 def members(site: Site) -> list[accounts.Member]:

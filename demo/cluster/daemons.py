@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def prepare(cluster: Cluster) -> None:
         done = subprocess.run(
             [
                 "mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={new}", "--skip-test-db",
+                # Not /tmp: a MariaDB that starts clears away what another has there.
+                f"--tmpdir={cluster.folder / 'database'}",
                 "--auth-root-authentication-method=socket",
             ],
             env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -92,6 +95,7 @@ def database(cluster: Cluster) -> Part:
         [
             "/usr/sbin/mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}/data",
             f"--socket={cluster.database_socket}", "--skip-networking", f"--pid-file={folder}/pid",
+            f"--tmpdir={folder}",
             "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--innodb-lock-wait-timeout=900",
             "--innodb-flush-log-at-trx-commit=0", "--innodb-use-native-aio=0", "--performance-schema=OFF",
             "--skip-name-resolve",
@@ -151,9 +155,13 @@ def group(cluster: Cluster, which: Node) -> str:
 
 
 def remove_leftovers(cluster: Cluster) -> None:
-    """Remove what killed nodes have left outside of the cluster's folder."""
-    for it in NODES:
-        remove_group(group(cluster, it))
+    """Remove what nodes that are gone have left outside of the cluster's folder; at most two seconds."""
+    left = [group(cluster, it) for it in NODES]
+    for _ in range(20):
+        left = [name for name in left if not remove_group(name)]
+        if not left:
+            return
+        time.sleep(0.1)  # the last processes of a node die a moment after it
 
 
 def well(words: str) -> bool:

@@ -48,12 +48,13 @@ def memory_of_its_own(name: str) -> None:
         call("mount", str(own).encode(), str(MEMORY).encode(), None, MS_BIND, None)
 
 
-def remove_group(name: str) -> None:
-    """Remove the control group of a node, as far as nothing runs in it."""
+def remove_group(name: str) -> bool:
+    """Remove the control group of a node, as far as nothing runs in it; whether it is gone."""
     own = MEMORY / "visa" / name
     for folder in [*sorted((p for p in own.rglob("*") if p.is_dir()), reverse=True), own, own.parent]:
         with contextlib.suppress(OSError):
             folder.rmdir()
+    return not own.exists()
 
 
 def first_process(name: str, held: Path, command: list[str]) -> None:

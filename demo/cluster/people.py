@@ -27,7 +27,11 @@ SERVICE = "extrausers"
 
 
 class NameTaken(Exception):
-    """This machine has an account or a group of that name or number that is another one."""
+    """This machine has another account, or another group, by the name or number of the one called `name`."""
+
+    def __init__(self, name: str, words: str):
+        super().__init__(words)
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -146,15 +150,17 @@ def _check(users: Mapping[str, list], groups: Mapping[str, int]) -> None:
         for known in _found(pwd.getpwnam, name), _found(pwd.getpwuid, uid):
             if known and (known.pw_name, known.pw_uid, known.pw_gid) != (name, uid, gid):
                 raise NameTaken(
+                    name,
                     f"This machine has an account {known.pw_name!r} of uid {known.pw_uid} already: "
-                    f"{name!r} of uid {uid} cannot be made beside it"
+                    f"{name!r} of uid {uid} cannot be made beside it",
                 )
     for name, gid in groups.items():
         for known in _found(grp.getgrnam, name), _found(grp.getgrgid, gid):
             if known and (known.gr_name, known.gr_gid) != (name, gid):
                 raise NameTaken(
+                    name,
                     f"This machine has a group {known.gr_name!r} of gid {known.gr_gid} already: "
-                    f"{name!r} of gid {gid} cannot be made beside it"
+                    f"{name!r} of gid {gid} cannot be made beside it",
                 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from demo import computing
 from demo.cluster import people
 from demo.cluster.people import Account, NameTaken
 
@@ -56,6 +57,17 @@ def test_what_the_machine_has_already_is_not_touched(elsewhere, account):
     with pytest.raises(NameTaken, match="root"):
         people.give(OWNER, [account], dict(zip(["team"], account.gids, strict=False)))
     assert people.owners() == [] and not (elsewhere / "extrausers/passwd").exists()
+
+
+def test_the_demo_does_without_who_is_somebody_else_here(elsewhere, capsys):
+    """Its cluster is a part of it: a machine with an account of the same name must not lose the rest."""
+    known = [PLAIN, Account("root", 20986, 20986, "/"), Account("ann", 20987, 20987, "/", (30986, 0))]
+    computing.lend(OWNER, known)
+    assert people.owners() == [OWNER]
+    names = [line.split(":")[0] for line in (elsewhere / "extrausers/passwd").read_text().splitlines()]
+    assert names == ["plain", "ann"]
+    assert people.team(0) not in (elsewhere / "extrausers/group").read_text()
+    assert capsys.readouterr().out.count("Careful: This machine has") == 2
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a\nb", "a,b"])

@@ -126,7 +126,10 @@ class SlurmCluster:
                 if process.name() == "slurmd" and process.parent().parent() == node:
                     return process
             raise psutil.NoSuchProcess(0, daemon)
-        return psutil.Process(int((self.folder / "run/pids" / daemon).read_text()))
+        try:
+            return psutil.Process(int((self.folder / "run/pids" / daemon).read_text()))
+        except FileNotFoundError:
+            raise psutil.NoSuchProcess(0, daemon) from None
 
     def stop(self, daemon: str) -> None:
         """Make a daemon silent: it takes connections and answers none."""
@@ -340,7 +343,7 @@ def running(**settings) -> Iterator[SlurmCluster]:
         said = folder / "cluster.log"
         wait(
             lambda: process.poll() is not None or b"ready" in said.read_bytes(),
-            PATIENCE,
+            2 * PATIENCE,  # it says by itself what does not start
             lambda: f"the cluster does not start: {said.read_text()}",
         )
         assert process.poll() is None, said.read_text()

@@ -11,18 +11,20 @@ from spawner_support import write_site
 
 
 @contextmanager
-def a_slurm_hub(cluster, hub_id, **settings):
-    """A hub on the cluster; what it leaves there is ended."""
+def a_slurm_hub(cluster, hub_id, before=write_profiles, **settings):
+    """A hub on the cluster, once `before` has written its profiles; what it leaves there is ended."""
     with a_facility() as root:
         furnish(root)
         write_site(root)
-        write_profiles(root)
+        before(root)
         hub = SlurmHub(root, cluster, hub_id, **settings)
         try:
             yield hub.start()
         finally:
             hub.close()
             hub.leave_the_cluster()
+            # What a failed test has left there is not the next module's.
+            shutil.rmtree(cluster.folder / "programs/spool", ignore_errors=True)
             if os.environ.get("VISA_TEST_HUB_LOG"):
                 shutil.copy(hub.log, os.environ["VISA_TEST_HUB_LOG"])
 

@@ -43,7 +43,7 @@ class SlurmHub(Hub):
     """A hub below `root` on a cluster; `cluster` is the fixture's, `hub_id` this hub's own name there."""
 
     config = CONFIG
-    accounts = ACCOUNTS | {"o'neil $(id)": {"uid": 20011, "gid": 20011, "gids": [], "roles": ["scientist"]}}
+    accounts = ACCOUNTS | {"x y;$(id)": {"uid": 20912, "gid": 20912, "gids": [], "roles": ["scientist"]}}
 
     def __init__(self, root, cluster, hub_id, *, cmd=(), runtime="plain", image_template="/usr", **site):
         super().__init__(root, **site)

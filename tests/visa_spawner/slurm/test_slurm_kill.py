@@ -100,7 +100,7 @@ def test_killed_with_the_controller_down(slurm_hub, slurm):
     hub.kill()
     with slurm.down("controller"):
         hub.start()
-        hub.until(lambda: hub.session("work")["state"] == "unknown", 30, "nobody can tell")
+        hub.until(lambda: hub.session("work")["state"] == "unknown", 60, "nobody can tell")
         assert hub.ask("work")["pid"] == found["pid"]
     hub.until(lambda: hub.session("work")["state"] == "running", 60, "it is told again")
     assert hub.job() == job
@@ -126,3 +126,4 @@ def test_what_belongs_to_no_session_is_cancelled_and_nothing_else(slurm_hub, slu
     assert hub.session("work")["ready"] or hub.until(lambda: hub.session("work")["ready"], 20, "kept")
     for job in strangers:
         slurm.until(job, "RUNNING")
+    slurm.run("scancel", *map(str, strangers))

@@ -133,7 +133,7 @@ def test_the_session_gets_what_is_meant_for_it_and_nothing_else(box):
 
 def test_a_job_that_starts_again_waits_for_a_token_of_its_own(box):
     box.put("plan", json.dumps(box.plan()))
-    for run, wrong, right in (("1", "0", "-1"), ("2", "1", "2"), ("1", "what", "2")):
+    for run, wrong, right in (("1", "0", "-1"), ("2", "1", "2"), ("1", "what", "1")):
         old = box.put("token", f"{wrong}\nrevoked-{TOKEN}\n")
         process = box.start(SLURM_RESTART_COUNT=run)
         for _ in range(200):
@@ -144,6 +144,18 @@ def test_a_job_that_starts_again_waits_for_a_token_of_its_own(box):
         assert not old.exists(), "one that was revoked is thrown away"
         box.put("token", f"{right}\n{TOKEN}\n")
         assert box.told(process)["token"] == TOKEN
+
+
+def test_what_is_left_of_an_earlier_run_leaves_the_next_ones_token_alone(box, monkeypatch):
+    """As on a node that is lost to the controller and still sees the spool."""
+    monkeypatch.setattr(os, "getuid", lambda: UID)
+    token = box.put("token", f"2\n{TOKEN}\n")
+    with pytest.raises(plan.NotFit):
+        spool.wait_for_token(str(box.spool), NONCE, 1, patience=0.3)
+    assert token.exists()
+    with os.fdopen(spool.wait_for_token(str(box.spool), NONCE, 2, patience=3)) as pipe:
+        assert pipe.read() == TOKEN
+    assert not token.exists()
 
 
 def test_no_token_comes(box, monkeypatch):

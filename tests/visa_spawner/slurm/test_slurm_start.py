@@ -98,6 +98,7 @@ def test_a_start_is_cancelled_at_each_moment(slurm_hub):
         ("no-such-partition", "part of the cluster"),
         ("no-such-gpu", "kind of GPU"),
         ("too-large", "number of cores"),
+        ("no-such-account", "does not let your account"),
     ],
 )
 def test_what_the_cluster_has_not_is_said_in_words(slurm_hub, plan, says):

@@ -120,6 +120,17 @@ async def test_cancelled_at_any_moment_nothing_is_left(config, slurm, seconds):
     assert Cluster.of(config).claims == {}
 
 
+async def test_over_time_is_said(config, slurm):
+    backend = a_backend(config)
+    await backend.start()
+    await asyncio.wait_for(backend.placed(), 30)
+    slurm.run("scontrol", "update", f"JobId={backend.job_id}", "EndTime=now+1")
+    status = await asyncio.wait_for(backend.ended(), 90)
+    assert (status.state, await backend.poll()) == (State.FAILED, 1)
+    assert "used all of its" in status.words
+    await backend.stop()
+
+
 async def test_given_up_without_a_stop_its_job_is_ended_all_the_same(config, slurm):
     backend = a_backend(config)
     await backend.start()

@@ -21,7 +21,7 @@ from ...session import SessionPlan, StartRefused, State, Status
 from ..words import clean_lines
 from . import extension, refusals, words
 from . import job as asked
-from .accounting import ended_job
+from .accounting import LONG_AGO, ended_job
 from .clients.base import SlurmSilent
 from .handler import join_hub
 from .launcher import LauncherRefused, LauncherSilent
@@ -53,6 +53,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         #: The owner, as the launcher is told.
         self.person: dict[str, Any] = {}
         self._memory = 0
+        self._submitted: datetime | None = None
         self._job: Job | None = None
         self._final: Status | None = None
         self._code = 0
@@ -81,6 +82,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
             "person": self.person,
             "key": self.session_key,
             "memory": self._memory,
+            "submitted": self._submitted and self._submitted.isoformat(),
         } | self._renewal.state()
 
     def load_state(self, state: dict) -> None:
@@ -94,14 +96,19 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         self.job_id = str(state.get("job") or "")
         self.person, self.session_key = state.get("person", {}), state.get("key", "")
         self._memory = int(state.get("memory", 0))
+        at = state.get("submitted")
+        self._submitted = datetime.fromisoformat(at) if at else LONG_AGO
         self._renewal = Renewal(self, state)
 
     def clear_state(self) -> None:
         """Forget the job; one that may still be there becomes the cluster's to end."""
         self._renewal.close()
         if self.mark:
-            self.cluster.leave(self.mark, self.person, int(self.job_id or 0))
+            self._leave()
         self._reset()
+
+    def _leave(self) -> None:
+        self.cluster.leave(self.mark, self.person, int(self.job_id or 0), self._submitted)
 
     # Start -------------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -171,7 +178,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
                 with monitor.hurried():
                     while not self.job_id:
                         if cluster.settled(self._asked_at):
-                            cluster.forget(self.mark)
+                            self._leave()  # its files may be there
                             self.mark = ""
                             raise StartRefused(refusals.NEVER_ARRIVED, status=503, reason="cluster")
                         await monitor.next_turn()
@@ -235,7 +242,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         """The monitor has looked again, answered or not."""
         cluster, monitor = self.cluster, self.cluster.monitor
         if self.mark and self._final is None and monitor.answering:
-            job = cluster.find(self.mark, self.person["uid"], int(self.job_id or 0))
+            job = cluster.find(self.mark, self.person["uid"], int(self.job_id or 0), self._submitted)
             if job is not None:
                 self._saw(job)
             elif self.job_id:
@@ -248,8 +255,8 @@ class SlurmBackend(OnCluster, SlurmSpawner):
     def _saw(self, job: Job) -> None:
         self._job = job
         self.node_name = job.host
-        if self.job_id != str(job.id):
-            self.job_id = str(job.id)
+        if (self.job_id, self._submitted) != (str(job.id), job.submitted):
+            self.job_id, self._submitted = str(job.id), job.submitted
             self.remember()
         if not job.ended:
             if self._stop_wanted is None:
@@ -285,7 +292,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
 
     async def _ask_accounting(self, mark: str, job_id: int, seen: Job | None) -> None:
         """Learn how the job ended; without an answer it is what the controller showed, if it did."""
-        found = await ended_job(self.cluster.monitor, job_id, self.person["uid"])
+        found = await ended_job(self.cluster.monitor, job_id, self.person["uid"], self._submitted)
         if self.mark != mark or self._final is not None:
             return
         if found is not None and found.ended:
@@ -324,9 +331,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         if not self.reported_port or not self._runs() or not self.node_name:
             return None
         host = await self.cluster.address(self.node_name)
-        return (
-            f"http://[{host}]:{self.reported_port}" if ":" in host else f"http://{host}:{self.reported_port}"
-        )
+        return host and f"http://{f'[{host}]' if ':' in host else host}:{self.reported_port}"
 
     def ends(self) -> datetime | None:
         """The end of the job's time limit, once it runs."""
@@ -366,7 +371,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
             async with asyncio.timeout(cluster.cancel_timeout):
                 await self._stop()
         except (TimeoutError, LauncherRefused, LauncherSilent) as error:
-            cluster.leave(self.mark, self.person, int(self.job_id or 0))
+            self._leave()
             self.log.warning("Job %s of %s is not over yet: %s", self.job_id, self.session_key, error)
             raise refusals.StopDelayed(refusals.STOP_DELAYED) from error
         finally:
@@ -397,4 +402,4 @@ class SlurmBackend(OnCluster, SlurmSpawner):
             await cluster.launch.forget(self.person, self.mark)
         except (LauncherRefused, LauncherSilent):
             # The job is over; only its files are still to be removed.
-            cluster.leave(self.mark, self.person, int(self.job_id or 0))
+            self._leave()

@@ -16,6 +16,7 @@ from traitlets.config import Config, LoggingConfigurable
 
 from .capacity import Capacity
 from .clients import open_client
+from .clients.base import SlurmSilent
 from .job import is_of
 from .launcher import Launcher, LauncherRefused, LauncherSilent
 from .monitor import Monitor
@@ -24,6 +25,8 @@ from .settings import SlurmSettings
 
 #: Failures that whoever began a task hears of, or writes to the log, by themselves.
 _TOLD = (LauncherRefused, LauncherSilent)
+#: Seconds between two attempts to end what is left of a session, at most.
+LONGEST_PAUSE = 600.0
 
 
 class Claim(Protocol):
@@ -43,9 +46,13 @@ class Leftover:
     mark: str
     person: dict[str, Any]
     job_id: int = 0
+    submitted: datetime | None = None
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     known_since: float = field(default_factory=time.monotonic)
     retrying: bool = False
+    #: Seconds until it is tried again after the next failure, and when that is over (monotonic).
+    pause: float = 1.0
+    rests_until: float = 0.0
 
 
 class Cluster(SlurmSettings, LoggingConfigurable):
@@ -87,6 +94,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self._monitor: Monitor | None = None
         self._capacity: Capacity | None = None
         self._tasks: set[asyncio.Task] = set()
+        self._was_silent = False
 
     @property
     def monitor(self) -> Monitor:
@@ -142,24 +150,30 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self.claims.pop(mark, None)
         self.leftovers.pop(mark, None)
 
-    def leave(self, mark: str, person: dict[str, Any], job_id: int = 0) -> None:
+    def leave(
+        self, mark: str, person: dict[str, Any], job_id: int = 0, submitted: datetime | None = None
+    ) -> None:
         """A session is given up whose job is not known to be over: it is ended whenever Slurm has it."""
         self.claims.pop(mark, None)
         if mark not in self.leftovers:
             self.log.warning("What is left of %s (job %s) is to be ended", mark, job_id or "unknown")
-            self.leftovers[mark] = Leftover(mark, person, job_id)
+            self.leftovers[mark] = Leftover(mark, person, job_id, submitted)
         self.monitor.look_soon()
 
-    def find(self, mark: str, uid: int, job_id: int = 0) -> Job | None:
+    def find(self, mark: str, uid: int, job_id: int = 0, submitted: datetime | None = None) -> Job | None:
         """A session's job, by the last look.
 
-        By its id where that is known: a job's owner may write another comment into it, or the same into
-        another job.
+        By its id where that is known, for its owner may write another comment into it, or the same into
+        another job. A controller that lost its state gives the same id to another job: one without the mark
+        must have been submitted when the session's was, `submitted`, where that is known.
         """
         if not job_id:
             return self.monitor.find(mark, uid)
         job = self.monitor.jobs.get(job_id)
-        return job if job is not None and job.uid == uid else None
+        if job is None or job.uid != uid:
+            return None
+        is_ours = job.mark == mark or submitted in (None, job.submitted)
+        return job if is_ours else None
 
     def settled(self, since: float) -> bool:
         """Whether a mark that was submitted before `since` (monotonic) and was never seen never will be."""
@@ -183,11 +197,15 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         if not task.cancelled() and task.exception() and not isinstance(task.exception(), _TOLD):
             self.log.error("A task of the cluster's failed", exc_info=task.exception())
 
-    async def address(self, host: str) -> str:
-        """Where a node is reached; its own name as long as the controller has not said."""
-        if host not in self.addresses:
-            for node in await self.monitor.nodes():
-                self.addresses[node.name] = node.address
+    async def address(self, host: str) -> str | None:
+        """Where a node is reached: its own name if the controller has no other; None while that is silent.
+
+        Asked for anew each time, since a node may come back at another address.
+        """
+        try:
+            self.addresses = {node.name: node.address for node in await self.monitor.nodes()}
+        except SlurmSilent:
+            return self.addresses.get(host)
         return self.addresses.get(host, host)
 
     async def closed_nodes(self) -> list[str]:
@@ -209,9 +227,12 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         if not monitor.answering:
             return []
         listed = [job for job in monitor.jobs.values() if is_of(job.mark, self.hub_id) and not job.ended]
-        swept = []
+        swept, later = [], False
         for job in listed:
-            if job.mark in self.claims or job.mark in self.leftovers or self._is_young(job):
+            if job.mark in self.claims or job.mark in self.leftovers:
+                continue
+            if self._is_young(job):
+                later = True
                 continue
             try:
                 person = _person(job.uid)
@@ -219,10 +240,16 @@ class Cluster(SlurmSettings, LoggingConfigurable):
                 self.log.error("Job %d is of this hub, of no session, and of no account here", job.id)
                 continue
             self.log.warning("Cancelling job %d of %s, which belongs to no session", job.id, job.mark)
-            self.leftovers[job.mark] = Leftover(job.mark, person, job.id)
+            self.leftovers[job.mark] = Leftover(job.mark, person, job.id, job.submitted)
             swept.append(job.id)
             await self._end(self.leftovers[job.mark])
+        if later:
+            self.keep(self._sweep_later())
         return swept
+
+    async def _sweep_later(self) -> None:
+        await asyncio.sleep(self.settle_seconds)
+        await self.sweep()
 
     def _is_young(self, job: Job) -> bool:
         if job.submitted is None:
@@ -236,16 +263,21 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             except Exception:
                 # One session's fault must not leave all others looking the same for ever.
                 self.log.exception("Following a job failed")
+        if monitor.answering and self._was_silent:
+            # A controller that was killed comes back with what it had written down a moment before: jobs that
+            # it has ended since then are there again, and start anew.
+            self.keep(self.sweep())
+        self._was_silent = monitor.answering is False
         if monitor.answering:
             for leftover in list(self.leftovers.values()):
-                if not leftover.retrying:
+                if not leftover.retrying and time.monotonic() >= leftover.rests_until:
                     self.keep(self._end(leftover))
 
     async def _end(self, leftover: Leftover) -> None:
         """One attempt: cancel it while Slurm has it, forget it and its files when it is over."""
         leftover.retrying = True
         try:
-            job = self.find(leftover.mark, leftover.person["uid"], leftover.job_id)
+            job = self.find(leftover.mark, leftover.person["uid"], leftover.job_id, leftover.submitted)
             if job is not None and not job.ended:
                 leftover.job_id = job.id
                 await self.launch.cancel(leftover.person, job.id)
@@ -255,6 +287,9 @@ class Cluster(SlurmSettings, LoggingConfigurable):
                 self.leftovers.pop(leftover.mark, None)
                 self.log.info("Nothing is left of %s", leftover.mark)
         except (LauncherRefused, LauncherSilent) as error:
+            # Whose files they are can see to it that they are never removed.
+            leftover.rests_until = time.monotonic() + leftover.pause
+            leftover.pause = min(2 * leftover.pause, LONGEST_PAUSE)
             self.log.warning("What is left of %s is tried again: %s", leftover.mark, error)
         finally:
             leftover.retrying = False

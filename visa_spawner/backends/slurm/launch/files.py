@@ -56,12 +56,12 @@ class Spool:
             raise Refused("other", f"the person's spool cannot be written: {error.strerror}") from error
 
     def remove(self, *names: str) -> None:
-        """Remove files, those that are there; raises Refused."""
+        """Remove files, those that are there; raises Refused. A directory in the place of one stays."""
         for name in names:
             try:
                 os.unlink(name, dir_fd=self.descriptor)
-            except FileNotFoundError:
-                continue
+            except (FileNotFoundError, IsADirectoryError):
+                continue  # a directory is none of ours
             except OSError as error:
                 raise Refused("other", f"the person's spool cannot be written: {error.strerror}") from error
 
@@ -72,10 +72,11 @@ class Spool:
             descriptor = os.open(name, flags, dir_fd=self.descriptor)
         except OSError:
             return []
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != uid:
+            os.close(descriptor)
+            return []
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != uid:
-                return []
             file.seek(max(0, found.st_size - _LOG_END))
             text = file.read(_LOG_END)
         lines = text.decode("utf-8", "replace").splitlines()

@@ -12,7 +12,7 @@ def check(username: str, uid: int, gid: int) -> None:
     """Raise Refused unless this machine's accounts have this name with this uid and gid."""
     try:
         found = pwd.getpwnam(username)
-    except KeyError:
+    except (KeyError, ValueError):  # none, or a name that no database could hold
         raise Refused("person", "the machine that submits knows no such account") from None
     if (found.pw_name, found.pw_uid, found.pw_gid) != (username, uid, gid):
         raise Refused("person", "the account is another one on the machine that submits")

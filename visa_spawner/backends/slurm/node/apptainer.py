@@ -16,7 +16,7 @@ from . import namespace
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 from .programs import find
-from .root import SMALLEST_TMP, slurm_account, unique
+from .root import SMALLEST_TMP, reach, slurm_account, unique
 
 #: Whether the session sees nothing of the node but what its plan names.
 INSIDE = True
@@ -59,6 +59,7 @@ def mount(source: str, target: str, read_only: bool = False) -> str:
 def _prepare(plan: Plan, place: str) -> list[str]:
     """Raw data read-only down to the last mount, which `ro` alone is not, and what is the session's own."""
     size = max(plan.tmp_bytes, SMALLEST_TMP)
+    held = reach([plan.image, *(bind.path for bind in plan.binds + plan.extra_binds)], plan.person.home)
     try:
         namespace.enter()
         namespace.tmpfs(place, "mode=0755,size=16m")
@@ -84,4 +85,7 @@ def _prepare(plan: Plan, place: str) -> list[str]:
             os.symlink(target, path)
     except OSError as error:
         raise NotFit(EXIT_BAD_INFO, f"The session could not be prepared on this node: {error}.") from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
     return mounts

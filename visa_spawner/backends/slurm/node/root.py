@@ -15,7 +15,7 @@ from visa_session.contract import EXIT_BAD_INFO, EXIT_HOME_UNUSABLE
 from ...accounts import group, passwd
 from . import namespace
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
-from .plan import Bind, NotFit, Plan
+from .plan import NotFit, Plan
 
 #: Devices that every program expects.
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -34,6 +34,7 @@ def build(plan: Plan, place: str, devices: list[str]) -> str:
 
     Ends in a namespace of mounts of its own. Raises NotFit.
     """
+    held = reach([plan.image, *(bind.path for bind in plan.binds + plan.extra_binds)], plan.person.home)
     try:
         namespace.enter()
         namespace.tmpfs(place, "mode=0755,size=16m")
@@ -49,7 +50,33 @@ def build(plan: Plan, place: str, devices: list[str]) -> str:
         ) from error
     except ValueError as error:
         raise NotFit(EXIT_BAD_INFO, f"The session's file tree could not be made: {error}.") from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
     return root
+
+
+def reach(paths: list, home: str) -> list:
+    """Open all that a session is made of, for as long as the descriptors that this gives are open.
+
+    What an automounter mounts when somebody comes there, it does not mount in a namespace of ours. Raises
+    NotFit for what is not there.
+    """
+    held = []
+    for path in paths:
+        # The dot has an automounter mount a directory.
+        for name in (f"{path}/.", path):
+            try:
+                held.append(os.open(name, os.O_PATH | os.O_CLOEXEC))
+                break
+            except (NotADirectoryError, PermissionError):
+                continue
+            except OSError as error:
+                words = "The home directory" if path == home else "The folder"
+                code = EXIT_HOME_UNUSABLE if path == home else EXIT_BAD_INFO
+                said = f"{words} {path} is not there on {os.uname().nodename}: {error.strerror}."
+                raise NotFit(code, said) from error
+    return held
 
 
 def slurm_account() -> list:
@@ -67,12 +94,8 @@ class _Tree:
     def build(self) -> None:
         plan = self.plan
         binds = sorted(unique(plan.binds + plan.extra_binds), key=lambda bind: bind.path.split("/"))
-        for bind in binds:
-            self.check_source(bind)
         outside = [path for path in self.devices if not path.startswith("/dev/")]
         points = [*OWN, *NAMES, *(bind.path for bind in binds), *plan.short_ways, *outside]
-        if not os.path.isdir(plan.image):
-            raise ValueError(f"there is no image at {plan.image} on {os.uname().nodename}")
         self.mirror(plan.image, "", [point.strip("/").split("/") for point in points])
         self.own()
         self.names()
@@ -83,13 +106,6 @@ class _Tree:
         for link, target in plan.short_ways.items():
             os.makedirs(self.root + os.path.dirname(link), 0o755, exist_ok=True)
             os.symlink(target, self.root + link)
-
-    def check_source(self, bind: Bind) -> None:
-        if not os.path.exists(bind.path):
-            home = bind.path == self.plan.person.home
-            words = "The home directory" if home else "The folder"
-            code = EXIT_HOME_UNUSABLE if home else EXIT_BAD_INFO
-            raise NotFit(code, f"{words} {bind.path} is not there on {os.uname().nodename}.")
 
     def mirror(self, image: str, inside: str, points: list) -> None:
         """What the image has, bound read-only; directories that something else stands in are made anew."""

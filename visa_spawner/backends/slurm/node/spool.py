@@ -53,9 +53,10 @@ def wait_for_token(directory: str, nonce: str, run: int, patience: float = PATIE
 
 def _take(directory: str, nonce: str, run: int):
     """The pipe with the token; None where there is none yet for this run."""
+    name = f"{nonce}.token"
     try:
         # Opened anew each time: file systems of a network ask their server only then.
-        descriptor = _open(directory, f"{nonce}.token", remove=True)
+        descriptor = _open(directory, name)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -65,10 +66,13 @@ def _take(directory: str, nonce: str, run: int):
         length = os.readv(descriptor, [held])
         first = held.find(b"\n")
         number = held[:first]
-        if not 0 < first < 20 or not number.lstrip(b"-").isdigit():
+        of_run = int(number) if 0 < first < 20 and number.lstrip(b"-").isdigit() else None
+        if of_run is not None and of_run > run:
+            # The job starts once more already: this is left of an earlier run, on a node that is lost.
             return None
-        of_run = int(number)
-        if of_run < run and not (of_run == -1 and run > 0):
+        if not _remove(directory, name, descriptor):
+            return None
+        if of_run is None or (of_run < run and not (of_run == -1 and run > 0)):
             return None
         end = held.find(b"\n", first + 1)
         reading, writing = os.pipe()
@@ -82,16 +86,28 @@ def _take(directory: str, nonce: str, run: int):
         os.close(descriptor)
 
 
-def _open(directory: str, name: str, remove: bool = False) -> int:
-    """A file of this account's own, open to read, removed at once where that is asked; raises OSError."""
+def _remove(directory: str, name: str, descriptor: int) -> bool:
+    """Remove the file that this descriptor is; False where another has come in its place. Raises OSError."""
+    above = os.open(directory, _DIRECTORY)
+    try:
+        if os.stat(name, dir_fd=above, follow_symlinks=False).st_ino != os.fstat(descriptor).st_ino:
+            return False
+        os.unlink(name, dir_fd=above)
+        return True
+    except FileNotFoundError:
+        return False
+    finally:
+        os.close(above)
+
+
+def _open(directory: str, name: str) -> int:
+    """A file of this account's own, open to read; raises OSError."""
     above = os.open(directory, _DIRECTORY)
     try:
         mine = os.fstat(above)
         if mine.st_uid != os.getuid() or mine.st_mode & 0o077:
             raise PermissionError(1, "the directory is not this account's alone")
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=above)
-        if remove:
-            os.unlink(name, dir_fd=above)
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
             os.close(descriptor)
