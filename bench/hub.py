@@ -80,22 +80,26 @@ class Hub:
         Raises BenchFailed when it does not start or its page does not answer right away.
         """
         async with self.client() as client:
-            return await self.start_by(client, name)
+            asked, ready = await self.ask_for(client, name)
+            session = Session(name, await self._address(client, name), asked, ready)
+            await self.check(client, session.url)
+        return session
 
-    async def start_by(self, client: httpx.AsyncClient, name: str) -> Session:
-        """The same, by a client that is there already."""
+    async def ask_for(self, client: httpx.AsyncClient, name: str) -> tuple[float, float]:
+        """Start a session; when that was asked for, and when the hub said that it is ready."""
         asked = time.time()
         answer = await client.post(self._server(name), json={"user_options": self.options})
         if answer.status_code == 202:
             await self._until_ready(client, name)
         elif answer.status_code != 201:
             raise BenchFailed(f"{self.kind}: start refused: {answer.status_code} {answer.text[:300]}")
-        ready = time.time()
-        session = Session(name, await self._address(client, name), asked, ready)
-        page = await client.get(f"{session.url}{self.page}")
+        return asked, time.time()
+
+    async def check(self, client: httpx.AsyncClient, url: str) -> None:
+        """Raise BenchFailed unless the session's page answers."""
+        page = await client.get(f"{url}{self.page}")
         if page.status_code != 200 or self.shows not in page.text:
             raise BenchFailed(f"{self.kind}: ready, but {page.url} answers {page.status_code}")
-        return session
 
     async def _until_ready(self, client: httpx.AsyncClient, name: str) -> None:
         async with client.stream("GET", self._server(name) + "/progress") as events:

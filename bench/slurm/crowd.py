@@ -30,12 +30,14 @@ async def starts(hub: Hub, count: int) -> list[float]:
     async with hub.client(limits=limits, timeout=PATIENCE) as client:
         try:
             async with asyncio.timeout(PATIENCE):
-                sessions = await asyncio.gather(
-                    *(hub.start_by(client, f"crowd{number}") for number in range(count))
-                )
+                names = [f"crowd{number}" for number in range(count)]
+                times = await asyncio.gather(*(hub.ask_for(client, name) for name in names))
+                # Only now: whatever else the hub is asked meanwhile, the others would wait for.
+                for name in names:
+                    await hub.check(client, f"{hub.url}/user/{hub.user}/{name}/")
         except TimeoutError:
             raise BenchFailed(f"{hub.kind}: not all of {count} sessions are ready in {PATIENCE} s") from None
-    return [session.seconds for session in sessions]
+    return [ready - asked for asked, ready in times]
 
 
 async def take(figures: Figures, cluster: Cluster, rounds: int, scratch: Path) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from batchspawner import SlurmSpawner
-from traitlets import Unicode, observe
+from traitlets import Unicode
 
 from ...session import SessionPlan, StartRefused, State, Status
 from ..words import clean_lines
@@ -209,12 +209,6 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         """Return when the job runs on a node."""
         while not self._runs():
             await self._changed.wait()
-
-    @observe("reported_port")
-    def _listens(self, change) -> None:
-        # It runs, whatever the last look said: nobody is to wait for the next one.
-        if change.new and self.mark and not self._runs():
-            self.cluster.monitor.look_soon()
 
     def _runs(self) -> bool:
         # One that is put back into the queue is "completing" as well, before it waits there again.

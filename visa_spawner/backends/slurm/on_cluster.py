@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from traitlets import observe
 from traitlets.config import Config
 
 from ...session import Availability, NodeState, Resources
@@ -25,6 +26,12 @@ class OnCluster(Backend, SlurmSettings):
         if self._cluster is None or self._cluster.gone:
             self._cluster = Cluster.of(self.config)
         return self._cluster
+
+    @observe("reported_port")
+    def _listens(self, change) -> None:
+        """A session that says where it listens runs: nobody is to wait for the look that is due."""
+        if change.new and self.mark and not self._runs():
+            self.cluster.monitor.look_soon()
 
     @classmethod
     async def availability(cls, resources: Resources, config: Config) -> Availability:
