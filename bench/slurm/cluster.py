@@ -54,6 +54,8 @@ def running() -> Iterator[Cluster]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # Not of this group: Ctrl-C is not to end it before its jobs.
+            start_new_session=True,
             preexec_fn=partial(die_with_parent, signal.SIGTERM),
         )
     try:
