@@ -5,6 +5,7 @@ import threading
 
 import httpx
 import pytest
+from slurm_asking import saved
 from slurm_hub import LIGHT
 
 
@@ -97,6 +98,8 @@ def test_killed_with_the_controller_down(slurm_hub, slurm):
     hub = slurm_hub
     hub.run_session("work", LIGHT)
     job, found = hub.job(), hub.until(lambda: hub.ask("work"), 20, "it answers")
+    # A controller that is killed forgets what it has not written down yet.
+    saved(slurm)
     hub.kill()
     with slurm.down("controller"):
         hub.start()
