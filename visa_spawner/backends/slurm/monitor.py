@@ -22,8 +22,9 @@ from .seen import Job, Node
 
 #: Seconds between two looks while somebody waits for a job to start or end.
 HURRIED = 0.5
-#: A question is followed by a pause of so many times as long as its answer took.
-REST = 10
+#: A question is followed by a pause of so many times as long as its answer took, and of so many where
+#: somebody waits for a job.
+REST, REST_IN_HASTE = 10, 3
 #: Seconds between two questions to a controller that does not answer, at most.
 MOST = 60.0
 #: Seconds an answer may take before the operator is told.
@@ -202,14 +203,15 @@ class Monitor:
         if self._silences:
             return min(MOST, self._interval * 2 ** min(self._silences - 1, 10))
         if self.hurry:
-            wanted = HURRIED
-        else:
-            wanted = self._interval if self._alive or self._busy() else self._idle_interval
-        return max(wanted, self._rest())
+            return max(HURRIED, self._rest())
+        wanted = self._interval if self._alive or self._busy() else self._idle_interval
+        return max(wanted, REST * self.took)
 
     def _rest(self) -> float:
         """Seconds that the controller is left alone in any case."""
-        return self._interval if self._silences else REST * self.took
+        if self._silences:
+            return self._interval
+        return min(REST * self.took, max(self._interval, REST_IN_HASTE * self.took))
 
     async def _run(self) -> None:
         while True:
@@ -282,7 +284,7 @@ class Monitor:
         if self._slow:
             self._log.warning(
                 "Slurm took %.1f seconds to tell of its jobs; it is asked every %.0f seconds at most now",
-                *(self.took, self._rest()),
+                *(self.took, REST * self.took),
             )
         else:
             self._log.info("Slurm tells of its jobs in %.3f seconds again", self.took)
