@@ -5,6 +5,9 @@
 The tests drive real engines, browsers and daemons on whatever machine this is, and some hold times of
 a second. A machine that stalls fails one now and then; a defect fails twice. What needed its second run is
 named at the end, so that it does not go unseen.
+
+Most of a test's time is waiting for such a daemon. So, where all tests are run, those of the cluster run
+beside those of login, pages, sessions and sharing, which share nothing with them; all others run alone.
 """
 
 from __future__ import annotations
@@ -12,39 +15,90 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LAST_FAILED = ROOT / ".pytest_cache/v/cache/lastfailed"
 
+#: What runs side by side, one process each. Everything else, also what will be added, comes before, alone.
+LANES = {
+    "pages": [
+        *("tests/visa_authenticator", "tests/visa_catalogue", "tests/visa_portal"),
+        *("tests/visa_session", "tests/visa_sharing"),
+    ],
+    "cluster": ["tests/visa_spawner/slurm"],
+}
 #: More failures than this are no matter of a stalling machine.
 FEW = 8
-TESTS_FAILED = 1
+PASSED, TESTS_FAILED = 0, 1
 
 
-def pytest(*arguments: str) -> int:
-    """Run pytest here; its exit code."""
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
+class Lane:
+    """One run of pytest: it knows by itself which of its tests failed.
+
+    Its output goes to a file where it runs beside another, and is shown when it is over.
+    """
+
+    def __init__(self, name: str, arguments: list[str], beside: bool = False):
+        cache = Path(".pytest_cache", name)
+        self.last_failed = ROOT / cache / "v/cache/lastfailed"
+        self.last_failed.unlink(missing_ok=True)
+        self.output = ROOT / cache / "output.log" if beside else None
+        self.begun = time.monotonic()
+        command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache}", *arguments]
+        if self.output is None:
+            self.process = subprocess.Popen(command, cwd=ROOT)
+        else:
+            self.output.parent.mkdir(parents=True, exist_ok=True)
+            with self.output.open("wb") as file:
+                self.process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+
+    def code(self) -> int:
+        """Wait for its end; the exit code of pytest."""
+        code = self.process.wait()
+        if self.output is not None:
+            seconds = time.monotonic() - self.begun
+            print(f"\nRun beside, {seconds:.0f} s:\n{self.output.read_text(errors='replace')}", flush=True)
+        return code
+
+    def failed(self) -> list[str]:
+        """The tests that failed, sorted."""
+        return sorted(json.loads(self.last_failed.read_text())) if self.last_failed.exists() else []
 
 
-def failed() -> list[str]:
-    """The tests that failed in the last run, sorted."""
-    return sorted(json.loads(LAST_FAILED.read_text())) if LAST_FAILED.exists() else []
+def run(*runs: Lane) -> tuple[int, list[str]]:
+    """Wait for all of them: the worst exit code, and the tests that failed."""
+    code = max(one.code() for one in runs)
+    return code, [test for one in runs for test in one.failed()]
+
+
+def first_run(arguments: list[str]) -> tuple[int, list[str]]:
+    """What was asked for, or everything in as little time as it takes."""
+    lanes = {name: [path for path in paths if (ROOT / path).exists()] for name, paths in LANES.items()}
+    if arguments or not all(lanes.values()):
+        return run(Lane("all", arguments))
+    apart = [f"--ignore={path}" for paths in lanes.values() for path in paths]
+    alone, failed = run(Lane("alone", apart))
+    if alone not in (PASSED, TESTS_FAILED):
+        return alone, failed
+    print(f"\nNow side by side: {', '.join(lanes)}", flush=True)
+    *others, shown = lanes.items()
+    beside = [Lane(name, paths, beside=True) for name, paths in others]
+    code, more = run(Lane(shown[0], shown[1]), *beside)
+    return max(alone, code), failed + more
 
 
 def main(arguments: list[str]) -> int:
     """Run the tests; the exit code of the last run of pytest."""
-    LAST_FAILED.unlink(missing_ok=True)
-    code = pytest(*arguments)
-    again = failed()
+    code, again = first_run(arguments)
     if code != TESTS_FAILED or not 0 < len(again) <= FEW:
         return code
     print(f"\n{len(again)} failed; run once more, by themselves:", *again, sep="\n  ", flush=True)
-    code = pytest("--last-failed", "--last-failed-no-failures=none", *arguments)
+    code, twice = run(Lane("again", again))
     verdict = "failed again" if code else "passed when run again, and want to be looked at"
     print(
         f"\nOf the {len(again)} that failed at first, {verdict}:",
-        *(failed() or again),
+        *(twice or again),
         sep="\n  ",
         flush=True,
     )

@@ -14,6 +14,22 @@ def test_stalls():
 def test_holds():
     assert 1 + 1 == 2
 """
+BESIDE = """
+import time
+from pathlib import Path
+def test_beside():
+    Path({mine!r}).touch()
+    deadline = time.monotonic() + 20
+    while not Path({other!r}).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+"""
+ALONE = """
+from pathlib import Path
+def test_alone():
+    assert not list(Path({folder!r}).glob("*.began"))
+    Path({folder!r}, "alone").touch()
+"""
 ALWAYS = "def test_broken():\n    assert False\n"
 
 
@@ -21,8 +37,20 @@ ALWAYS = "def test_broken():\n    assert False\n"
 def folder(tmp_path, monkeypatch):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     monkeypatch.setattr(run, "ROOT", tmp_path)
-    monkeypatch.setattr(run, "LAST_FAILED", tmp_path / ".pytest_cache/v/cache/lastfailed")
     return tmp_path
+
+
+@pytest.fixture
+def lanes(folder, monkeypatch):
+    """Two folders whose tests run side by side: each waits for the other to have begun."""
+    monkeypatch.setattr(run, "LANES", {"left": ["left"], "right": ["right"]})
+    for mine, other in (("left", "right"), ("right", "left")):
+        (folder / mine).mkdir()
+        (folder / mine / f"test_{mine}.py").write_text(
+            BESIDE.format(mine=str(folder / f"{mine}.began"), other=str(folder / f"{other}.began"))
+        )
+    (folder / "test_alone.py").write_text(ALONE.format(folder=str(folder)))
+    return folder
 
 
 def test_what_fails_once_passes_and_is_named(folder, capsys):
@@ -51,4 +79,25 @@ def test_many_failures_are_no_stall(folder, capsys):
 
 def test_a_file_that_cannot_be_read_is_no_stall(folder):
     (folder / "test_broken.py").write_text("import nothing_of_this_name\n")
+    assert run.main([]) == 2
+
+
+def test_lanes_run_side_by_side_and_what_no_lane_names_before_them(lanes, capfd):
+    assert run.main([]) == 0
+    said = capfd.readouterr().out
+    assert (lanes / "alone").exists() and said.count("1 passed") == 3
+
+
+def test_a_failure_in_any_lane_is_run_again_and_counts(lanes, capfd):
+    (lanes / "left" / "test_once.py").write_text(ONCE)
+    (lanes / "right" / "test_always.py").write_text(ALWAYS)
+    assert run.main([]) == 1
+    said = capfd.readouterr().out.partition("run once more")[2]
+    first, _, last = said.partition("that failed at first")
+    assert "left/test_once.py::test_stalls" in first and "right/test_always.py::test_broken" in first
+    assert "failed again" in last and "test_broken" in last and "test_stalls" not in last
+
+
+def test_a_lane_that_cannot_be_read_fails_all(lanes):
+    (lanes / "left" / "test_broken.py").write_text("import nothing_of_this_name\n")
     assert run.main([]) == 2
