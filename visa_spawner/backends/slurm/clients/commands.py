@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..seen import Job, Node
 from .base import SlurmClient, SlurmSilent
+from .exchange import read_all
 from .fields import (
     ENDED_FIELDS,
     JOB_FIELDS,
@@ -211,15 +211,9 @@ class CommandsClient(SlurmClient):
         except OSError as error:
             raise SlurmSilent(f"{self._directory / command} cannot be run: {error.strerror}") from error
         try:
-            async with asyncio.timeout(self._limit):
-                printed, said = await process.communicate()
+            printed, said = await read_all(process, self._limit)
         except TimeoutError:
             raise SlurmSilent(f"{command} got no answer within {self._limit:g} seconds") from None
-        finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await asyncio.shield(process.wait())
         return process.returncode, printed, said.decode("utf-8", "replace")
 
     def skipped(self, text: str) -> None:

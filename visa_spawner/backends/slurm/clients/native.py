@@ -8,7 +8,6 @@ of 128 and more pyslurm takes 128 off.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from ..seen import ENDED, WAITING, Job, Node
 from .base import SlurmClient, SlurmSilent
 from .commands import CommandsClient
+from .exchange import give_up
 from .fields import Unreadable, count_tasks
 
 HELPER = Path(__file__).with_name("native_helper.py")
@@ -109,11 +109,8 @@ class NativeClient(SlurmClient):
 
     async def _end(self) -> None:
         helper, self._helper = self._helper, None
-        if helper is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            helper.kill()
-        await asyncio.shield(helper.wait())
+        if helper is not None:
+            give_up(helper)
 
 
 def read_job(values: list) -> Job:
