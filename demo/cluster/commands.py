@@ -20,6 +20,7 @@ def run(cluster: Cluster, *command: str, timeout: float = 60, **options) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",  # people write anything into their jobs
         timeout=timeout,
         **options,
     )
