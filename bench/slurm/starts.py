@@ -58,7 +58,10 @@ async def alone(cluster: Cluster, configuration: Configuration, asked: dict) -> 
     """Seconds from `sbatch` to the listening session, of a job as our hub asked for; gone afterwards."""
     who, nonce = slurm.PERSON, secrets.token_hex(16)
     spool = configuration.spool.format(uid=who.uid)
-    for kind, text in (("plan", json.dumps(asked["told"])), ("token", f"0\n{secrets.token_hex(16)}\n")):
+    # No hub knows it: one that answered would end it as soon as it listens, before that can be seen.
+    environment = {**asked["told"]["environment"], "JUPYTERHUB_API_URL": "http://127.0.0.1:9/hub/api"}
+    plan = json.dumps({**asked["told"], "environment": environment})
+    for kind, text in (("plan", plan), ("token", f"0\n{secrets.token_hex(16)}\n")):
         path = Path(spool, f"{nonce}.{kind}")
         path.touch(0o600)
         os.chown(path, who.uid, who.gid)
