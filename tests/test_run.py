@@ -22,7 +22,7 @@ def test_beside():
     deadline = time.monotonic() + 20
     while not Path({other!r}).exists():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks, up to the deadline
 """
 ALONE = """
 from pathlib import Path

@@ -24,7 +24,7 @@ def say(state, **more):
 
 def until(condition):
     while not (found := condition()):
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks; who waits for the job has the limit
     return found
 
 

@@ -282,7 +282,7 @@ def wait(there: Callable[[], bool], seconds: float, trouble: Callable[[], str]) 
     while not there():
         if time.monotonic() > end:
             raise AssertionError(trouble())
-        time.sleep(0.05)
+        time.sleep(0.05)  # between two looks, up to `end`
 
 
 def alive(process: psutil.Process) -> bool:

@@ -63,7 +63,7 @@ def report(port):
                 os._exit(9)
         except OSError:
             pass
-        time.sleep(0.2)
+        time.sleep(0.2)  # before it tells the hub again, as visa-session does
 
 
 print("a line of the session's log with", token, "\x1b[31mred", flush=True)
@@ -71,7 +71,7 @@ listen = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
 server = ThreadingHTTPServer((listen.hostname, listen.port or 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 while (marks / "hold-ready").exists():
-    time.sleep(0.05)
+    time.sleep(0.05)  # held by the test, which has the limit
 report(server.server_port)
 while True:
-    time.sleep(1)
+    time.sleep(1)  # lives until its job is ended

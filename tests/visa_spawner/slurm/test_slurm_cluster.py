@@ -48,6 +48,7 @@ def test_accounting_takes_the_proposal_s_account_and_counts_the_job(slurm):
 
 
 def test_too_much_memory_ends_as_out_of_memory(slurm):
+    # Alive for long enough to be noticed; one that is not ends as COMPLETED, and the test fails.
     take = "python3 -c 'import time; x = bytearray(300_000_000); time.sleep(60)'"
     job = slurm.submit(take, "alice", "--mem=100")
     assert slurm.until(job, "OUT_OF_MEMORY", "FAILED", "CANCELLED")["JobState"] == "OUT_OF_MEMORY"

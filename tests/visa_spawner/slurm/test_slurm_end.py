@@ -23,7 +23,7 @@ with slurm_cluster.running() as cluster:
     slurm_cluster.wait(cluster.strangers, 30, lambda: "the job has no process")
     cluster.stop("controller")
     print(cluster.folder, flush=True)
-    time.sleep(300)
+    time.sleep(300)  # until it is killed
 """
 
 

@@ -55,7 +55,7 @@ async def test_whoever_stops_asking_is_not_held_up():
         process = await says_much(600, pause=0)
         asking = asyncio.create_task(read_all(process, 600))
         await asyncio.sleep(0.1)
-        time.sleep(0.05)  # noqa: ASYNC251
+        time.sleep(0.05)  # noqa: ASYNC251 - holds the loop up: that is what is tried
         asking.cancel()
         async with asyncio.timeout(3):
             with pytest.raises(asyncio.CancelledError):
