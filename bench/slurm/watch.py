@@ -126,11 +126,17 @@ class Ours:
             self.spawners.append(spawner)
 
     async def round(self) -> None:
-        """One look; raises BenchFailed unless every session knows by it that its job waits."""
+        """One look, which every session follows; raises BenchFailed unless it was one question."""
         asked = self.monitor.asked["jobs"]
         await self.monitor.fresh()
-        known = sum(spawner.job_id != "" for spawner in self.spawners)
-        if known != len(self.spawners) or self.monitor.asked["jobs"] != asked + 1:
+        if self.monitor.asked["jobs"] != asked + 1:
+            raise BenchFailed(f"our monitor asked {self.monitor.asked['jobs'] - asked} questions")
+
+    def check(self) -> None:
+        """Raise BenchFailed unless every session knows by now that its job waits."""
+        said = [spawner.status for spawner in self.spawners]
+        known = sum(status is not None and status.queued for status in said)
+        if known != len(self.spawners):
             raise BenchFailed(f"our monitor found {known} of {len(self.spawners)} jobs")
 
     async def close(self) -> None:
@@ -147,11 +153,13 @@ async def take(figures: Figures, cluster: Cluster, rounds: int, scratch: Path) -
         stock, ours = Stock(slurm.job_ids(cluster)), Ours(cluster, marks)
         try:
             await ours.round()
+            ours.check()
             sides = {"stock": (stock.round, 1), "ours": (ours.round, LOOKS)}
             for number in range(rounds + 1):
                 for side in list(sides)[:: 1 if number % 2 else -1]:
                     act, times = sides[side]
                     took = await cost(cluster, act, times)
+                    ours.check()
                     if number:
                         figures.add(f"hub {count}", side, took.hub)
                         figures.add(f"controller {count}", side, took.controller)

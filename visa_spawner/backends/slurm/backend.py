@@ -64,6 +64,7 @@ class SlurmBackend(OnCluster, SlurmSpawner):
         self._submitting: asyncio.Task | None = None
         self._inquiry: asyncio.Task | None = None
         self._renewal = Renewal(self)
+        self.unsettled = True
         self._wake()
 
     @property
@@ -244,6 +245,8 @@ class SlurmBackend(OnCluster, SlurmSpawner):
                     self._miss()
             elif self._submitting is None and cluster.settled(self._asked_at):
                 self._end(words.NEVER_STARTED, 1)
+        listed = self._job is not None and not self._job.ended
+        self.unsettled = not listed or not self._renewal.delivered
         self._wake()
 
     def _saw(self, job: Job) -> None:

@@ -34,6 +34,8 @@ class Claim(Protocol):
 
     session_key: str
     node_name: str
+    #: Whether the passing of time alone may change what it makes of the same answer.
+    unsettled: bool
 
     def noticed(self) -> None:
         """The monitor has looked again, answered or not."""
@@ -95,6 +97,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self._capacity: Capacity | None = None
         self._tasks: set[asyncio.Task] = set()
         self._was_silent = False
+        self._followed: tuple | None = None
 
     @property
     def monitor(self) -> Monitor:
@@ -257,7 +260,12 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         return (datetime.now(UTC) - job.submitted).total_seconds() < self.settle_seconds
 
     def _follow(self, monitor: Monitor) -> None:
+        # The same answer again tells most sessions nothing; to ask each costs more than the question did.
+        before, self._followed = self._followed, (monitor.answering, monitor.jobs)
+        same = before is not None and before[0] is monitor.answering and before[1] is monitor.jobs
         for claim in list(self.claims.values()):
+            if same and not claim.unsettled:
+                continue
             try:
                 claim.noticed()
             except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable
@@ -198,23 +199,26 @@ class CommandsClient(SlurmClient):
         return printed
 
     async def _run(self, command: str, *arguments: str, **environment: str) -> tuple[int, bytes, str]:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                str(self._directory / command),
-                *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=self._environment | environment,
-                cwd="/",
-            )
-        except OSError as error:
-            raise SlurmSilent(f"{self._directory / command} cannot be run: {error.strerror}") from error
-        try:
-            printed, said = await read_all(process, self._limit)
-        except TimeoutError:
-            raise SlurmSilent(f"{command} got no answer within {self._limit:g} seconds") from None
-        return process.returncode, printed, said.decode("utf-8", "replace")
+        # Into memory: a pipe would wake the hub for each few lines of a long answer.
+        with open(os.memfd_create(command), "w+b", buffering=0) as printed:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    str(self._directory / command),
+                    *arguments,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=asyncio.subprocess.PIPE,
+                    env=self._environment | environment,
+                    cwd="/",
+                )
+            except OSError as error:
+                raise SlurmSilent(f"{self._directory / command} cannot be run: {error.strerror}") from error
+            try:
+                _, said = await read_all(process, self._limit)
+            except TimeoutError:
+                raise SlurmSilent(f"{command} got no answer within {self._limit:g} seconds") from None
+            printed.seek(0)
+            return process.returncode, printed.read(), said.decode("utf-8", "replace")
 
     def skipped(self, text: str) -> None:
         """Tell the operator of a record that could not be read; once of each."""
