@@ -79,17 +79,18 @@ class Engine:
         context: Path,
         image: str,
         *,
+        file: str = "Containerfile",
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
         secrets: Mapping[str, Path],
         fresh: bool = False,
     ) -> None:
-        """Build the context's Containerfile.
+        """Build a Containerfile of the context.
 
         On the host's network: a build needs the package mirrors alone, and not every machine can give a
         build container a network of its own.
         """
-        command = ["build", "--network", "host", "--tag", image, "--file", str(context / "Containerfile")]
+        command = ["build", "--network", "host", "--tag", image, "--file", str(context / file)]
         command += [a for k, v in arguments.items() for a in ("--build-arg", f"{k}={v}")]
         command += [a for k, v in labels.items() for a in ("--label", f"{k}={v}")]
         command += [a for k, v in secrets.items() for a in ("--secret", f"id={k},src={v}")]

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Make wheels in /tmp/wheels of what has none for Linux, from the source that compiled.lock names by its hash.
+# All of this stays in a stage of its own: the image gets the wheels.
+set -eu
+mkdir /tmp/wheels
+grep -q '==' /tmp/compile/compiled.lock || exit 0
+mkdir -p /tmp/build
+printf 'g++\npython3-dev\n' > /tmp/build/apt.txt
+sh /tmp/compile/apt.sh
+export PIP_CONFIG_FILE=/run/secrets/pip.conf PIP_CERT=/run/secrets/ca.pem
+pip wheel --quiet --no-cache-dir --no-deps --require-hashes --no-binary :all: --disable-pip-version-check \
+    --wheel-dir /tmp/wheels -r /tmp/compile/compiled.lock
