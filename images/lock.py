@@ -123,9 +123,11 @@ def refresh(uv: Path, name: str) -> None:
         return
     fixed = (IMAGES / BASE / "requirements.lock").read_text()
     own = (directory / "requirements.in").read_text()
-    there = blocks(fixed)
+    there = versions(fixed)
     found = resolve(uv, wanted + "\n" + own, QT + SLOW, fixed, directory / "overrides.txt")
-    write(directory / "requirements.lock", entries(found, lambda name: name not in there))
+    # With its markers: what base has for Windows alone is not there.
+    wanted = versions(found)
+    write(directory / "requirements.lock", entries(found, lambda name: wanted[name] != there.get(name)))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,5 +8,6 @@ mkdir -p /tmp/build
 printf 'g++\npython3-dev\n' > /tmp/build/apt.txt
 sh /tmp/compile/apt.sh
 export PIP_CONFIG_FILE=/run/secrets/pip.conf PIP_CERT=/run/secrets/ca.pem
-pip wheel --quiet --no-cache-dir --no-deps --require-hashes --no-binary :all: --disable-pip-version-check \
+names=$(sed -n 's/==.*//p' /tmp/compile/compiled.lock | paste -sd,)
+pip wheel --quiet --no-cache-dir --no-deps --require-hashes --no-binary "$names" --disable-pip-version-check \
     --wheel-dir /tmp/wheels -r /tmp/compile/compiled.lock

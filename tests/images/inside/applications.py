@@ -78,7 +78,7 @@ def start(name):
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=os.environ["HOME"])
     said = {"icon": re.search(r"^Icon=(.*)$", entry, re.MULTILINE)[1]}
     # A first window may be a splash, which goes again: what counts is what stays.
-    if wait(windows, 90):
+    if wait(lambda: windows() or process.poll() is not None, 90) and windows():
         picture = at_rest(40)
         there = windows()
         said["seconds"] = round(time.monotonic() - began, 1)
