@@ -41,7 +41,7 @@ def windows():
     found = {}
     for window in re.findall(r"0x[0-9a-f]+", ask("xprop", "-root", "_NET_CLIENT_LIST")):
         kind = ask("xprop", "-id", window, "_NET_WM_WINDOW_TYPE", "_NET_WM_NAME", "WM_NAME")
-        if "_TYPE_DESKTOP" not in kind and "_TYPE_DOCK" not in kind:
+        if not re.search("_TYPE_(DESKTOP|DOCK|SPLASH)", kind):
             title = re.search(r'_NET_WM_NAME\(UTF8_STRING\) = "(.*)"', kind) or re.search(
                 r'^WM_NAME\(\w+\) = "(.*)"', kind, re.MULTILINE
             )
