@@ -118,6 +118,7 @@ def environment(site: Site) -> Environment:
         sentence=words_history.sentence,
         quoted=words_history.quoted,
         lower_first=words.lower_first,
+        paragraphs=words.paragraphs,
         helps=helps,
         administers=administers,
         size=words.size,

@@ -20,6 +20,9 @@ TOKEN_STDIN_VARIABLE = "VISA_TOKEN_STDIN"
 #: Where the short ways to an experiment's data stand inside a session.
 EXPERIMENTS_ROOT = "/experiments"
 
+#: Inside a session: what it was started with, as docs/developers/interfaces.md has it. Root's, mode 0444.
+PASSPORT_PLACE = f"{EXPERIMENTS_ROOT}/passport.json"
+
 #: Custom scopes; each is granted for exactly one server: `SCOPE!server=OWNER/NAME`.
 VIEW_SCOPE = "custom:visa:view"
 CONTROL_SCOPE = "custom:visa:control"
@@ -47,6 +50,13 @@ EXIT_GPU_MISSING = 72
 EXIT_BAD_INFO = 73
 EXIT_HOME_UNUSABLE = 74
 EXIT_NO_TOKEN = 75
+
+
+def known(kind: type, values: Mapping) -> dict:
+    """Of these values what a dataclass has fields for; raises TypeError for what is no mapping."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{kind.__name__}: not an object")
+    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,8 @@ class ExperimentInfo:
     @classmethod
     def from_dict(cls, values: Mapping) -> ExperimentInfo:
         """Read one of the entries that `SessionInfo.to_json` writes; raises TypeError for anything else."""
-        datasets = tuple(DatasetInfo(**dataset) for dataset in values.get("datasets", ()))
-        return cls(**{**values, "datasets": datasets})
+        datasets = tuple(DatasetInfo(**known(DatasetInfo, dataset)) for dataset in values.get("datasets", ()))
+        return cls(**{**known(cls, values), "datasets": datasets})
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,8 @@ class SessionInfo:
     """What a session is told about itself.
 
     `ends` is an ISO 8601 time in UTC; `gpus` are device paths that must exist before the server starts;
-    `memory` is in bytes and `cpus` in cores, as the plan has them.
+    `memory` is in bytes and `cpus` in cores, as the plan has them. `passport_in_processed`: whether the
+    session leaves its passport beside the results, in each experiment's processed data, when it stops.
     """
 
     owner: str
@@ -110,6 +121,7 @@ class SessionInfo:
     memory: int = 0
     gpus: tuple[str, ...] = ()
     experiments: tuple[ExperimentInfo, ...] = field(default_factory=tuple)
+    passport_in_processed: bool = False
 
     @property
     def key(self) -> str:
@@ -121,7 +133,7 @@ class SessionInfo:
 
     @classmethod
     def from_json(cls, text: str) -> SessionInfo:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote, also a later one's: an image may be started years after it was made.
 
         Raises ValueError when it is not such a text.
         """
@@ -130,7 +142,7 @@ class SessionInfo:
             values["experiments"] = tuple(map(ExperimentInfo.from_dict, values.get("experiments", ())))
             for name in ("applications", "gpus"):
                 values[name] = tuple(values.get(name, ()))
-            return cls(**values)
+            return cls(**known(cls, values))
         except (TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"{INFO_VARIABLE} is not readable: {error}") from error
 

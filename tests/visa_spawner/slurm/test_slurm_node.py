@@ -54,6 +54,7 @@ class Box:
             "person": {"username": "anna", "uid": UID, "gid": UID, "gids": [], "home": "/home/anna"},
             "binds": [],
             "short_ways": {},
+            "texts": {},
             "environment": told | {"JUPYTERHUB_SERVICE_PREFIX": "/user/anna/s/"},
             "gpus": 0,
             "gpu_device": "/dev/nothing{index}",
