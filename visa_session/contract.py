@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 #: Environment variable that carries `SessionInfo` as JSON into the session.
 INFO_VARIABLE = "VISA_SESSION_INFO"
@@ -20,8 +20,8 @@ TOKEN_STDIN_VARIABLE = "VISA_TOKEN_STDIN"
 #: Where the short ways to an experiment's data stand inside a session.
 EXPERIMENTS_ROOT = "/experiments"
 
-#: Inside a session: what it was started with, as docs/developers/interfaces.md has it. Root's, mode 0444.
-PASSPORT_PLACE = f"{EXPERIMENTS_ROOT}/passport.json"
+#: What the hub wrote down of the session: profile, image, packages, plan, experiments. Root's, and read-only.
+PASSPORT = f"{EXPERIMENTS_ROOT}/passport.json"
 
 #: Custom scopes; each is granted for exactly one server: `SCOPE!server=OWNER/NAME`.
 VIEW_SCOPE = "custom:visa:view"
@@ -52,11 +52,10 @@ EXIT_HOME_UNUSABLE = 74
 EXIT_NO_TOKEN = 75
 
 
-def known(kind: type, values: Mapping) -> dict:
-    """Of these values what a dataclass has fields for; raises TypeError for what is no mapping."""
-    if not isinstance(values, Mapping):
-        raise TypeError(f"{kind.__name__}: not an object")
-    return {name: value for name, value in values.items() if name in kind.__dataclass_fields__}
+def known(of: type, values: Mapping) -> dict:
+    """What a dataclass has names for: a hub may be newer than the image, which may be years old."""
+    names = {field.name for field in fields(of)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,9 @@ class ExperimentInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping) -> ExperimentInfo:
-        """Read one of the entries that `SessionInfo.to_json` writes; raises TypeError for anything else."""
-        datasets = tuple(DatasetInfo(**known(DatasetInfo, dataset)) for dataset in values.get("datasets", ()))
-        return cls(**{**known(cls, values), "datasets": datasets})
+        """Read one of the entries that `SessionInfo.to_json` writes; raises TypeError or AttributeError."""
+        datasets = tuple(DatasetInfo(**known(DatasetInfo, one)) for one in values.get("datasets", ()))
+        return cls(**known(cls, values) | {"datasets": datasets})
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,9 @@ class SessionInfo:
     """What a session is told about itself.
 
     `ends` is an ISO 8601 time in UTC; `gpus` are device paths that must exist before the server starts;
-    `memory` is in bytes and `cpus` in cores, as the plan has them. `passport_in_processed`: whether the
-    session leaves its passport beside the results, in each experiment's processed data, when it stops.
+    `memory` is in bytes and `cpus` in cores, as the plan has them. `profile_help` says where to begin, in
+    plain text, a blank line between paragraphs. `passport_in_processed`: leave the session's passport beside
+    the results when it stops.
     """
 
     owner: str
@@ -110,6 +110,7 @@ class SessionInfo:
     portal_url: str = ""
     profile: str = ""
     profile_title: str = ""
+    profile_help: str = ""
     plan: str = ""
     plan_title: str = ""
     applications: tuple[str, ...] = ()
@@ -133,7 +134,7 @@ class SessionInfo:
 
     @classmethod
     def from_json(cls, text: str) -> SessionInfo:
-        """Read what `to_json` wrote, also a later one's: an image may be started years after it was made.
+        """Read what `to_json` wrote, here or in a later version.
 
         Raises ValueError when it is not such a text.
         """

@@ -71,6 +71,7 @@ def session_info(
         passport_in_processed=passport_in_processed,
         profile=accepted.profile.name,
         profile_title=accepted.profile.title,
+        profile_help=accepted.profile.help,
         plan=accepted.plan_name,
         plan_title=accepted.plan.title,
         applications=tuple(accepted.profile.applications),

@@ -64,7 +64,7 @@ class Backend(HasTraits):
     renew_token: Callable[[], str] = Any(lambda: "")
 
     #: Called once a start with the image that the session really gets, as soon as that is known. Gives the
-    #: text of its passport, to stand at `PASSPORT_PLACE` inside, where nobody may change it; empty: no file.
+    #: text of its passport, to stand at `PASSPORT` inside, where nobody may change it; empty: no file.
     #: Set by `VisaSpawner`.
     stamp: Callable[[Image], str] = Any(lambda image: "")
 

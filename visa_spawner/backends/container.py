@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from dockerspawner import DockerSpawner
 from traitlets import Unicode, default, observe
 
-from visa_session.contract import PASSPORT_PLACE, SESSION_PORT
+from visa_session.contract import PASSPORT, SESSION_PORT
 
 from ..session import SessionPlan, StartRefused, State, Status, Usage
 from . import gpus, images, usage, words
@@ -172,7 +172,7 @@ class ContainerBackend(OnNodes, DockerSpawner):
         if taken.gpus:
             await self._check_gpus(share)
         stamped = self.stamp(await images.with_packages(image, fleet, engine, name))
-        files = archive(plan.person, plan.short_ways, plan.accounts, {PASSPORT_PLACE: stamped})
+        files = archive(plan.person, plan.short_ways, plan.accounts, {PASSPORT: stamped})
         try:
             await self._step("put_archive", name, "/", files)
         except EngineRefused as error:

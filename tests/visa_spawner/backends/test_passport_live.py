@@ -8,15 +8,15 @@ import pytest
 from container_support import logged, node, plan, settings
 from engines import HUB, IMAGE, RECIPE
 
-from visa_session.contract import PASSPORT_PLACE
+from visa_session.contract import PASSPORT
 from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.session import StartRefused
 
 BUSYBOX = {"type": "deb", "name": "busybox", "version": "1:1.35.0-4"}
 SILX = {"type": "pypi", "name": "silx", "version": "3.1.3"}
 LOOK = f"""
-ls -l {PASSPORT_PLACE}; cat {PASSPORT_PLACE}; echo; cat /made 2>/dev/null
-for what in "echo x >> {PASSPORT_PLACE}" "rm -f {PASSPORT_PLACE}" "mv /experiments /other"; do
+ls -l {PASSPORT}; cat {PASSPORT}; echo; cat /made 2>/dev/null
+for what in "echo x >> {PASSPORT}" "rm -f {PASSPORT}" "mv /experiments /other"; do
     sh -c "$what" 2>/dev/null && echo "did: $what"
 done; echo done; sleep 100
 """

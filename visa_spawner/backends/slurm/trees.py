@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from visa_session.contract import PASSPORT_PLACE
+from visa_session.contract import PASSPORT
 
 from ...session import Image, SessionPlan, StartRefused
 from ...words import IMAGE_GONE
@@ -48,4 +48,4 @@ async def entered(plan: SessionPlan, backend) -> dict[str, Any]:
         raise StartRefused(IMAGE_GONE, field="image", status=409, reason="gone")
     found = await asyncio.to_thread(image, template, plan.image, plan.digest)
     stamped = backend.stamp(found or Image(plan.image))
-    return {"image": tree, "texts": {PASSPORT_PLACE: stamped} if stamped else {}}
+    return {"image": tree, "texts": {PASSPORT: stamped} if stamped else {}}

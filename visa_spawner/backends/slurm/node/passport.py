@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from visa_session.contract import PASSPORT_PLACE
+from visa_session.contract import PASSPORT
 
 from ... import software
 from .plan import Plan
@@ -17,7 +17,7 @@ from .plan import Plan
 def corrected(plan: Plan) -> Plan:
     """The plan with the passport's image as its tree says; as it was where the tree does not say."""
     try:
-        passport = json.loads(plan.texts[PASSPORT_PLACE])
+        passport = json.loads(plan.texts[PASSPORT])
         found = software.of_tree(plan.image)
         if not found["packages"]:
             return plan
@@ -26,4 +26,4 @@ def corrected(plan: Plan) -> Plan:
     except (KeyError, ValueError, TypeError, AttributeError):
         return plan
     text = json.dumps(passport, ensure_ascii=False, indent=1) + "\n"
-    return replace(plan, texts={**plan.texts, PASSPORT_PLACE: text})
+    return replace(plan, texts={**plan.texts, PASSPORT: text})
