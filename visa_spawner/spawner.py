@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import partial
 
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import default
 from wrapspawner import WrapSpawner
 
-from . import api, compose, forms, renewing, rerouting, words
+from . import api, compose, forms, passport, renewing, rerouting, words
 from .admission import Admission, as_spawn_exception
 from .authorise import Accepted
 from .binds import wanted_for
 from .extending import Extending
 from .kept import Kept, Outcome
 from .resuming import Resuming
-from .session import StartRefused, State
+from .session import Image, StartRefused, State
 from .site import VisaSite
 from .steps import Steps
 from .vouched import VouchedServer
@@ -206,6 +207,7 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
     async def _stage(self, accepted: Accepted, child) -> None:
         who = compose.person(accepted.account)
         staging = self.site.staging
+        child.stamp = partial(self._stamp, accepted)
         self._steps.say("Checking the directories")
         pinned = await asyncio.to_thread(staging.stage, self.key, wanted_for(who, accepted.experiments), who)
         environment = self.get_env()
@@ -230,7 +232,15 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
             ends=self._kept.ends or datetime.now(UTC) + self._kept.lifetime,
             facility=self.site.facility,
             portal_url=self.site.portal_url,
+            passport_in_processed=self.site.passport_in_processed,
         )
+
+    def _stamp(self, accepted: Accepted, image: Image) -> str:
+        """Keep the passport of the start that is under way, for its image is known now; its text."""
+        key = {"owner": self.user.name, "name": self.name, "facility": self.site.facility}
+        made = passport.passport(accepted, image, **key, started=self._kept.started)
+        self.site.passports.keep(self.user.db, made)
+        return passport.text(made)
 
     def _runs(self, address: str) -> str:
         self._kept = self._kept.runs(address, self.child_spawner.ends())

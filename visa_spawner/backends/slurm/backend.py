@@ -19,7 +19,7 @@ from traitlets import Unicode
 
 from ...session import SessionPlan, StartRefused, State, Status
 from ..words import clean_lines
-from . import extension, refusals, words
+from . import extension, refusals, trees, words
 from . import job as asked
 from .accounting import LONG_AGO
 from .clients.base import SlurmSilent
@@ -133,6 +133,7 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
         if not monitor.answering:
             raise StartRefused(refusals.SILENT, status=503, reason="cluster")
         told, token = asked.node_plan(plan, self)
+        told |= await trees.entered(plan, self)
         try:
             wanted = asked.job(plan, self, await cluster.closed_nodes())
         except SlurmSilent as error:
