@@ -175,11 +175,12 @@ def _profile(profile: Profile, free: dict) -> dict:
     answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
     hidden = {"partition", "account", "qos", "reservation"}
     return answer | {
+        "revision": profile.revision,
         "plans": [
             {"name": name, "free": free[plan.backend, plan.resources]}
             | plan.model_dump(mode="json", exclude=hidden)
             for name, plan in profile.plans.items()
-        ]
+        ],
     }
 
 

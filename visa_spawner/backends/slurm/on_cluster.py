@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from traitlets import observe
 from traitlets.config import Config
 
-from ...session import Availability, NodeState, Resources
+from ...session import Availability, Image, NodeState, Resources
 from ..base import Backend
+from . import trees
 from .clients.base import SlurmSilent
 from .cluster import Cluster
 from .settings import SlurmSettings
@@ -32,6 +34,12 @@ class OnCluster(Backend, SlurmSettings):
         """A session that says where it listens runs: nobody is to wait for the look that is due."""
         if change.new and self.mark and not self._runs():
             self.cluster.monitor.look_soon()
+
+    @classmethod
+    async def image(cls, recipe: str, digest: str, config: Config) -> Image | None:
+        """As far as the hub's own machine sees the images of the nodes."""
+        template = Cluster.of(config).image_template
+        return await asyncio.to_thread(trees.image, template, recipe, digest)
 
     @classmethod
     async def availability(cls, resources: Resources, config: Config) -> Availability:
