@@ -1,8 +1,8 @@
 """Refresh the recipes' lists of Python packages: `python -m images.lock [NAME ...]`.
 
 Each requirements.in below images/ becomes a requirements.lock with the exact version and hashes of each
-package, for any Python from 3.11 on: base's with what setup.cfg's extra `session` asks for, a technique's with
-what base's lock lacks, at the versions that base's lock has. What changed is printed. What a default
+package, for any Python from 3.11 on: base's with what setup.cfg's extra `session` asks for, a technique's
+with what base's lock lacks, at the versions that base's lock has. What changed is printed. What a default
 installation has besides goes to bench/plain/plain.lock.
 """
 
@@ -108,7 +108,11 @@ def write(lock: Path, text: str) -> None:
     before = lock.read_text() if lock.exists() else ""
     lock.write_text(HEADER + text)
     changed = changes(before, text)
-    print(f"{lock.relative_to(TREE)}: {len(changed)} changed" if changed else f"{lock.relative_to(TREE)}: the same")
+    print(
+        f"{lock.relative_to(TREE)}: {len(changed)} changed"
+        if changed
+        else f"{lock.relative_to(TREE)}: the same"
+    )
     print(*(f"  {line}" for line in changed), sep="\n", end="\n" if changed else "", flush=True)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def step(words: str):
-    """Two lines, each whole, so that builds side by side do not mix theirs: what is done, how long it took."""
+    """Two whole lines, so that builds side by side do not mix theirs: what is done, how long it took."""
     print(f"{words} ...", flush=True)
     began = time.monotonic()
     try:

@@ -24,7 +24,9 @@ def measure(folder: Path) -> None:
     """Write `TECHNIQUE.h5` for each."""
     for module, what in MADE.items():
         name = module.__name__.rpartition(".")[2]
-        heading = Heading(name, "id00", "ma1", "sample", module.ENERGY, datetime(2026, 1, 1), datetime(2026, 1, 2))
+        heading = Heading(
+            name, "id00", "ma1", "sample", module.ENERGY, datetime(2026, 1, 1), datetime(2026, 1, 2)
+        )
         sample, own = np.random.default_rng(1), np.random.default_rng(2)
         module.write(Job(folder / f"{name}.h5", what, heading, sample, own, Size()))
         (folder / f"{name}.h5").chmod(0o644)

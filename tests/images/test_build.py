@@ -108,7 +108,9 @@ def test_a_hash_follows_what_the_image_is_made_from_and_nothing_else(tmp_path, m
 
     def hashes() -> dict[str, str]:
         recipes = [Recipe(name, "bookworm") for name in ("base", "one")]
-        return {f"{it.name} software": it.software_hash for it in recipes} | {it.name: it.hash for it in recipes}
+        return {f"{it.name} software": it.software_hash for it in recipes} | {
+            it.name: it.hash for it in recipes
+        }
 
     before = hashes()
     assert hashes() == before and len(set(before.values())) == 4
@@ -133,7 +135,7 @@ def test_what_a_recipe_says_of_itself_matters_to_its_image_alone(tmp_path, monke
         ("kernel: x\n", "title"),
         ("title: x\nkernel: x\nkernal: x\n", "kernal"),
         ("title: ''\nkernel: x\n", "title and kernel are texts"),
-        ("title: [\n", "expected"),
+        ("title: [\n", "flow node"),
     ],
 )
 def test_a_recipe_that_says_nonsense_is_refused_by_name(tmp_path, monkeypatch, text, words):

@@ -185,7 +185,9 @@ def test_a_profiles_applications_are_in_its_image(profile, tree):
 
 
 def test_desktop_entries_are_valid(run):
-    names = [f"/usr/share/applications/{p.name}" for p in (TREE / "images/base/applications").glob("*.desktop")]
+    names = [
+        f"/usr/share/applications/{p.name}" for p in (TREE / "images/base/applications").glob("*.desktop")
+    ]
     assert names
     done = run("desktop-file-validate", *names)
     assert done.stdout == ""

@@ -1,4 +1,4 @@
-"""The images of techniques: each application paints a window, each kernel runs, each treatment finds the truth."""
+"""The images of techniques: applications paint windows, kernels run, treatments find what is known."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ TITLES = {
     "pyfai-diffmap": "Diffraction imaging",
     "dioptas": "Dioptas",
     "pymca": "PyMca",
-    "pymca-batch": "Batch|PyMca",
-    "pymca-maps": "PyMca|RGB",
-    "pymca-roi": "ROI|PyMca",
+    "pymca-batch": "PyMca batch",
     "darfix": "darfix|Untitled|Orange Canvas",
     "imaged11": "ImageD11",
     "imagej": "ImageJ",

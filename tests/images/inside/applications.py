@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy
-from PIL import ImageGrab
+from PIL import ImageChops, ImageGrab
 
 from visa_session.contract import SessionInfo
 from visa_session.desktop import RUNNING, Desktop
@@ -50,11 +50,15 @@ def windows():
 
 
 def at_rest(seconds):
-    """The screen once it has stopped changing: a window is there before what it shows."""
+    """The screen once nothing but a cursor changes on it: windows come before what they show."""
     deadline, before, same = time.monotonic() + seconds, None, 0
     while same < 3 and time.monotonic() < deadline:
         now = ImageGrab.grab(xdisplay=os.environ["DISPLAY"])
-        same = same + 1 if before is not None and now.tobytes() == before.tobytes() else 0
+        changed = before is None or ImageChops.difference(now, before).convert("1", dither=0).getbbox()
+        small = (
+            changed and changed is not True and (changed[2] - changed[0]) * (changed[3] - changed[1]) < 100
+        )
+        same = same + 1 if not changed or small else 0
         before = now
         time.sleep(0.5)  # between two pictures that must not differ
     return before
@@ -71,27 +75,32 @@ def area(window):
 
 
 def start(name):
+    """Start an entry, look at what it shows, end it; what was seen."""
     entry = (ENTRIES / f"{name}.desktop").read_text()
     command = shlex.split(re.sub(r"%[a-zA-Z]", "", re.search(r"^Exec=(.*)$", entry, re.MULTILINE)[1]))
     began = time.monotonic()
     with open(OUT / f"{name}.log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=os.environ["HOME"])
-    said = {"icon": re.search(r"^Icon=(.*)$", entry, re.MULTILINE)[1]}
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, cwd=os.environ["HOME"]
+        )
+    said = {"titles": [], "colours": 0, "blank": 1}
     # A first window may be a splash, which goes again: what counts is what stays.
-    if wait(lambda: windows() or process.poll() is not None, 90) and windows():
+    there, deadline = {}, began + 80
+    while not there and process.poll() is None and time.monotonic() < deadline:
+        wait(lambda: windows() or process.poll() is not None, 60)
         picture = at_rest(40)
         there = windows()
+    if there:
         said["seconds"] = round(time.monotonic() - began, 1)
         said["titles"] = list(there.values())
-        if there:
-            largest = max(there, key=lambda it: numpy.prod(numpy.subtract(area(it)[2:], area(it)[:2])))
-            picture.save(OUT / f"{name}.png")
-            shown = numpy.asarray(picture.convert("RGB").crop(area(largest)))
-            said["size"] = shown.shape[1::-1]
-            said["colours"] = len(numpy.unique(shown.reshape(-1, 3), axis=0))
-            # The share of the window that has its commonest colour: a blank window has nothing else.
-            codes = shown.reshape(-1, 3) @ numpy.array([65536, 256, 1])
-            said["blank"] = round(float(numpy.unique(codes, return_counts=True)[1].max() / len(codes)), 4)
+        largest = max(there, key=lambda it: numpy.prod(numpy.subtract(area(it)[2:], area(it)[:2])))
+        picture.save(OUT / f"{name}.png")
+        shown = numpy.asarray(picture.convert("RGB").crop(area(largest)))
+        said["size"] = shown.shape[1::-1]
+        said["colours"] = len(numpy.unique(shown.reshape(-1, 3), axis=0))
+        # The share of the window that has its commonest colour: a blank window has nothing else.
+        codes = shown.reshape(-1, 3) @ numpy.array([65536, 256, 1])
+        said["blank"] = round(float(numpy.unique(codes, return_counts=True)[1].max() / len(codes)), 4)
     said["runs"] = process.poll() is None
     for signum in (signal.SIGTERM, signal.SIGKILL):
         try:

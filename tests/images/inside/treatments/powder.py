@@ -54,4 +54,8 @@ for squares in (1, 2, 3, 4, 5, 6, 8, 9):
     x, y = pattern.radial[near], pattern.intensity[near]
     (_, centre, _, _), _ = curve_fit(peak, x, y, (np.ptp(y), x[y.argmax()], 0.001, y.min()))
     lattice.append(wavelength * 1e10 * np.sqrt(squares) / (2 * np.sin(centre / 2)))
-print(json.dumps({"known": known, "found": found, "lattice": float(np.mean(lattice)), "spread": float(np.std(lattice))}))
+print(
+    json.dumps(
+        {"known": known, "found": found, "lattice": float(np.mean(lattice)), "spread": float(np.std(lattice))}
+    )
+)

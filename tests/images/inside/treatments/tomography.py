@@ -1,4 +1,4 @@
-"""Reconstruct one slice on the CPU: nabu's flat field and axis of rotation, astra's projection; prints JSON."""
+"""Reconstruct a slice on the CPU: nabu's flat field and axis of rotation, astra's FBP; prints JSON."""
 
 import json
 import sys
@@ -16,7 +16,11 @@ keys = np.array([int(key.value) for key in scan.instrument.detector.image_key_co
 with h5py.File(sys.argv[1]) as file:
     counts = file["1.1/instrument/detector/data"][()].astype("f4")
     truth = file["1.1/truth"]
-    wanted, number, axis = truth["slice"][()], int(truth["slice_number"][()]), float(truth["rotation_axis"][()])
+    wanted, number, axis = (
+        truth["slice"][()],
+        int(truth["slice_number"][()]),
+        float(truth["rotation_axis"][()]),
+    )
 angles = np.radians(scan.sample.rotation_angle.to("degree").magnitude)[keys == 0]
 pixel = scan.instrument.detector.x_pixel_size.to("mm").magnitude
 
