@@ -295,7 +295,7 @@ class TestOptions:
             found = {it["name"]: it for it in hub.api("GET", "visa/options", "bob").json()["profiles"]}
             return {plan["name"]: plan["free"] for plan in found[name]["plans"]}["small"]
 
-        lacking = hub.marks / "lacks-base"
+        lacking = hub.marks / "lacks-general"
         lacking.touch()
         try:
             hub.until(lambda: free("general")["sessions"] == 0, 10, "it is seen")

@@ -67,6 +67,19 @@ def test_a_session_that_waited_too_long_is_given_up(slurm_hub, full_cluster):
     over(hub, "waited 14 days for its place", "Try another plan, or later")
 
 
+def test_what_the_cluster_never_starts_is_not_said_to_wait(slurm_hub, full_cluster):
+    """Taken by Slurm, which then made the partition smaller: it keeps such a job for ever."""
+    hub = slurm_hub
+    hub.start_session("work", LIGHT | {"plan": "everywhere"})
+    says(hub, "starting", "Waiting in the queue")
+    hub.run("scontrol", "update", "PartitionName=main", "MaxNodes=2")
+    try:
+        says(hub, "starting", "cannot start as it is", "has not as many machines", "another plan")
+    finally:
+        hub.run("scontrol", "update", "PartitionName=main", "MaxNodes=UNLIMITED")
+    says(hub, "starting", "Waiting in the queue")
+
+
 def test_a_spool_that_cannot_be_written_is_said(slurm_hub):
     hub, spool = slurm_hub, slurm_hub.cluster.folder / "programs/spool"
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=1777", "none", spool], check=True)
