@@ -19,9 +19,11 @@ from pathlib import Path
 
 from .engine import BuildFailed
 from .host import ca_file, pip_settings
-from .recipe import BASE, IMAGES, TREE, blocks, names
+from .recipe import BASE, IMAGES, TREE, Recipe, blocks, names
 
 UV = "uv==0.13.9"
+#: Debian's, for reading a recipe alone: the locks hold for every release.
+RELEASE = "bookworm"
 
 #: Not installed, though silx[full] and pyFAI[gui] ask for it: PyQt6 is in its place.
 QT = ("pyside6", "pyside6-addons", "pyside6-essentials", "pyside6-pdf", "pyside6-webengine", "shiboken6")
@@ -45,19 +47,24 @@ def _uv(directory: Path) -> Path:
 
 
 def resolve(
-    uv: Path, wanted: str, left_out: tuple[str, ...], fixed: str = "", overrides: Path | None = None
+    uv: Path,
+    wanted: str,
+    left_out: tuple[str, ...],
+    fixed: str = "",
+    overrides: Path | None = None,
+    compiled: tuple[str, ...] = (),
 ) -> str:
     """The lock file's text for some requirements, with those versions that `fixed` (a lock file) has.
 
-    `overrides` holds requirements that stand for whatever packages ask of those they name. Only packages
-    that come as wheels: an image compiles nothing. Raises BuildFailed with the end of what uv says when the
+    `overrides` holds requirements that stand for whatever packages ask of those they name. Only the
+    `compiled` packages may come as source. Raises BuildFailed with the end of what uv says when the
     requirements contradict each other.
     """
     with tempfile.TemporaryDirectory(prefix="visa-lock-") as scratch:
         source, output = Path(scratch, "requirements.in"), Path(scratch, "requirements.lock")
         source.write_text(wanted)
         command = [uv, "pip", "compile", "--quiet", "--universal", "--no-header", "--no-annotate"]
-        command += ["--python-version", "3.11", "--generate-hashes", "--no-build"]
+        command += ["--python-version", "3.11", "--generate-hashes"]
         command += [str(source), "-o", str(output)]
         if fixed:
             constraints = Path(scratch, "constraints.txt")
@@ -69,10 +76,20 @@ def resolve(
         index = pip_settings().get("index-url")
         command += ["--default-index", index] if index else []
         environment = {"SSL_CERT_FILE": str(ca_file()), "PATH": "/usr/bin:/bin", "HOME": scratch}
-        done = subprocess.run(command, check=False, env=environment, stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise BuildFailed(done.stderr.strip()[-2000:])
-        return output.read_text()
+
+        def run(*sources: str) -> str:
+            done = subprocess.run(
+                [*command, *sources], check=False, env=environment, stderr=subprocess.PIPE, text=True
+            )
+            if done.returncode:
+                raise BuildFailed(done.stderr.strip()[-2000:])
+            return output.read_text()
+
+        if not compiled:
+            return run("--no-build")
+        # uv knows no "all but these": a first look says what all is.
+        others = [name for name in blocks(run()) if name not in compiled]
+        return run(*(word for name in others for word in ("--only-binary", name)))
 
 
 def pins(text: str) -> list[str]:
@@ -128,7 +145,8 @@ def refresh(uv: Path, name: str) -> None:
     fixed = (IMAGES / BASE / "requirements.lock").read_text()
     own = (directory / "requirements.in").read_text()
     there = versions(fixed)
-    found = resolve(uv, wanted + "\n" + own, QT + SLOW, fixed, directory / "overrides.txt")
+    compiled = Recipe(name, RELEASE).about.compiled
+    found = resolve(uv, f"{wanted}\n{own}", QT + SLOW, fixed, directory / "overrides.txt", compiled)
     # With its markers: what base has for Windows alone is not there.
     wanted = versions(found)
     write(directory / "requirements.lock", entries(found, lambda name: wanted[name] != there.get(name)))

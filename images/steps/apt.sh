@@ -26,6 +26,8 @@ path-include=/usr/share/doc/*/copyright
 path-exclude=/usr/share/man/*
 path-exclude=/usr/share/info/*
 CONF
+# Java's packages register their manual pages there, whether those are installed or not.
+mkdir -p /usr/share/man/man1
 apt-get update -q
 apt-get upgrade -qy
 echo "$packages" | xargs apt-get install -qy -o Dpkg::Use-Pty=0
