@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from pip._vendor.certifi import where as pip_where
 
 from images import host
+from images.recipe import Recipe
 
 TREE = Path(__file__).resolve().parents[2]
 SITE = "opt/visa/venv/lib"
@@ -145,6 +148,30 @@ def test_every_locked_package_is_installed_in_that_version(tree):
     plain = re.findall(r"^([a-z0-9-]+==\S+) \\$", lock, re.MULTILINE)
     assert len(plain) > 100
     assert [p for p in plain if p not in listed] == []
+
+
+def test_an_image_says_what_it_is_in_ways_that_programs_read(engine, image, tree):
+    about = json.loads((tree / "opt/visa/image.json").read_text())
+    labels = engine.inspect(image)["Config"]["Labels"]
+    assert about["recipe"] == "base" and about["title"] == Recipe("base", "bookworm").about.title
+    assert about["revision"] == labels["org.visa.recipe"] == Recipe("base", "bookworm").hash
+    assert about["created"] == labels["org.opencontainers.image.created"]
+    assert labels["org.opencontainers.image.title"] == "visa/base"
+    text = (tree / labels["org.visa.sbom"].lstrip("/")).read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    assert bill["metadata"]["component"]["version"] == about["revision"]
+    listed = (tree / "opt/visa/packages.txt").read_text().split()
+    purls = [it["purl"] for it in bill["components"]]
+    assert len(purls) == len(set(purls)) > 300
+    assert sum(purl.startswith("pkg:deb/debian/") for purl in purls) > 200
+    silx = next(it for it in bill["components"] if it["name"] == "silx")
+    assert f"silx=={silx['version']}" in listed and silx["purl"] == f"pkg:pypi/silx@{silx['version']}"
+
+
+def test_a_bill_of_materials_that_lacks_what_it_must_have_is_found_wrong():
+    text = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": [{"name": "x"}]})
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is not None
 
 
 def test_jupyterlab_has_h5web(run):
