@@ -117,9 +117,11 @@ def read_start(arguments: Arguments) -> StartForm:
     profile = values.get("profile", "")
     values.setdefault("plan", below["plan"].get(profile, ""))
     values.setdefault("lifetime_hours", below["lifetime"].get(profile) or None)
-    if below["software"].get(profile) == EXACTLY:
-        values["image"] = only(arguments, "image") if "image" in arguments else ""
+    if "image" in arguments:
+        values["image"] = only(arguments, "image")
     form = checked(StartForm, values)
+    if below["software"].get(profile) != EXACTLY:
+        form = form.model_copy(update={"image": None})
     if not form.experiments and _one(arguments, "home") != "1":
         raise FormError("experiments", "choose at least one")
     return form

@@ -31,9 +31,9 @@ def test_datasets_are_searched_and_stay_chosen(fresh, chromium):
         place.get_by_label("leaf_060").wait_for()
         assert place.locator("li").count() == 100
         place.get_by_label("leaf_060").check()
-        place.get_by_label("Search").fill("leaf_11")
+        place.get_by_label("Find datasets").fill("leaf_11")
         place.get_by_text("10 datasets").wait_for()
-        place.get_by_label("Search").press("Enter")  # starts nothing
+        place.get_by_label("Find datasets").press("Enter")  # starts nothing
         place.get_by_label("leaf_119").check()
         assert place.locator("summary").text_content() == "3 of 120 datasets"
         visitor.picture("datasets", full=False)
