@@ -21,7 +21,7 @@ from slurm_desk import JOB, ROOT, TOKEN, mark
 from slurm_door import PERSONS_TOKEN, Door
 
 from tests.visa_session.viewer import Viewer
-from visa_session.contract import ExperimentInfo, SessionInfo
+from visa_session.contract import PASSPORT, ExperimentInfo, SessionInfo
 
 PROBE = (Path(__file__).parent / "slurm_probe.py").read_text()
 LOOK = (ROOT / "tests/images/inside/find_token.py").read_text()
@@ -49,6 +49,8 @@ print("looked at", seen)
 TMP = 96 << 20
 MADE = [Path("/tmp/made-inside"), Path("/dev/shm/made-inside")]
 INSIDE = ("bubblewrap", "charliecloud")
+#: Days before the job ran: the image was another one then.
+WRITTEN_BY_THE_HUB = {"session": "s1", "image": {"recipe": "base", "revision": "old"}, "packages": []}
 pytestmark = pytest.mark.timeout(150)
 
 
@@ -121,6 +123,7 @@ def session(desk, image, data, runtime, name="alice", command=None, **changes):
         binds=[{"path": str(data.raw), "read_only": True}, {"path": str(data.processed), "read_only": False}]
         + [{"path": account.home, "read_only": False}],
         short_ways={"/experiments/a1/raw": str(data.raw), "/experiments/a1/processed": str(data.processed)},
+        texts={PASSPORT: json.dumps(WRITTEN_BY_THE_HUB)},
         environment=environment,
         gpus=1,
         tmp_bytes=TMP,
@@ -254,6 +257,11 @@ def check_inside(seen, runtime, data) -> None:
     assert not seen["new privileges"]
     assert seen["short ways"] == {"raw": str(data.raw), "processed": str(data.processed)}
     assert all(seen["image refused"]), seen["image refused"]
+    passport = json.loads(seen["passport"])
+    assert (passport["session"], passport["image"]["recipe"]) == ("s1", "base")
+    assert {"jupyterlab", "xfdesktop4"} <= {one["name"] for one in passport["packages"]}
+    assert passport["image"]["revision"] != "old", "the image that the job entered"
+    assert seen["passport refused"] == "Read-only file system"
     assert environment["CUDA_VISIBLE_DEVICES"] == "0"
     assert seen["devices"] == sorted(
         "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()

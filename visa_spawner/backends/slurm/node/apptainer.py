@@ -16,7 +16,7 @@ from . import namespace
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 from .programs import find
-from .root import SMALLEST_TMP, reach, slurm_account, unique
+from .root import SMALLEST_TMP, reach, slurm_account, unique, write
 
 #: Whether the session sees nothing of the node but what its plan names.
 INSIDE = True
@@ -76,13 +76,15 @@ def _prepare(plan: Plan, place: str) -> list[str]:
             with open(f"{place}/{name}", "w") as file:
                 file.write(text)
             mounts.append(mount(f"{place}/{name}", f"/etc/{name}", True))
-        for top in sorted({link.split("/")[1] for link in plan.short_ways}):
+        for top in sorted({link.split("/")[1] for link in (*plan.short_ways, *plan.texts)}):
             os.mkdir(f"{place}/ways-{top}", 0o755)
             mounts.append(mount(f"{place}/ways-{top}", f"/{top}", True))
         for link, target in plan.short_ways.items():
             path = f"{place}/ways-{link[1:]}"
             os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
             os.symlink(target, path)
+        for link, text in plan.texts.items():
+            write(f"{place}/ways-{link[1:]}", text)
     except OSError as error:
         raise NotFit(EXIT_BAD_INFO, f"The session could not be prepared on this node: {error}.") from error
     finally:

@@ -95,7 +95,7 @@ class _Tree:
         plan = self.plan
         binds = sorted(unique(plan.binds + plan.extra_binds), key=lambda bind: bind.path.split("/"))
         outside = [path for path in self.devices if not path.startswith("/dev/")]
-        points = [*OWN, *NAMES, *(bind.path for bind in binds), *plan.short_ways, *outside]
+        points = [*OWN, *NAMES, *(bind.path for bind in binds), *plan.short_ways, *plan.texts, *outside]
         self.mirror(plan.image, "", [point.strip("/").split("/") for point in points])
         self.own()
         self.names()
@@ -106,6 +106,8 @@ class _Tree:
         for link, target in plan.short_ways.items():
             os.makedirs(self.root + os.path.dirname(link), 0o755, exist_ok=True)
             os.symlink(target, self.root + link)
+        for place, text in plan.texts.items():
+            write(self.root + place, text)
 
     def mirror(self, image: str, inside: str, points: list) -> None:
         """What the image has, bound read-only; directories that something else stands in are made anew."""
@@ -182,6 +184,13 @@ class _Tree:
             os.mkdir(target, 0o755)
         else:
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444))
+
+
+def write(path: str, text: str) -> None:
+    """A file of the session that was not there; in what its mount makes read-only. Raises OSError."""
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _can_stand(folder: str, point: list) -> bool:
