@@ -69,11 +69,13 @@ class Availability:
     """What a backend could start now for one plan: how many sessions, and in words what is free, or why none.
 
     `expected` is when a session that had to wait in the queue would start (UTC); None where nobody knows.
+    `possible` is False where no machine will ever have what the plan asks for, so that waiting is in vain.
     """
 
     sessions: int
     words: str = ""
     expected: datetime | None = None
+    possible: bool = True
 
 
 @dataclass(frozen=True)

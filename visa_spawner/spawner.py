@@ -26,6 +26,7 @@ from .resuming import Resuming
 from .session import Image, StartRefused, State
 from .site import VisaSite
 from .steps import Steps
+from .vouched import VouchedServer
 from .waiting import Waiting
 
 api.join_hub()
@@ -198,7 +199,10 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
                 await child.start()
             # A queue may last for days: what runs, or waits, needs the pinned directories no more.
             self._release()
-            return self._runs(await self._come_up(child, left()))
+            address = self._runs(await self._come_up(child, left(), must_answer=True))
+        # It has answered. Were the hub to ask as well, a session that is put back in between would be ended.
+        self._server = VouchedServer(orm_server=self.orm_spawner.server)
+        return address
 
     async def _stage(self, accepted: Accepted, child) -> None:
         who = compose.person(accepted.account)
@@ -322,11 +326,7 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
         self._interrupted = False
         if self._going_on and self._going_on is not asyncio.current_task():
             self._going_on.cancel()
-        if self._waiting_for_response:
-            # The hub gives up on it: it said that it listens, and was not reached there.
-            await self._close(State.FAILED, words.NOT_REACHED)
-        else:
-            await self._close(State.STOPPED, self._ending or words.STOPPED)
+        await self._close(State.STOPPED, self._ending or words.STOPPED)
 
     def end_with(self, said: str) -> None:
         """Say beforehand why the next `stop` happens."""

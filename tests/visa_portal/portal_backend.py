@@ -37,7 +37,7 @@ class PortalBackend(Backend, Spawner):
         return (Path(self.folder) / "down").exists()
 
     @classmethod
-    async def availability(cls, resources, config):
+    async def availability(cls, resources, config, hours):
         if resources.cpus >= 32:
             return Availability(0, "No room now; the next session ends at about 18:00")
         return Availability(3 if not resources.gpus else 1, "")

@@ -35,7 +35,7 @@ class LocalBackend(Backend, Spawner):
         return f"{self.user.name}+{self.name}"
 
     @classmethod
-    async def availability(cls, resources, config):
+    async def availability(cls, resources, config, hours):
         return Availability(3 if not resources.gpus else 0, "" if not resources.gpus else "No GPU is free")
 
     @classmethod

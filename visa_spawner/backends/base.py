@@ -77,8 +77,11 @@ class Backend(HasTraits):
         return None
 
     @classmethod
-    async def availability(cls, resources: Resources, config: Config) -> Availability:
-        """What could start now, from the watch's last word; `config` is the hub's, for the class's traits."""
+    async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
+        """What could start now, from the watch's last word; `config` is the hub's, for the class's traits.
+
+        `hours` is how long a session of the plan lives unless asked otherwise, for an expected start.
+        """
         raise NotImplementedError
 
     @classmethod

@@ -31,7 +31,7 @@ class OnNodes(Backend, ContainerSettings):
         return next(iter(found.values()), None)
 
     @classmethod
-    async def availability(cls, resources: Resources, config: Config) -> Availability:
+    async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, by the books."""
         fleet = Fleet.of(config)
         await fleet.ready()

@@ -42,9 +42,9 @@ class OnCluster(Backend, SlurmSettings):
         return await asyncio.to_thread(trees.image, template, recipe, digest)
 
     @classmethod
-    async def availability(cls, resources: Resources, config: Config) -> Availability:
+    async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, by the nodes as they were a moment ago."""
-        return await Cluster.of(config).capacity.availability(resources)
+        return await Cluster.of(config).capacity.availability(resources, hours)
 
     @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
