@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SETUP  := /usr/bin/python3 demo/machine.py
 # The techniques whose images a test run has time for; tests/images/recipes.py names the same.
-TESTED := tomography powder fluorescence
+TESTED := tomography powder fluorescence general
 
 .PHONY: demo test image images images-test lint clean bench
 

@@ -74,7 +74,7 @@ def main() -> int:
         try:
             with open(Path(scratch, "plain.log"), "wb", buffering=0) as log:
                 ensure_plain(find_engine(["podman"], log))
-            if not arguments.stock_only and build_image(["base"]):
+            if not arguments.stock_only and build_image(["base", "general"]):
                 return 1
             text = asyncio.run(run(arguments, Path(scratch)))
         except (BenchFailed, BuildFailed) as error:

@@ -15,12 +15,14 @@ from .site import ROOT, Site
 
 #: Which recipes to make, as words; all without it. The tests name those that they need.
 VARIABLE = "VISA_DEMO_IMAGES"
+FIRST = "general"
 
 
 def wanted() -> list[str]:
-    """The recipes besides base, which is there before the site starts."""
+    """The recipes besides base, which is there before the site starts; what suits all data comes first."""
     chosen = os.environ.get(VARIABLE)
-    return [name for name in names() if name != BASE and (chosen is None or name in chosen.split())]
+    found = [name for name in names() if name != BASE and (chosen is None or name in chosen.split())]
+    return sorted(found, key=lambda name: name != FIRST)
 
 
 async def prepare(site: Site) -> None:

@@ -7,7 +7,7 @@ import os
 from images.recipe import BASE, names
 
 #: What `make test` has time for. The rest is looked at by `make images-test`.
-BY_DEFAULT = ("tomography", "powder", "fluorescence")
+BY_DEFAULT = ("tomography", "powder", "fluorescence", "general")
 
 
 def tested() -> list[str]:

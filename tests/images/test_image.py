@@ -9,8 +9,6 @@ import stat
 import subprocess
 from pathlib import Path
 
-import pytest
-import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from pip._vendor.certifi import where as pip_where
@@ -198,17 +196,6 @@ def test_a_kernel_reads_compressed_hdf5_and_plots_it(run):
 def test_letters_of_many_scripts_have_a_font(run):
     for language in ("fr", "ar", "he", "el", "ru", "zh-cn", "ja", "ko", "hi"):
         assert run("fc-list", f":lang={language}").stdout.strip(), language
-
-
-@pytest.mark.parametrize("profile", sorted((TREE / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
-def test_a_profiles_applications_are_in_its_image(profile, tree):
-    described = yaml.safe_load(profile.read_text())
-    assert described["image"] == "base"
-    for name in described["applications"]:
-        entry = tree / f"usr/share/applications/{name}.desktop"
-        settings = dict(re.findall(r"^(\w+)=(.*)$", entry.read_text(), re.MULTILINE))
-        assert (tree / "opt/visa/venv/bin" / settings["TryExec"]).exists()
-        assert list((tree / "usr/share/pixmaps").glob(f"{settings['Icon']}.*"))
 
 
 def test_desktop_entries_are_valid(run):
