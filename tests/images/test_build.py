@@ -16,12 +16,25 @@ from images.build import BEFORE, BUILT, SOFTWARE_LABEL, TITLE_LABEL, UP_TO_DATE,
 from images.engine import BuildFailed, Engine, find_engine
 from images.recipe import Recipe, session_setup
 
+from .recipes import tested
+
 
 def test_an_unchanged_recipe_is_left_alone_in_no_time(image, capsys):
     began = time.monotonic()
     assert main(["base"]) == 0
     assert time.monotonic() - began < 2
     assert "up to date" in capsys.readouterr().out
+
+
+def test_all_there_is_is_left_alone_in_no_time_when_nothing_has_changed(monkeypatch, capsys):
+    names = ["base", *tested()]
+    assert main(names) == 0
+    monkeypatch.setattr(Engine, "build", lambda *_, **__: pytest.fail("something was built"))
+    capsys.readouterr()
+    began = time.monotonic()
+    assert main(names) == 0
+    assert time.monotonic() - began < 5
+    assert capsys.readouterr().out.count(" is up to date") == len(names)
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are(capsys):
@@ -99,6 +112,7 @@ NOTHING, SOFTWARE, IMAGES = (), ("base software", "one software"), ("base", "one
         ("images/two/apt.txt", NOTHING),
         ("images/two/files/etc/a", NOTHING),
         ("images/one/requirements.in", NOTHING),
+        ("profiles/one.yaml", NOTHING),
         ("visa_portal/app.py", NOTHING),
         ("visa_session/__pycache__/start.pyc", NOTHING),
     ],
