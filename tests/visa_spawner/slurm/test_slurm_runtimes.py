@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ from slurm_cluster import alive, wait
 from slurm_desk import JOB, ROOT, TOKEN, mark
 from slurm_door import PERSONS_TOKEN, Door
 
+from demo.cluster.gpus import DEV_NULL
+from demo.cluster.layout import NODES
+from tests import apptainer
 from tests.visa_session.viewer import Viewer
 from visa_session.contract import ExperimentInfo, SessionInfo
 
@@ -48,7 +52,13 @@ print("looked at", seen)
 """
 TMP = 96 << 20
 MADE = [Path("/tmp/made-inside"), Path("/dev/shm/made-inside")]
-INSIDE = ("bubblewrap", "charliecloud")
+INSIDE = ("bubblewrap", "charliecloud", "apptainer")
+DEVICES = dict.fromkeys(
+    INSIDE, {*"core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()}
+)
+DEVICES["apptainer"] = DEVICES["apptainer"] - {"core", "full"} | {"mqueue", "visa-test-n1-gpu0"}
+#: Apptainer gives devices below /dev alone, and the cluster's made-up GPUs are elsewhere.
+BELOW_DEV = "/dev/visa-test-{node}-gpu{index}"
 pytestmark = pytest.mark.timeout(150)
 
 
@@ -59,6 +69,24 @@ def image():
     folder = Path("/var/lib/visa-test-images")
     subprocess.run([sys.executable, "-m", "images.unpack", "base", folder], cwd=ROOT, check=True)
     return folder / "base"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node_has_it_all(slurm_daemons):
+    """Apptainer, and made-up GPUs below /dev."""
+    apptainer.install()
+    made = [Path(BELOW_DEV.format(node=node.name, index=i)) for node in NODES for i in range(node.gpus)]
+    for path in made:
+        path.unlink(missing_ok=True)  # of a run that was killed
+        os.mknod(path, 0o666 | stat.S_IFCHR, DEV_NULL)
+        path.chmod(0o666)
+    yield
+    for path in made:
+        path.unlink()
+
+
+def gpu_device(runtime, layout) -> str:
+    return BELOW_DEV if runtime == "apptainer" else layout.gpu_device
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +151,7 @@ def session(desk, image, data, runtime, name="alice", command=None, **changes):
         short_ways={"/experiments/a1/raw": str(data.raw), "/experiments/a1/processed": str(data.processed)},
         environment=environment,
         gpus=1,
+        gpu_device=gpu_device(runtime, desk.cluster.layout),
         tmp_bytes=TMP,
         listen="0.0.0.0",
         **changes,
@@ -184,14 +213,14 @@ def as_person(person, script, text="", before=()) -> str:
 
 @pytest.mark.parametrize("runtime", [*INSIDE, "plain"])
 def test_a_session_is_the_same_by_each_runtime(desk, slurm, image, data, runtime):
-    device = f"{slurm.layout.gpus}/n1/gpu0"
+    device = gpu_device(runtime, slurm.layout).format(node="n1", index=0)
     command = ["python3", "-c", PROBE, str(data.raw), str(data.processed), str(image), device]
     others = subprocess.Popen(["/bin/sleep", "300"], user=20001, env={"A": "neighbour"})
     os.environ["LEAKED"] = "from the hub"
     try:
         with ready_for(runtime, data), session(desk, image, data, runtime, command=command) as started:
             seen = json.loads((data.processed / "seen.json").read_text())
-            check_inside(seen, runtime, data)
+            check_inside(seen, runtime, data, started.person["home"])
             assert started.door.heard[0]["token"] == TOKEN
             asyncio.run(check_desktop(started))
             check_secrets(started, desk)
@@ -223,7 +252,7 @@ def test_a_session_is_the_same_by_each_runtime(desk, slurm, image, data, runtime
         data.processed.chmod(0o2770)
 
 
-def check_inside(seen, runtime, data) -> None:
+def check_inside(seen, runtime, data, home) -> None:
     assert seen["who"] == [20001, 20001, "alice"]
     assert seen["groups"] >= 2, "the team's, though a namespace has no name for it"
     assert seen["cwd"] == "/"
@@ -251,13 +280,18 @@ def check_inside(seen, runtime, data) -> None:
     assert TOKEN not in json.dumps(seen)
     if runtime not in INSIDE:
         return
+    assert environment["PATH"] == "/opt/visa/venv/bin:/usr/local/bin:/usr/bin:/bin"
+    assert environment["HOME"] == home
+    for name in ("PS1", "PROMPT_COMMAND", "LD_LIBRARY_PATH", "PYTHONPATH"):
+        assert name not in environment, "a runtime's own"
     assert not seen["new privileges"]
     assert seen["short ways"] == {"raw": str(data.raw), "processed": str(data.processed)}
-    assert all(seen["image refused"]), seen["image refused"]
+    # Apptainer's /dev is a small file system of the session's own.
+    refused = seen["image refused"][:-1] if runtime == "apptainer" else seen["image refused"]
+    assert all(refused), seen["image refused"]
+    assert seen["hosts"] == Path("/etc/hosts").read_text()
     assert environment["CUDA_VISIBLE_DEVICES"] == "0"
-    assert seen["devices"] == sorted(
-        "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
-    )
+    assert {*seen["devices"]} - {"new"} == DEVICES[runtime]
     for where in ("tmp", "shm"):
         size, names = seen[where]
         assert size == TMP and names in ([], ["made-inside"]), where

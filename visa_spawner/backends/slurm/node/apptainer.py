@@ -1,7 +1,4 @@
-"""Apptainer: enters a SIF file or an unpacked image by its own means, with the same binds.
-
-Debian 12 has no Apptainer: this follows its manual and sources (1.1 to 1.5), and has not been run.
-"""
+"""Apptainer: enters a SIF file or an unpacked image by its own means, with the same binds."""
 
 from __future__ import annotations
 
@@ -16,8 +13,10 @@ from . import namespace
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 from .programs import find
-from .root import SMALLEST_TMP, reach, slurm_account, unique
+from .root import SMALLEST_TMP, node_text, reach, slurm_account, unique
 
+#: What it adds to the environment of all that it starts, and a terminal must not have.
+_OWN = ("PS1", "PROMPT_COMMAND", "LD_LIBRARY_PATH")
 #: Whether the session sees nothing of the node but what its plan names.
 INSIDE = True
 
@@ -35,7 +34,7 @@ def command(plan: Plan, place: str, devices: list[str], environment: dict[str, s
         "HOME": plan.person.home,
         # It would change into a directory of its own making otherwise, and keep a cache there.
         "APPTAINER_CACHEDIR": f"{place}/cache",
-        **{f"APPTAINERENV_{name}": value for name, value in environment.items()},
+        **{f"APPTAINERENV_{name}": value for name, value in environment.items() if name != "HOME"},
     }
 
 
@@ -45,7 +44,12 @@ def arguments(program: str, plan: Plan, mounts: list[str]) -> list[str]:
     found += ["--no-mount", "home,cwd,tmp,hostfs,bind-paths", "--pwd", "/"]
     for one in mounts:
         found += ["--mount", one]
-    return [*found, plan.image, *plan.command]
+    # It would take the home from the node's own accounts.
+    inside = ["/usr/bin/env", f"HOME={plan.environment.get('HOME', plan.person.home)}"]
+    for name in _OWN:
+        if name not in plan.environment:
+            inside[1:1] = ["-u", name]
+    return [*found, plan.image, *inside, *plan.command]
 
 
 def mount(source: str, target: str, read_only: bool = False) -> str:
@@ -68,11 +72,13 @@ def _prepare(plan: Plan, place: str) -> list[str]:
             if bind.read_only:
                 namespace.bind(bind.path, bind.path, MS_RDONLY | MS_NOSUID | MS_NODEV)
             mounts.append(mount(bind.path, bind.path, bind.read_only))
-        for name, target in (("tmp", "/tmp"), ("var-tmp", "/var/tmp")):
+        for name, target in (("tmp", "/tmp"), ("var-tmp", "/var/tmp"), ("shm", "/dev/shm")):
             os.mkdir(f"{place}/{name}", 0o755)
             namespace.tmpfs(f"{place}/{name}", f"mode=1777,size={size}")
             mounts.append(mount(f"{place}/{name}", target))
-        for name, text in (("passwd", passwd(plan.person, slurm_account())), ("group", group(plan.person))):
+        texts = {"passwd": passwd(plan.person, slurm_account()), "group": group(plan.person)}
+        texts["hosts"] = node_text("/etc/hosts")
+        for name, text in texts.items():
             with open(f"{place}/{name}", "w") as file:
                 file.write(text)
             mounts.append(mount(f"{place}/{name}", f"/etc/{name}", True))

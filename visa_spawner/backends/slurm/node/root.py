@@ -13,7 +13,7 @@ import pwd
 from visa_session.contract import EXIT_BAD_INFO, EXIT_HOME_UNUSABLE
 
 from ...accounts import group, passwd
-from . import namespace
+from . import namespace, squash
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 
@@ -40,7 +40,7 @@ def build(plan: Plan, place: str, devices: list[str]) -> str:
         namespace.tmpfs(place, "mode=0755,size=16m")
         root = f"{place}/root"
         os.mkdir(root, 0o755)
-        _Tree(plan, root, devices).build()
+        _Tree(plan, squash.tree(plan.image, place), root, devices).build()
         # Nothing of it is the person's to change.
         namespace.restrict(place, MS_RDONLY | _SAFE, below=False)
     except OSError as error:
@@ -87,16 +87,25 @@ def slurm_account() -> list:
         return []
 
 
+def node_text(path: str) -> str:
+    """What a file of the node's says; "" where it has none."""
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 class _Tree:
-    def __init__(self, plan: Plan, root: str, devices: list[str]):
-        self.plan, self.root, self.devices = plan, root, devices
+    def __init__(self, plan: Plan, image: str, root: str, devices: list[str]):
+        self.plan, self.image, self.root, self.devices = plan, image, root, devices
 
     def build(self) -> None:
         plan = self.plan
         binds = sorted(unique(plan.binds + plan.extra_binds), key=lambda bind: bind.path.split("/"))
         outside = [path for path in self.devices if not path.startswith("/dev/")]
         points = [*OWN, *NAMES, *(bind.path for bind in binds), *plan.short_ways, *outside]
-        self.mirror(plan.image, "", [point.strip("/").split("/") for point in points])
+        self.mirror(self.image, "", [point.strip("/").split("/") for point in points])
         self.own()
         self.names()
         for bind in binds:
@@ -154,12 +163,7 @@ class _Tree:
     def names(self) -> None:
         """Users and groups by name, the image's few and the person's; machines as the node knows them."""
         texts = {"passwd": passwd(self.plan.person, slurm_account()), "group": group(self.plan.person)}
-        for name in ("hosts", "resolv.conf"):
-            try:
-                with open(f"/etc/{name}") as file:
-                    texts[name] = file.read()
-            except OSError:
-                texts[name] = ""
+        texts.update({name: node_text(f"/etc/{name}") for name in ("hosts", "resolv.conf")})
         for name, text in texts.items():
             source = f"{os.path.dirname(self.root)}/{name}"
             with open(source, "w") as file:
