@@ -17,6 +17,13 @@ from .hub import BenchFailed, Session
 
 PROBE = Path(__file__).with_name("probe.js").read_text()
 
+#: A page is at rest when nothing more was loaded for half a second. Not "networkidle": a session's page
+#: keeps a stream of news open for as long as it lives.
+AT_REST = """() => {
+    const ends = performance.getEntriesByType("resource").map((loaded) => loaded.responseEnd);
+    return document.readyState === "complete" && performance.now() - Math.max(0, ...ends) > 500;
+}"""
+
 #: A desktop is complete when its picture has not changed for so long, in milliseconds.
 STILL = 2000
 
@@ -65,7 +72,7 @@ async def open_lab(context: BrowserContext, session: Session) -> Page:
         await tile.first.wait_for(timeout=60_000)
     except Exception as error:
         raise BenchFailed(f"no Desktop tile at {page.url}: {error}") from error
-    await page.wait_for_load_state("networkidle")
+    await page.wait_for_function(AT_REST)
     return page
 
 

@@ -1,6 +1,7 @@
 // Runs in every page and frame before its own scripts: when was the tile clicked, when did a desktop's
 // canvas first show something, and when did it stop changing. Times are milliseconds since 1970.
 (() => {
+  performance.setResourceTimingBufferSize(10000);
   const now = () => performance.timeOrigin + performance.now();
   const seen = (window.__bench = { clicked: 0, painted: 0, changed: 0 });
   window.addEventListener("click", () => { seen.clicked = now(); }, true);

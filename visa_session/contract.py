@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 #: Environment variable that carries `SessionInfo` as JSON into the session.
 INFO_VARIABLE = "VISA_SESSION_INFO"
@@ -19,6 +19,9 @@ TOKEN_STDIN_VARIABLE = "VISA_TOKEN_STDIN"
 
 #: Where the short ways to an experiment's data stand inside a session.
 EXPERIMENTS_ROOT = "/experiments"
+
+#: What the hub wrote down of the session: profile, image, packages, plan, experiments. Root's, and read-only.
+PASSPORT = f"{EXPERIMENTS_ROOT}/passport.json"
 
 #: Custom scopes; each is granted for exactly one server: `SCOPE!server=OWNER/NAME`.
 VIEW_SCOPE = "custom:visa:view"
@@ -47,6 +50,12 @@ EXIT_GPU_MISSING = 72
 EXIT_BAD_INFO = 73
 EXIT_HOME_UNUSABLE = 74
 EXIT_NO_TOKEN = 75
+
+
+def known(of: type, values: Mapping) -> dict:
+    """What a dataclass has names for: a hub may be newer than the image, which may be years old."""
+    names = {field.name for field in fields(of)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 @dataclass(frozen=True)
@@ -79,9 +88,9 @@ class ExperimentInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping) -> ExperimentInfo:
-        """Read one of the entries that `SessionInfo.to_json` writes; raises TypeError for anything else."""
-        datasets = tuple(DatasetInfo(**dataset) for dataset in values.get("datasets", ()))
-        return cls(**{**values, "datasets": datasets})
+        """Read one of the entries that `SessionInfo.to_json` writes; raises TypeError or AttributeError."""
+        datasets = tuple(DatasetInfo(**known(DatasetInfo, one)) for one in values.get("datasets", ()))
+        return cls(**known(cls, values) | {"datasets": datasets})
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,9 @@ class SessionInfo:
     """What a session is told about itself.
 
     `ends` is an ISO 8601 time in UTC; `gpus` are device paths that must exist before the server starts;
-    `memory` is in bytes and `cpus` in cores, as the plan has them.
+    `memory` is in bytes and `cpus` in cores, as the plan has them. `profile_help` says where to begin, in
+    plain text, a blank line between paragraphs. `passport_in_processed`: leave the session's passport beside
+    the results when it stops.
     """
 
     owner: str
@@ -99,6 +110,7 @@ class SessionInfo:
     portal_url: str = ""
     profile: str = ""
     profile_title: str = ""
+    profile_help: str = ""
     plan: str = ""
     plan_title: str = ""
     applications: tuple[str, ...] = ()
@@ -110,6 +122,7 @@ class SessionInfo:
     memory: int = 0
     gpus: tuple[str, ...] = ()
     experiments: tuple[ExperimentInfo, ...] = field(default_factory=tuple)
+    passport_in_processed: bool = False
 
     @property
     def key(self) -> str:
@@ -121,7 +134,7 @@ class SessionInfo:
 
     @classmethod
     def from_json(cls, text: str) -> SessionInfo:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote, here or in a later version.
 
         Raises ValueError when it is not such a text.
         """
@@ -130,7 +143,7 @@ class SessionInfo:
             values["experiments"] = tuple(map(ExperimentInfo.from_dict, values.get("experiments", ())))
             for name in ("applications", "gpus"):
                 values[name] = tuple(values.get(name, ()))
-            return cls(**values)
+            return cls(**known(cls, values))
         except (TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ValueError(f"{INFO_VARIABLE} is not readable: {error}") from error
 

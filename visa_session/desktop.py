@@ -13,6 +13,7 @@ import secrets
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from shutil import which
@@ -74,6 +75,8 @@ class Desktop:
         self._thread: threading.Thread | None = None
         self._processes: list[subprocess.Popen] = []
         self._stopping = False
+        #: What Xfce was started with, beside the server's own environment.
+        self._found: dict[str, str] = {}
         #: Set while the desktop is not starting.
         self.settled = threading.Event()
         self.settled.set()
@@ -95,6 +98,40 @@ class Desktop:
         self._end_processes()
         if self._thread is not None:
             self._thread.join(2 * END_LIMIT)
+
+    def environment(self) -> dict[str, str]:
+        """Start the desktop if need be and wait for it: the environment of a program that appears on it.
+
+        The same as of one that is started by its icon. Raises DesktopFailed. Not for the event loop.
+        """
+        self.start()
+        self.settled.wait(START_LIMIT)
+        deadline = time.monotonic() + START_LIMIT
+        while self.state == RUNNING and time.monotonic() < deadline:
+            # Xfce writes the bus's address once it has one; a window that comes before the window manager
+            # would lie under the panel.
+            if (bus := self._bus()) and self._has_manager():
+                return os.environ | self._found | {"DBUS_SESSION_BUS_ADDRESS": bus}
+            time.sleep(0.1)
+        raise DesktopFailed(self.words or "The desktop did not come up.")
+
+    def _bus(self) -> str:
+        """The address of the desktop's message bus; empty until it is known."""
+        try:
+            return (self.directory / "bus").read_text()
+        except OSError:
+            return ""
+
+    @staticmethod
+    def _has_manager() -> bool:
+        command = ["xprop", "-root", "_NET_SUPPORTING_WM_CHECK"]
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, timeout=5)
+        except FileNotFoundError:
+            return True  # nobody to ask
+        except subprocess.TimeoutExpired:
+            return False
+        return b"window id" in done.stdout
 
     def password(self, control: bool) -> str:
         """The running VNC server's password: for mouse and keyboard, or to watch only."""
@@ -209,14 +246,15 @@ class Desktop:
         programs = [which(name) for name in ("dbus-run-session", "xfwm4", "xfce4-panel", "xfdesktop")]
         if None in programs:
             raise DesktopFailed("this environment has no Xfce desktop.")
-        environment = os.environ | xfce.prepare(self.info, self.directory)
+        (self.directory / "bus").unlink(missing_ok=True)
+        self._found = xfce.prepare(self.info, self.directory)
         if self.keyboard != "us":
             try:
                 self._apply_keyboard(self.keyboard)
             except (ValueError, DesktopFailed) as error:
                 log.warning("The keyboard stays English (US): %s", error)
         command = [programs[0], "--", "/bin/sh", str(xfce.SHIPPED / "session.sh")]
-        return self._launch(command, env=environment, cwd=os.environ["HOME"])
+        return self._launch(command, env=os.environ | self._found, cwd=os.environ["HOME"])
 
     def _apply_keyboard(self, keyboard: str) -> None:
         layout, variant = layout_and_variant(keyboard)

@@ -7,6 +7,7 @@ from pathlib import Path
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 
+from .applications import ApplicationCall, ApplicationIcon, ApplicationsCall
 from .cluster import ExamplesCall
 from .contract import SessionInfo
 from .desktop import Desktop
@@ -48,6 +49,9 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
             (url_path_join(base, r"desktop/static/([A-Za-z0-9._-]+)"), PageFiles),
             (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
             (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
+            (url_path_join(base, "visa/applications"), ApplicationsCall, {"info": info}),
+            (url_path_join(base, r"visa/applications/([^/]+)"), ApplicationCall, told),
+            (url_path_join(base, r"visa/applications/([^/]+)/icon"), ApplicationIcon, {"info": info}),
             (url_path_join(base, "visa/cluster/examples"), ExamplesCall, {"info": info}),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
             *people.handlers(base),

@@ -17,11 +17,11 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from .contract import EXPERIMENTS_ROOT, SessionInfo
+from .desktopentry import find_applications
 
 log = logging.getLogger("visa")
 
 SHIPPED = Path(__file__).parent / "desktop"
-DATA_DIRECTORIES = "/usr/local/share:/usr/share"
 #: The program that draws the icons cuts their labels after 14 letters, where ids of one proposal look alike.
 WHOLE_LABELS = """XfdesktopIconView {
   -XfdesktopIconView-ellipsize-icon-labels: 0;
@@ -49,6 +49,7 @@ def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
     return {
         "XDG_CONFIG_DIRS": f"{settings}:{os.environ.get('XDG_CONFIG_DIRS') or '/etc/xdg'}",
         "VISA_DESKTOP_CONFIG": str(own),
+        "VISA_DESKTOP_BUS": str(directory / "bus"),
         "XDG_CURRENT_DESKTOP": "XFCE",
         "DESKTOP_SESSION": "xfce",
         "XDG_SESSION_TYPE": "x11",
@@ -65,27 +66,13 @@ def _fill(path: Path, **values: str) -> None:
     path.write_text(text)
 
 
-def find_application(name: str) -> Path | None:
-    """The installed desktop entry of an application; None where there is none, or the name is a path."""
-    if "/" in name or name.startswith("."):
-        return None
-    for directory in (os.environ.get("XDG_DATA_DIRS") or DATA_DIRECTORIES).split(":"):
-        entry = Path(directory, "applications", f"{name}.desktop")
-        if entry.is_file():
-            return entry
-    return None
-
-
 def place_applications(names: tuple[str, ...], icons: Path) -> None:
     """Put the entries of the profile's applications on the desktop, in the order of the profile.
 
     They are started without the desktop's own XDG_CONFIG_HOME, so that they keep their settings at home.
     """
-    for number, name in enumerate(names):
-        entry = find_application(name)
-        if entry is None:
-            continue
-        lines = entry.read_text(errors="replace").splitlines()
+    for number, (name, entry) in enumerate(find_applications(names).items()):
+        lines = entry.path.read_text(errors="replace").splitlines()
         lines = [
             "Exec=env -u XDG_CONFIG_HOME " + line.removeprefix("Exec=") if line.startswith("Exec=") else line
             for line in lines

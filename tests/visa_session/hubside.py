@@ -217,10 +217,13 @@ def names(processes: list[psutil.Process]) -> set[str]:
     return found
 
 
-def start_session(site: Site, owner: str, name: str, **info) -> Session:
-    """Start a session and wait until it is ready."""
+def start_session(
+    site: Site, owner: str, name: str, environment: dict[str, str] | None = None, **info
+) -> Session:
+    """Start a session, with more in its environment, and wait until it is ready."""
     token = site.person(owner)
-    answer = site.api("POST", f"users/{owner}/servers/{name}", {"info": info}, token)
+    options = {"info": info, "environment": environment or {}}
+    answer = site.api("POST", f"users/{owner}/servers/{name}", options, token)
     assert answer.status_code in (201, 202), answer.text
     ready = lambda: site.api("GET", f"users/{owner}").json()["servers"].get(name, {}).get("ready")  # noqa: E731
     wait_until(ready, 60, "the session did not become ready")

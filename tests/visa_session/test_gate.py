@@ -110,7 +110,7 @@ WITH_COLLABORATORS = {
     *("MainKernelSpecHandler", "KernelSpecHandler", "NbconvertPostHandler", "NbconvertFileHandler"),
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler", "ViewHandler", "SubscribeWebsocket"),
     *("AuthenticatedFileHandler", "RedirectWithParams", "WithSlash", "DesktopPage", "DesktopSocket"),
-    *("SessionCall", "NewsCall", "ExamplesCall"),
+    *("SessionCall", "NewsCall", "ExamplesCall", "ApplicationsCall", "ApplicationIcon", "ApplicationCall"),
 }
 WITH_VIEWERS = {"WithSlash", "DesktopPage", "DesktopSocket", "SessionCall", "NewsCall"}
 WITH_ANYONE = {"PageFiles", "FileFindHandler", "ThemesHandler", "APIVersionHandler"}
@@ -122,7 +122,7 @@ CHANGED_BY_COLLABORATORS = {
     *("TrustNotebooksHandler", "ContentsHandler", "MainKernelHandler", "KernelHandler"),
     *("KernelActionHandler", "KernelWebsocketHandler", "NbconvertPostHandler", "NbconvertFileHandler"),
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler"),
-    "ExamplesCall",
+    *("ExamplesCall", "ApplicationCall"),
 }
 
 

@@ -131,6 +131,13 @@ def test_chosen_datasets_come_through_the_contract():
         SessionInfo.from_json('{"owner": "a", "name": "b", "experiments": [{"id": "A", "datasets": ["s1"]}]}')
 
 
+def test_an_image_of_years_ago_starts_under_a_hub_that_says_more():
+    new = {"owner": "a", "name": "b", "later": 1}
+    new["experiments"] = [{"id": "A", "later": 1, "datasets": [{"id": "s", "later": [1]}]}]
+    info = SessionInfo.from_json(json.dumps(new))
+    assert info.experiments == (ExperimentInfo(id="A", datasets=(DatasetInfo("s"),)),)
+
+
 def test_the_root_is_listed_shortened_and_everything_else_in_full(shared_session):
     names = {entry["name"] for entry in shared_session.get("api/contents/").json()["content"]}
     assert names == {"tmp"}, "the home of these tests is below /tmp"

@@ -2,6 +2,8 @@
 # Xfce's parts, started beside each other. Its session manager would start them one after the other, run the
 # autostart entries of a workstation (screen lock, power manager) and take half a second more.
 # VISA_DESKTOP_CONFIG is the configuration directory of what draws the desktop's icons: see xfce.py.
+# VISA_DESKTOP_BUS is where desktop.py finds the address of the message bus, whole at any moment.
+printf %s "$DBUS_SESSION_BUS_ADDRESS" > "$VISA_DESKTOP_BUS.new" && mv "$VISA_DESKTOP_BUS.new" "$VISA_DESKTOP_BUS"
 
 # A part that crashes is started again, a few times: without a window manager nothing can be moved.
 keep() {

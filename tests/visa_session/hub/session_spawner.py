@@ -61,7 +61,8 @@ class SessionSpawner(Spawner):
         env["JUPYTERHUB_ACTIVITY_INTERVAL"] = "2"
         # Spares the tests that need no browser a login.
         env["JUPYTERHUB_ALLOW_TOKEN_IN_URL"] = "1"
-        return env | {"HOME": str(self.home()), "PYTHONPATH": str(TREE), "LANG": "C.UTF-8"}
+        env |= {"HOME": str(self.home()), "PYTHONPATH": str(TREE), "LANG": "C.UTF-8"}
+        return env | self.user_options.get("environment", {})
 
     async def start(self):
         self.reported = asyncio.get_running_loop().create_future()

@@ -1,5 +1,6 @@
 // The people of a session in JupyterLab: requests to join, the banner, notices, who is in.
 
+import { ask } from "./ask.js";
 import { Ending } from "./ending.js";
 import { follow } from "./news.js";
 import { Banner, element, isOurs, People, Requests } from "./people.js";
@@ -89,13 +90,8 @@ class Session {
 
   /** Make a call; words for the person where it did not work. */
   async call(path, method, body) {
-    try {
-      const answer = await this.request(path, { method, ...(body ? { body: JSON.stringify(body) } : {}) });
-      if (answer.ok) return "";
-      return (await answer.json()).message || "That did not work.";
-    } catch {
-      return "The session does not answer. Try again in a few seconds.";
-    }
+    const options = { method, ...(body ? { body: JSON.stringify(body) } : {}) };
+    return (await ask(this.lab, path, options)).words;
   }
 
   addBanner(app) {

@@ -19,7 +19,7 @@
     },
     async get(module) {
       if (module !== "./extension") throw new Error(`there is no module ${module}`);
-      const [people, cluster] = await Promise.all(["lab.js", "cluster.js"].map((name) => import(new URL(name, here))));
+      const parts = await Promise.all(["lab.js", "applications.js", "copies.js"].map((name) => import(new URL(name, here))));
       const [apputils, coreutils, launcher, services, statusbar, ui, widgets] = await Promise.all(
         [
           "@jupyterlab/apputils",
@@ -32,7 +32,7 @@
         ].map(take),
       );
       const lab = { apputils, coreutils, launcher, services, statusbar, ui, widgets };
-      return () => ({ __esModule: true, default: [people.plugin(lab), cluster.plugin(lab)] });
+      return () => ({ __esModule: true, default: parts.map((part) => part.plugin(lab)) });
     },
   };
   window._JUPYTERLAB = window._JUPYTERLAB ?? {};
