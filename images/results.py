@@ -58,15 +58,21 @@ def built(engine: Engine, name: str) -> Image:
 
 
 def publish(
-    folder: Path, image: Image, ending: str, make: Callable[[Path], None], keep_hours: float = KEEP_HOURS
+    folder: Path,
+    image: Image,
+    ending: str,
+    make: Callable[[Path], None],
+    keep_hours: float = KEEP_HOURS,
+    version: str = "",
 ) -> bool:
     """Have `NAME.ENDING` in the folder be of this image; says whether `make(path)` had to make it.
 
-    Removes those that were replaced longer ago than `keep_hours`, and that no process here is in.
+    `version`, twelve hexadecimal digits, is given where the image alone does not decide what is made. Removes
+    those that were replaced longer ago than `keep_hours`, and that no process here is in.
     """
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     with alone(folder):
-        result = folder / f"{image.name}-{image.digest[:12]}{ending}"
+        result = folder / f"{image.name}-{version or image.digest[:12]}{ending}"
         about = result.with_name(f"{result.name}.json")
         made = not (result.exists() and about.exists())
         if made:
@@ -218,10 +224,14 @@ def in_use() -> set[str]:
         try:
             # The fourth word is the mounted directory as its own file system knows it.
             found |= {line.split()[3] for line in (process / "mountinfo").read_text().splitlines()}
-            found |= {os.readlink(process / "root"), os.readlink(process / "exe")}
-            found |= {os.readlink(one) for one in (process / "fd").iterdir()}
+            links = [process / "root", process / "exe", *(process / "fd").iterdir()]
         except OSError:
             continue
+        for link in links:
+            try:
+                found.add(os.readlink(link))
+            except OSError:
+                continue
     loops = Path("/sys/block").glob("loop*/loop/backing_file")
     return found | {path.read_text().strip() for path in loops}
 

@@ -263,12 +263,14 @@ def test_a_session_that_ends_before_its_job_says_its_own_end(box):
 # ---- Apptainer
 def test_apptainers_arguments_are_what_its_manual_says(box):
     asked = some_plan(box, image="/images/base.sif")
-    made = apptainer.arguments("/usr/bin/apptainer", asked, [apptainer.mount("/a,b", "/a,b", True)])
+    made = apptainer.arguments(
+        "/usr/bin/apptainer", asked, "/place/image", [apptainer.mount("/a,b", "/a,b", True)]
+    )
     assert made == [
         *("/usr/bin/apptainer", "--silent", "exec", "--userns", "--containall", "--no-privs", "--no-eval"),
         *("--no-mount", "home,cwd,tmp,hostfs,bind-paths", "--pwd", "/"),
         *("--mount", 'type=bind,"source=/a,b","destination=/a,b",ro'),
-        *("/images/base.sif", "/usr/bin/env", "-u", "LD_LIBRARY_PATH", "-u", "PROMPT_COMMAND", "-u", "PS1"),
+        *("/place/image", "/usr/bin/env", "-u", "LD_LIBRARY_PATH", "-u", "PROMPT_COMMAND", "-u", "PS1"),
         *("HOME=/", "/usr/bin/python3", "-I", "-c", TELL),
     ]
 
@@ -277,7 +279,7 @@ PREPARE = """
 import json, os, sys
 from visa_spawner.backends.slurm.node import apptainer, plan
 asked = plan.read(sys.stdin.buffer.read())
-mounts = apptainer._prepare(asked, sys.argv[1])
+_, mounts = apptainer._prepare(asked, sys.argv[1])
 try:
     open(asked.binds[0].path + "/below/new", "w")
     written = "yes"

@@ -99,6 +99,7 @@ def as_person(person, script, text="", before=()) -> str:
         *((runtime, "unpack") for runtime in (*INSIDE, "plain")),
         *((runtime, "squash") for runtime in INSIDE),
         ("apptainer", "sif"),
+        ("bubblewrap", "sif"),
     ],
 )
 def test_a_session_is_the_same_by_each_runtime(desk, slurm, data, runtime, form):

@@ -1,4 +1,4 @@
-"""Apptainer: enters a SIF file or an unpacked image by its own means, with the same binds."""
+"""Apptainer: enters the image's tree by its own means, with the same binds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 from visa_session.contract import EXIT_BAD_INFO, EXIT_GPU_MISSING
 
 from ...accounts import group, passwd
-from . import namespace
+from . import namespace, squash
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 from .programs import find
@@ -27,8 +27,9 @@ def command(plan: Plan, place: str, devices: list[str], environment: dict[str, s
         if not path.startswith("/dev/"):
             # It mounts everything else so that a device in it is none.
             raise NotFit(EXIT_GPU_MISSING, f"Apptainer cannot give the GPU {path}: it is not below /dev.")
-    mounts = _prepare(plan, place) + [mount(path, path) for path in devices]
-    return arguments(find("apptainer"), plan, mounts), {
+    image, mounts = _prepare(plan, place)
+    mounts += [mount(path, path) for path in devices]
+    return arguments(find("apptainer"), plan, image, mounts), {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "USER": plan.person.username,
         "HOME": plan.person.home,
@@ -38,7 +39,7 @@ def command(plan: Plan, place: str, devices: list[str], environment: dict[str, s
     }
 
 
-def arguments(program: str, plan: Plan, mounts: list[str]) -> list[str]:
+def arguments(program: str, plan: Plan, image: str, mounts: list[str]) -> list[str]:
     """`--containall`: /dev, processes and environment of its own; nothing is mounted but what is named."""
     found = [program, "--silent", "exec", "--userns", "--containall", "--no-privs", "--no-eval"]
     found += ["--no-mount", "home,cwd,tmp,hostfs,bind-paths", "--pwd", "/"]
@@ -49,7 +50,7 @@ def arguments(program: str, plan: Plan, mounts: list[str]) -> list[str]:
     for name in _OWN:
         if name not in plan.environment:
             inside[1:1] = ["-u", name]
-    return [*found, plan.image, *inside, *plan.command]
+    return [*found, image, *inside, *plan.command]
 
 
 def mount(source: str, target: str, read_only: bool = False) -> str:
@@ -60,14 +61,16 @@ def mount(source: str, target: str, read_only: bool = False) -> str:
     return line.getvalue()
 
 
-def _prepare(plan: Plan, place: str) -> list[str]:
-    """Raw data read-only down to the last mount, which `ro` alone is not, and what is the session's own."""
+def _prepare(plan: Plan, place: str) -> tuple[str, list[str]]:
+    """The image's tree, and what is mounted: raw data read-only down to the last mount, which `ro` alone is
+    not, and what is the session's own.
+    """
     size = max(plan.tmp_bytes, SMALLEST_TMP)
     held = reach([plan.image, *(bind.path for bind in plan.binds + plan.extra_binds)], plan.person.home)
     try:
         namespace.enter()
         namespace.tmpfs(place, "mode=0755,size=16m")
-        mounts = []
+        image, mounts = squash.tree(plan.image, place), []
         for bind in unique(plan.binds + plan.extra_binds):
             if bind.read_only:
                 namespace.bind(bind.path, bind.path, MS_RDONLY | MS_NOSUID | MS_NODEV)
@@ -94,4 +97,4 @@ def _prepare(plan: Plan, place: str) -> list[str]:
     finally:
         for descriptor in held:
             os.close(descriptor)
-    return mounts
+    return image, mounts
