@@ -50,7 +50,7 @@ def disk(engine: Engine, name: str, folder: Path, keep_hours: float = KEEP_HOURS
             remove(scratch)
         new.chmod(0o644)
 
-    return publish(folder, image, ENDING, make, keep_hours, version=_version(image))
+    return publish(engine, folder, image, ENDING, make, keep_hours, version=_version(image))
 
 
 def _version(image: Image) -> str:

@@ -22,8 +22,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from visa_spawner.backends import software
+
 from .engine import BuildFailed, Engine, find_engine
 from .recipe import IMAGES
+from .root import RECIPE_LABEL
 
 #: Replaced ones stay that long for jobs on other machines, which nobody here sees: the longest session.
 KEEP_HOURS = 24 * 14
@@ -58,6 +61,7 @@ def built(engine: Engine, name: str) -> Image:
 
 
 def publish(
+    engine: Engine,
     folder: Path,
     image: Image,
     ending: str,
@@ -80,7 +84,7 @@ def publish(
             remove(new)
             try:
                 make(new)
-                write(about, described(image, ending, new))
+                write(about, described(engine, image, ending, new))
                 remove(result)
                 new.rename(result)
             finally:
@@ -95,8 +99,11 @@ def publish(
     return made
 
 
-def described(image: Image, ending: str, result: Path) -> dict:
-    """What is said of a result: what it was made from and when, and for a file its size and its digest."""
+def described(engine: Engine, image: Image, ending: str, result: Path) -> dict:
+    """What is said of a result: what it was made from and when, its packages, a file's size and digest."""
+    with mounted(image.digest, engine) as root:
+        listed = root / software.PACKAGES_PLACE[1:]
+        packages = software.packages(listed.read_text()) if listed.exists() else []
     about = {
         "name": image.name,
         "form": ending.removeprefix(".") or "tree",
@@ -108,7 +115,7 @@ def described(image: Image, ending: str, result: Path) -> dict:
         with result.open("rb") as file:
             about["digest"] = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         about["bytes"] = result.stat().st_size
-    return about
+    return {**about, "packages": packages}
 
 
 def write(path: Path, about: dict) -> None:
@@ -145,9 +152,10 @@ def _sweep(folder: Path, name: str, ending: str, kept: Path, keep_hours: float) 
             remove(old.with_name(f"{old.name}.json"))
 
 
-def copy(root: Path, new: Path) -> None:
-    """Copy an image's root: owned by root, readable by all, writable by none of them; no device, no setuid.
+def copy(image: Image, root: Path, new: Path) -> None:
+    """Copy an image's root, which then knows its image's digest.
 
+    All is owned by root, readable by all and writable by none of them, without devices and set-id files.
     Raises BuildFailed with what cp said.
     """
     done = subprocess.run(
@@ -169,6 +177,21 @@ def copy(root: Path, new: Path) -> None:
                 os.unlink(entry)
         # The same image gives the same bytes, whatever was left out.
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    _sign(image, new / software.ABOUT_PLACE[1:])
+
+
+def _sign(image: Image, place: Path) -> None:
+    """Write into the tree which image it was made of, which the image cannot know of itself."""
+    if not place.parent.is_dir():
+        return
+    labels = image.labels
+    about = {"recipe": image.name, "revision": labels.get(RECIPE_LABEL, "")}
+    about["created"] = labels.get("org.opencontainers.image.created", "")
+    about |= json.loads(place.read_text()) if place.exists() else {}
+    before = place.parent.stat()
+    write(place, about | {"digest": f"sha256:{image.digest}"})
+    os.utime(place, (image.created, image.created))
+    os.utime(place.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @contextmanager
@@ -183,7 +206,7 @@ def copied(engine: Engine, image: Image, folder: Path) -> Iterator[Path]:
             subprocess.run(["cp", "-al", known, tree], check=True)
         else:
             with mounted(image.digest, engine) as root:
-                copy(root, tree)
+                copy(image, root, tree)
         yield tree
     finally:
         remove(scratch)

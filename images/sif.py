@@ -41,7 +41,7 @@ def sif(engine: Engine, name: str, folder: Path, keep_hours: float = KEEP_HOURS)
             run(words, engine.log, "making the SIF file", env=environment)
         new.chmod(0o644)
 
-    return publish(folder, image, ENDING, make, keep_hours)
+    return publish(engine, folder, image, ENDING, make, keep_hours)
 
 
 def label(tree: Path, image: Image) -> None:

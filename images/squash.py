@@ -28,7 +28,7 @@ def squash(engine: Engine, name: str, folder: Path, keep_hours: float = KEEP_HOU
             run(["mksquashfs", str(tree), str(new), *options], engine.log, "making the SquashFS file")
         new.chmod(0o644)
 
-    return publish(folder, image, ENDING, make, keep_hours)
+    return publish(engine, folder, image, ENDING, make, keep_hours)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,9 +24,9 @@ def unpack(engine: Engine, name: str, folder: Path, keep_hours: float = KEEP_HOU
 
     def make(new: Path) -> None:
         with mounted(image.digest, engine) as root:
-            copy(root, new)
+            copy(image, root, new)
 
-    return publish(folder, image, ENDING, make, keep_hours)
+    return publish(engine, folder, image, ENDING, make, keep_hours)
 
 
 def main(arguments: list[str] | None = None) -> int:

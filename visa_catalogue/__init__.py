@@ -5,9 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .catalogue import Catalogue, CatalogueError, Page, Query, UnknownExperiment
+from .catalogue import (
+    Catalogue,
+    CatalogueError,
+    DatasetPage,
+    Kinds,
+    Page,
+    Query,
+    UnknownExperiment,
+    kinds_of,
+)
 
-__all__ = ["Catalogue", "CatalogueError", "Page", "Query", "UnknownExperiment", "open_catalogue"]
+__all__ = [
+    "Catalogue",
+    "CatalogueError",
+    "DatasetPage",
+    "Kinds",
+    "Page",
+    "Query",
+    "UnknownExperiment",
+    "kinds_of",
+    "open_catalogue",
+]
 
 
 def open_catalogue(address: str) -> Catalogue:

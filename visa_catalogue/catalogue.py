@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Annotated, Literal
 
@@ -68,6 +69,41 @@ class Page(BaseModel):
     instruments: dict[str, int]
 
 
+#: As many datasets of an experiment are looked at to say what kinds of data it has.
+KINDS_AMONG = 500
+
+
+class Kinds(BaseModel):
+    """What an experiment's data are: the definitions and techniques of its datasets, most frequent first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    definitions: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+
+
+def kinds_of(datasets: Iterable[Dataset]) -> Kinds:
+    """The kinds of these datasets."""
+    definitions: Counter[str] = Counter()
+    techniques: Counter[str] = Counter()
+    for dataset in datasets:
+        definitions[dataset.definition] += 1
+        techniques[dataset.technique] += 1
+    return Kinds(
+        definitions=tuple(name for name, _ in definitions.most_common() if name),
+        techniques=tuple(name for name, _ in techniques.most_common() if name),
+    )
+
+
+class DatasetPage(BaseModel):
+    """Some of an experiment's datasets, in the catalogue's order; `total` counts all that were found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    datasets: tuple[Dataset, ...]
+    total: int
+
+
 class Catalogue(ABC):
     """Experiments and their datasets."""
 
@@ -93,6 +129,19 @@ class Catalogue(ABC):
 
         Comes from the catalogue alone: nothing ever walks an experiment's directories.
         """
+
+    @abstractmethod
+    async def find_datasets(
+        self, experiment_id: str, text: str = "", offset: int = 0, limit: int = 50
+    ) -> DatasetPage:
+        """Datasets of one experiment whose id, name or technique hold every word of `text`, whoever asks.
+
+        Raises UnknownExperiment. Comes from the catalogue alone, as `datasets` does.
+        """
+
+    async def kinds(self, experiment_id: str) -> Kinds:
+        """What kinds of data an experiment has, going by its first datasets; raises UnknownExperiment."""
+        return kinds_of(await self.datasets(experiment_id, limit=KINDS_AMONG))
 
     async def visible(self, account: Account, experiment_id: str) -> Experiment:
         """One experiment that this account may see; raises UnknownExperiment otherwise."""

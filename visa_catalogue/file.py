@@ -8,13 +8,13 @@ import os
 import stat
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from .access import OWN_REASONS, is_open, why_visible
 from .account import Account
-from .catalogue import Catalogue, CatalogueError, Page, Query, UnknownExperiment
+from .catalogue import Catalogue, CatalogueError, DatasetPage, Page, Query, UnknownExperiment
 from .fold import fold
 from .model import Dataset, Experiment
 from .parse import LINES_SUFFIXES, YAML_SUFFIXES, parse_experiments
@@ -33,6 +33,16 @@ class Contents:
     folded: tuple[str, ...]
     by_id: dict[str, Experiment]
     datasets: dict[str, tuple[Dataset, ...]]
+    _folded_datasets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def folded_datasets(self, experiment_id: str) -> tuple[str, ...]:
+        """What a search among an experiment's datasets looks at, worked out when it is first searched."""
+        known = self._folded_datasets.get(experiment_id)
+        if known is None:
+            all_of_it = self.datasets.get(experiment_id, ())
+            known = tuple(fold(f"{one.id}\n{one.name}\n{one.technique}") for one in all_of_it)
+            self._folded_datasets[experiment_id] = known
+        return known
 
 
 class FileCatalogue(Catalogue):
@@ -73,6 +83,22 @@ class FileCatalogue(Catalogue):
         if experiment_id not in contents.by_id:
             raise UnknownExperiment(experiment_id)
         return list(contents.datasets.get(experiment_id, ())[offset : offset + limit])
+
+    async def find_datasets(
+        self, experiment_id: str, text: str = "", offset: int = 0, limit: int = 50
+    ) -> DatasetPage:
+        if offset < 0 or limit < 0:
+            raise ValueError("offset and limit must not be negative")
+        contents = await self._current()
+        if experiment_id not in contents.by_id:
+            raise UnknownExperiment(experiment_id)
+        found = contents.datasets.get(experiment_id, ())
+        if words := fold(text).split():
+            folded = contents.folded_datasets(experiment_id)
+            found = [
+                one for one, its in zip(found, folded, strict=True) if all(word in its for word in words)
+            ]
+        return DatasetPage(datasets=tuple(found[offset : offset + limit]), total=len(found))
 
     async def search(self, account: Account, query: Query) -> Page:
         return search(await self._current(), account, query, self.today())

@@ -98,7 +98,11 @@ class Experiment(BaseModel):
 
 
 class Dataset(BaseModel):
-    """One measurement inside an experiment's raw data; `path` is absolute."""
+    """One measurement inside an experiment's raw data; `path` is absolute.
+
+    `definition` is the application definition of NeXus that its files are written in, such as NXtomo; empty
+    where the catalogue does not say.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -107,4 +111,5 @@ class Dataset(BaseModel):
     name: Name
     path: AbsolutePath
     technique: Text = ""
+    definition: Annotated[str, StringConstraints(pattern=r"^(NX[A-Za-z0-9_]{1,60})?$")] = ""
     start: Day | None = Field(default=None)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from visa_catalogue import Kinds
 from visa_catalogue.model import Experiment
 
-from .models import Options, Plan, Profile
+from .models import Options, Plan, Profile, Used
 from .ranking import Ranked, best, best_plan, rank
 
 #: Lifetimes people ask for, in hours; a profile's own default and longest join them.
@@ -111,13 +112,19 @@ class Choice:
 
 
 def choose(
-    experiments: Sequence[Experiment], options: Options, wanted: Wanted, languages: str = ""
+    experiments: Sequence[Experiment],
+    options: Options,
+    wanted: Wanted,
+    languages: str = "",
+    kinds: Mapping[str, Kinds] | None = None,
+    used: Sequence[Used] = (),
 ) -> Choice:
     """Rank the profiles and settle every default.
 
-    `languages` is the browser's `Accept-Language`. A profile without a plan cannot start and is left out.
+    `languages` is the browser's `Accept-Language`; `kinds` and `used` are as `rank` has them. A profile
+    without a plan cannot start and is left out.
     """
-    ranked = [one for one in rank(experiments, options.profiles) if one.profile.plans]
+    ranked = [one for one in rank(experiments, options.profiles, kinds, used) if one.profile.plans]
     first = next((one for one in ranked if one.profile.name == wanted.profile), None) or best(ranked)
     offers = tuple(_offer(one, one is first, wanted) for one in ranked)
     screen = wanted.screen or "1920x1080"
@@ -173,7 +180,7 @@ def _offer(ranked: Ranked, chosen: bool, wanted: Wanted) -> Offer:
         asked = _hours(wanted.lifetime_hours)
         if asked is not None and asked <= choices[-1]:
             lifetime, choices = asked, tuple(sorted({*choices, asked}))
-    plan = plan or best_plan(profile)
+    plan = plan or best_plan(profile, ranked.used.plan if ranked.used else "")
     if plan.hours is not None and lifetime > plan.hours:
         lifetime, choices = plan.hours, tuple(sorted({*choices, plan.hours}))
     return Offer(ranked, chosen, plan, lifetime, choices)

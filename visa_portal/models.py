@@ -69,10 +69,18 @@ class Plan(Answer):
 
 
 class Suits(Answer):
-    """What a profile is made for; both empty: any work."""
+    """What a profile is made for; all empty: any work."""
 
     instruments: tuple[str, ...] = ()
     techniques: tuple[str, ...] = ()
+    definitions: tuple[str, ...] = ()
+
+
+class Licence(Answer):
+    """What whoever uses a piece of software must know."""
+
+    software: str
+    note: str
 
 
 class Lifetime(Answer):
@@ -89,6 +97,10 @@ class Profile(Answer):
     name: str
     title: str = ""
     summary: str = ""
+    audience: str = ""
+    help: str = ""
+    licences: tuple[Licence, ...] = ()
+    revision: str = ""
     suits: Suits = Field(default_factory=Suits)
     applications: tuple[str, ...] = ()
     lifetime: Lifetime = Field(default_factory=Lifetime)
@@ -101,6 +113,16 @@ class Options(Answer):
     profiles: tuple[Profile, ...] = ()
     home_only: bool = False
     max_sessions: int | None = None
+
+
+class Used(Answer):
+    """A profile that somebody has worked with on an experiment: `by` is `you` or `team`; `when` in UTC."""
+
+    experiment: str
+    profile: str
+    plan: str = ""
+    by: str = "team"
+    when: datetime
 
 
 class Session(Answer):

@@ -17,6 +17,7 @@ from .assets import Assets
 from .codes import Codes
 from .contacts import Contacts
 from .hub import HubClient
+from .hub_passports import PassportCalls
 from .hub_sharing import SharingCalls
 from .models import Session
 from .rooms import Rooms
@@ -47,6 +48,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.sharing = SharingCalls(self.hub)
+        self.passports = PassportCalls(self.hub)
         self.codes = Codes()
         self.rooms = Rooms(self.hub)
         self.contacts = Contacts(self.catalogue)
@@ -118,6 +120,7 @@ def environment(site: Site) -> Environment:
         sentence=words_history.sentence,
         quoted=words_history.quoted,
         lower_first=words.lower_first,
+        paragraphs=words.paragraphs,
         helps=helps,
         administers=administers,
         size=words.size,

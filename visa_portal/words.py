@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
@@ -178,6 +179,11 @@ def some(values: Sequence[str], most: int = 3) -> str:
     if len(values) <= most:
         return ", ".join(values)
     return f"{', '.join(values[:most])} and {len(values) - most} more"
+
+
+def paragraphs(text: str) -> list[str]:
+    """A text's paragraphs, which an empty line sets apart."""
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", text) if part.strip()]
 
 
 def lower_first(text: str) -> str:

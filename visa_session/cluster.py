@@ -12,7 +12,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
 from .contract import CLUSTER_VARIABLE, SessionInfo
-from .files import first_directory
+from .files import writable_directory
 
 #: Where the image has the examples, and how their copy is called.
 EXAMPLES = Path("/opt/visa/cluster")
@@ -56,7 +56,7 @@ class ExamplesCall(APIHandler):
         """Answer with the notebook's path; 404 without a cluster, 503 where nothing can be written."""
         if not reached() or not EXAMPLES.is_dir():
             raise HTTPError(404, "This session does not reach a cluster.")
-        directory = Path(first_directory(self.info, os.environ["HOME"]))
+        directory = Path(writable_directory(self.info, os.environ["HOME"]))
         try:
             folder = await asyncio.to_thread(copy_examples, EXAMPLES, directory)
         except OSError as error:

@@ -16,6 +16,7 @@ from .identity import SessionAuth
 from .pages import DesktopPage, KeyboardCall, PageFiles, SessionCall, WithSlash
 from .people import People
 from .relay import DesktopSocket
+from .welcome import WelcomeCall
 
 ICON = Path(__file__).parent / "icons" / "desktop.svg"
 
@@ -50,9 +51,10 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
             (url_path_join(base, "desktop/socket"), DesktopSocket, {"desktop": desktop}),
             (url_path_join(base, "desktop/keyboard"), KeyboardCall, told),
             (url_path_join(base, "visa/applications"), ApplicationsCall, {"info": info}),
-            (url_path_join(base, r"visa/applications/([^/]+)"), ApplicationCall, told),
-            (url_path_join(base, r"visa/applications/([^/]+)/icon"), ApplicationIcon, {"info": info}),
+            (url_path_join(base, r"visa/applications/([^/.][^/]*)"), ApplicationCall, told),
+            (url_path_join(base, r"visa/applications/([^/.][^/]*)/icon"), ApplicationIcon, {"info": info}),
             (url_path_join(base, "visa/cluster/examples"), ExamplesCall, {"info": info}),
+            (url_path_join(base, "visa/welcome"), WelcomeCall, {"info": info}),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
             *people.handlers(base),
         ],

@@ -20,12 +20,8 @@ def top_directories(info: SessionInfo, home: str) -> set[str]:
     return {path.split("/")[1] for path in paths if path.startswith("/") and path != "/"}
 
 
-def first_directory(info: SessionInfo, home: str, root: str = EXPERIMENTS_ROOT) -> str:
-    """Where JupyterLab's file browser opens in a new session.
-
-    With an experiment, beside its data: in the first processed directory that the person may write to, so
-    that new notebooks can be saved where the browser stands and raw is one step away. Otherwise at home.
-    """
+def writable_directory(info: SessionInfo, home: str, root: str = EXPERIMENTS_ROOT) -> str:
+    """Where new files belong: beside an experiment's data where the person may write there, else at home."""
     for experiment in info.experiments:
         processed = f"{root}/{experiment.id}/processed"
         if experiment.processed and os.access(processed, os.R_OK | os.W_OK | os.X_OK):

@@ -123,8 +123,9 @@ JUPYTERLAB: tuple[Allowed, ...] = (
     Allowed(
         r"/jupyterlab_slurm/scontrol/(hold|release)", ("PATCH",), TOGETHER, "holding and releasing a job"
     ),
-    Allowed(r"/visa/applications(/[^/]+/icon)?", READ, TOGETHER, "the session's applications"),
-    Allowed(r"/visa/applications/[^/]+", ("POST",), TOGETHER, "starting one of them on the desktop"),
+    Allowed(r"/visa/applications(/[^/.][^/]*/icon)?", READ, TOGETHER, "the session's applications"),
+    Allowed(r"/visa/applications/[^/.][^/]*", ("POST",), TOGETHER, "starting one of them on the desktop"),
+    Allowed(r"/visa/welcome", ("POST",), TOGETHER, "a copy of the welcome notebook"),
     Allowed(r"/visa/cluster/examples", ("POST",), TOGETHER, "a copy of the cluster's examples"),
     Allowed(r"/server-proxy/(servers-info|icon/.+)", READ, TOGETHER, "tiles of the launcher"),
     Allowed(

@@ -28,10 +28,10 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
 
-from . import cluster, collaboration, extension
+from . import cluster, collaboration, extension, welcome
 from .contract import SessionInfo
 from .desktop import Desktop
-from .files import SessionFiles, first_directory, top_directories
+from .files import SessionFiles, top_directories, writable_directory
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .kernels import SessionKernels
@@ -123,6 +123,7 @@ def page_settings(hook, portal: str, name: str):
         page_config.setdefault("disabledExtensions", []).extend(off)
         page_config["visaPortal"] = portal
         page_config["visaCluster"] = cluster.reached()
+        page_config["visaWelcome"] = welcome.is_there()
         page_config["visaSharing"] = owners_page(portal, name, "sharing")
         page_config["visaExtend"] = owners_page(portal, name, "extend")
         return page_config
@@ -222,7 +223,7 @@ class SessionApp(JupyterHubSingleUser):
         config.KernelManager.transport = "ipc"
         config.ServerApp.root_dir = "/"
         config.SessionFiles.shown = top_directories(self.info, home)
-        config.FileContentsManager.preferred_dir = first_directory(self.info, home).strip("/")
+        config.FileContentsManager.preferred_dir = writable_directory(self.info, home).strip("/")
         config.FileContentsManager.allow_hidden = False
         config.FileContentsManager.delete_to_trash = False
         config.ServerProxy.servers.update(extension.launcher_entries())

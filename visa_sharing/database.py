@@ -192,3 +192,46 @@ class DrainedNode(Base):
     words: Mapped[str] = mapped_column(Text, default="")
     made_by: Mapped[str] = mapped_column(String(255))
     made_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Software(Base):
+    """What is in an image that sessions have had here: kept once, however many sessions.
+
+    `key` is the image's digest; where that is not known it is made of the packages themselves.
+    """
+
+    __tablename__ = "visa_software"
+
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    recipe: Mapped[str] = mapped_column(String(64))
+    packages: Mapped[list] = mapped_column(JSON, default=list)
+
+
+class Passport(Base):
+    """What a session was started with; `details` is its passport without the packages.
+
+    Names, not keys: a passport outlives the account and the session it is about.
+    """
+
+    __tablename__ = "visa_passports"
+    __table_args__ = (Index("ix_visa_passports_session", "owner", "session"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(String(255))
+    session: Mapped[str] = mapped_column(String(255))
+    started: Mapped[datetime]
+    profile: Mapped[str] = mapped_column(String(64))
+    plan: Mapped[str] = mapped_column(String(64))
+    software: Mapped[str] = mapped_column(ForeignKey("visa_software.key"), index=True)
+    details: Mapped[dict] = mapped_column(JSON)
+
+
+class PassportExperiment(Base):
+    """An experiment that a session was started on."""
+
+    __tablename__ = "visa_passport_experiments"
+
+    passport_id: Mapped[int] = mapped_column(
+        ForeignKey("visa_passports.id", ondelete="CASCADE"), primary_key=True
+    )
+    experiment: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)

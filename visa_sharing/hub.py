@@ -9,6 +9,8 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import sessionmaker
 from traitlets.config import Config
 
+from visa_spawner.site import VisaSite
+
 from . import changes, entering, schema
 from .audit.follow import Follower, follow
 from .calls import (
@@ -21,6 +23,7 @@ from .calls import (
     members,
     mine,
     notices,
+    passports,
     session,
     shared,
     support,
@@ -28,6 +31,7 @@ from .calls import (
 )
 from .drained import drained
 from .keeper import Keeper
+from .passports import KeptPassports
 from .settings import VisaSharing
 
 #: Every call of ours, below /hub/api/.
@@ -45,6 +49,7 @@ HANDLERS = [
     *notices.HANDLERS,
     *history.HANDLERS,
     *admin.HANDLERS,
+    *passports.HANDLERS,
 ]
 
 #: Held here, or the loop would let the task go.
@@ -61,6 +66,7 @@ def prepare(config: Config) -> VisaSharing:
     global _keeper
     VisaSharing.clear_instance()
     settings = VisaSharing.of(config)
+    VisaSite.of(config).passports = KeptPassports()
     schema.join_hub(_begin)
     entering.join()
     for path, handler in HANDLERS:

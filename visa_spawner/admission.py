@@ -13,6 +13,7 @@ from visa_catalogue.account import Account
 from . import forms
 from .authorise import Accepted, authorise, check_quota
 from .compose import batch, person
+from .exact import check_image
 from .kept import Kept, Outcome
 from .request import parse
 from .session import StartRefused, State
@@ -75,6 +76,7 @@ class Admission:
         site = self.site
         accepted = await authorise(request, account, site.catalogue, site.profiles, site.limits)
         batch(accepted)
+        await check_image(accepted, site, self.user.db)
         # Nothing is awaited from here until it is granted, so that two at once cannot both be the last.
         check_quota(self._running_beside(), site.limits)
         return accepted

@@ -15,7 +15,7 @@ from visa_session.contract import READY_PATH
 from . import report
 from .admission import Admission, granted_account
 from .profiles import Plan, Profile
-from .session import Availability, StartRefused
+from .session import Availability, Resources, StartRefused
 from .site import VisaSite
 
 #: Bytes that `{"port": 65535}` or `{"hours": 4.5}` may take, written as generously as one likes.
@@ -103,7 +103,9 @@ class OptionsHandler(AccountHandler):
     async def get(self):
         site, account = self.site, await self.account(self.person())
         allowed = [profile for profile in site.profiles.values() if profile.allows(account.roles)]
-        free = await self._free([plan for profile in allowed for plan in profile.plans.values()])
+        free = await self._free(
+            [_kind(profile, plan) for profile in allowed for plan in profile.plans.values()]
+        )
         answer = {
             "profiles": [_profile(profile, free) for profile in allowed],
             "home_only": not site.limits.home_only_roles.isdisjoint(account.roles),
@@ -111,20 +113,20 @@ class OptionsHandler(AccountHandler):
         }
         self.write(json.dumps(answer))
 
-    async def _free(self, plans: list[Plan]) -> dict:
-        kinds = list({(plan.backend, plan.resources) for plan in plans})
+    async def _free(self, kinds: list[tuple]) -> dict:
+        kinds = list(set(kinds))
         return dict(zip(kinds, await asyncio.gather(*(self._ask(*kind) for kind in kinds)), strict=True))
 
-    async def _ask(self, backend: str, resources) -> dict:
+    async def _ask(self, backend: str, resources: Resources, hours: float) -> dict:
         kind = self.site.backend(backend)
         try:
-            answer = await kind.availability(resources, self.app.config)
+            answer = await kind.availability(resources, self.app.config, hours)
         except Exception:
             self.log.exception("what backend %s has free is not known", backend)
             answer = Availability(0, "What is free here is not known at the moment.")
         expected = answer.expected and answer.expected.isoformat(timespec="seconds")
         free = {"sessions": answer.sessions, "words": answer.words}
-        return free | {"queue": bool(kind.queue_limit), "expected": expected}
+        return free | {"queue": bool(kind.queue_limit) and answer.possible, "expected": expected}
 
 
 class SessionsHandler(AccountHandler):
@@ -171,15 +173,21 @@ class ExtendHandler(AccountHandler):
         return float(hours)
 
 
+def _kind(profile: Profile, plan: Plan) -> tuple[str, Resources, float]:
+    """All that what is free for a plan depends on: plans alike are asked about once."""
+    hours = min(profile.lifetime.default_hours, plan.hours or profile.lifetime.default_hours)
+    return plan.backend, plan.resources, hours
+
+
 def _profile(profile: Profile, free: dict) -> dict:
     answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
     hidden = {"partition", "account", "qos", "reservation"}
     return answer | {
+        "revision": profile.revision,
         "plans": [
-            {"name": name, "free": free[plan.backend, plan.resources]}
-            | plan.model_dump(mode="json", exclude=hidden)
+            {"name": name, "free": free[_kind(profile, plan)]} | plan.model_dump(mode="json", exclude=hidden)
             for name, plan in profile.plans.items()
-        ]
+        ],
     }
 
 

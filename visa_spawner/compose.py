@@ -51,7 +51,15 @@ def person(account: Account) -> Person:
 
 
 def session_info(
-    accepted: Accepted, *, owner: str, name: str, title: str, ends: datetime, facility: str, portal_url: str
+    accepted: Accepted,
+    *,
+    owner: str,
+    name: str,
+    title: str,
+    ends: datetime,
+    facility: str,
+    portal_url: str,
+    passport_in_processed: bool = False,
 ) -> SessionInfo:
     """What the session is told about itself; the GPUs are the backend's to add."""
     return SessionInfo(
@@ -60,8 +68,10 @@ def session_info(
         title=title,
         facility=facility,
         portal_url=portal_url,
+        passport_in_processed=passport_in_processed,
         profile=accepted.profile.name,
         profile_title=accepted.profile.title,
+        profile_help=accepted.profile.help,
         plan=accepted.plan_name,
         plan_title=accepted.plan.title,
         applications=tuple(accepted.profile.applications),
@@ -119,6 +129,7 @@ def session_plan(
         labels={"visa.session": info.key, "visa.profile": info.profile, "visa.plan": info.plan},
         command=tuple(command),
         batch=batch(accepted),
+        digest=accepted.request.image or "",
     )
 
 

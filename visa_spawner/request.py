@@ -46,6 +46,7 @@ _WORDS = {
     "screen": "must be a width and a height such as 1920x1080, from 640x480 to 7680x4320",
     "keyboard": "must be the name of a keyboard layout, such as us, gb, fr or de",
     "lifetime_hours": "must be a number of hours above zero",
+    "image": "must be the digest of an image, as a session's passport has it: sha256: and 64 characters",
 }
 
 
@@ -67,7 +68,7 @@ DatasetId = Annotated[str, AfterValidator(_plain_text)]
 class SessionRequest(BaseModel):
     """`user_options`, checked for form alone; `authorise` says whether this account may have it.
 
-    `lifetime_hours` is None where the profile's own is wanted.
+    `lifetime_hours` is None where the profile's own is wanted, `image` where its present image is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -82,6 +83,7 @@ class SessionRequest(BaseModel):
     screen: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{2,3}x[1-9][0-9]{2,3}$")] = "1920x1080"
     keyboard: str = "us"
     lifetime_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    image: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
 
     @field_validator("screen")
     @classmethod

@@ -15,8 +15,8 @@ from jupyterhub.utils import url_path_join
 
 from . import rerouting, words
 from .admission import as_spawn_exception
-from .restored import RestoredServer
 from .session import StartRefused, State
+from .vouched import VouchedServer
 from .waiting import TIMEOUT
 
 
@@ -29,7 +29,7 @@ class Resuming:
         A start that the hub's end interrupted goes on from here, and is not waited for. Whether the server
         answers the hub's request is not made a condition of its life: only the backend's word ends a session.
         """
-        self._server = RestoredServer(orm_server=self.orm_spawner.server)
+        self._server = VouchedServer(orm_server=self.orm_spawner.server)
         if self._kept.phase == "starting":
             if self.child_spawner:
                 self._steps.say(words.GOES_ON)
@@ -64,7 +64,7 @@ class Resuming:
         self._spawn_future, self._spawn_pending = self._going_on, True
 
     def _hub_starts_it(self) -> bool:
-        """Whether the hub is at the end of a start of its own, waiting for the server's first answer."""
+        """Whether the hub is at the end of a start of its own."""
         future = self._spawn_future
         return future is not None and future is not self._going_on and not future.done()
 

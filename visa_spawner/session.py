@@ -69,11 +69,13 @@ class Availability:
     """What a backend could start now for one plan: how many sessions, and in words what is free, or why none.
 
     `expected` is when a session that had to wait in the queue would start (UTC); None where nobody knows.
+    `possible` is False where no machine will ever have what the plan asks for, so that waiting is in vain.
     """
 
     sessions: int
     words: str = ""
     expected: datetime | None = None
+    possible: bool = True
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,30 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Image:
+    """The image that a session really has; what is not known is empty.
+
+    `digest` is `sha256:` and 64 hexadecimal digits, by which the engine knows it for ever. `revision` is its
+    recipe's; `packages` are `{"type", "name", "version"}`.
+    """
+
+    recipe: str
+    digest: str = ""
+    revision: str = ""
+    created: str = ""
+    packages: tuple[dict[str, str], ...] = ()
+
+    def about(self) -> dict[str, str]:
+        """All but its packages."""
+        return {name: getattr(self, name) for name in ("recipe", "digest", "revision", "created")}
+
+
+@dataclass(frozen=True)
 class SessionPlan:
     """All that a backend needs to start one session; nothing in it comes unchecked from a person.
 
     `key` is `OWNER/NAME`; `image` the recipe's name; `command` the argument list to run, never a shell's;
+    `digest` is the very image where one was asked for, "" for the recipe's present one;
     `short_ways` maps a link inside the session to what it points to; `labels` are put on whatever the
     backend makes; `batch` is for a cluster alone; `accounts` are system accounts, name and uid, that a
     container must know. `environment` is the whole of it, but for what only the backend knows: see `placed`.
@@ -158,6 +180,7 @@ class SessionPlan:
     command: tuple[str, ...] = ("visa-session",)
     batch: Batch = Batch()
     accounts: tuple[tuple[str, int], ...] = ()
+    digest: str = ""
 
     def placed(self, *, ip: str, port: int, gpus: tuple[str, ...] = ()) -> SessionPlan:
         """The plan with what is known once a node is chosen.

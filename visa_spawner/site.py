@@ -19,10 +19,20 @@ from visa_catalogue.account import Role
 from .authorise import Limits
 from .backends.base import Backend
 from .cluster_access import ClusterAccess
-from .profiles import Profile, ProfileError, load_profiles
+from .passport import Passports
+from .profile_files import ProfileError, load_profiles
+from .profiles import Profile
 from .staging import Staging
 
 log = logging.getLogger(__name__)
+
+
+#: The class behind each backend name, where the site says nothing else.
+BACKENDS = {
+    "container": "visa_spawner.backends.container.ContainerBackend",
+    "slurm": "visa_spawner.backends.slurm.SlurmBackend",
+    "vm": "visa_spawner.backends.vm.VmBackend",
+}
 
 
 class VisaSite(SingletonConfigurable):
@@ -45,11 +55,7 @@ class VisaSite(SingletonConfigurable):
         help="Where experiments come from, such as `file:///etc/visa/experiments.jsonl`."
     ).tag(config=True)
     backends = Dict(
-        {
-            "container": "visa_spawner.backends.container.ContainerBackend",
-            "slurm": "visa_spawner.backends.slurm.SlurmBackend",
-            "vm": "visa_spawner.backends.vm.VmBackend",
-        },
+        BACKENDS,
         help="""The class behind each backend name that a plan may have. Removing one makes the hub refuse
         to start while a profile still names it.""",
     ).tag(config=True)
@@ -85,6 +91,11 @@ class VisaSite(SingletonConfigurable):
         "/run/visa/staging",
         help="Where pinned directories stand until their session runs. Root's own, mode 0700.",
     ).tag(config=True)
+    passport_in_processed = Bool(
+        False,
+        help="""Have each session leave its passport beside the results, in the processed data of each of its
+        experiments, when it stops: what it was made with stays with what it made.""",
+    ).tag(config=True)
     keep_interval = Integer(
         30,
         min=1,
@@ -109,6 +120,8 @@ class VisaSite(SingletonConfigurable):
         self._catalogue: Catalogue | None = None
         self._classes: dict[str, type[Backend]] = {}
         self.keeper: asyncio.Task | None = None
+        #: What the hub remembers of sessions' passports; set by who has the tables for it.
+        self.passports = Passports()
         self.cluster = ClusterAccess.of(self.config)
         self.staging = Staging(self.staging_dir, self.home_roots, self.pin_binds)
 

@@ -9,22 +9,24 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from functools import partial
 
 from jupyterhub import orm
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import default
 from wrapspawner import WrapSpawner
 
-from . import api, compose, forms, renewing, rerouting, words
+from . import api, compose, forms, passport, renewing, rerouting, words
 from .admission import Admission, as_spawn_exception
 from .authorise import Accepted
 from .binds import wanted_for
 from .extending import Extending
 from .kept import Kept, Outcome
 from .resuming import Resuming
-from .session import StartRefused, State
+from .session import Image, StartRefused, State
 from .site import VisaSite
 from .steps import Steps
+from .vouched import VouchedServer
 from .waiting import Waiting
 
 api.join_hub()
@@ -197,11 +199,15 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
                 await child.start()
             # A queue may last for days: what runs, or waits, needs the pinned directories no more.
             self._release()
-            return self._runs(await self._come_up(child, left()))
+            address = self._runs(await self._come_up(child, left(), must_answer=True))
+        # It has answered. Were the hub to ask as well, a session that is put back in between would be ended.
+        self._server = VouchedServer(orm_server=self.orm_spawner.server)
+        return address
 
     async def _stage(self, accepted: Accepted, child) -> None:
         who = compose.person(accepted.account)
         staging = self.site.staging
+        child.stamp = partial(self._stamp, accepted)
         self._steps.say("Checking the directories")
         pinned = await asyncio.to_thread(staging.stage, self.key, wanted_for(who, accepted.experiments), who)
         environment = self.get_env()
@@ -226,7 +232,15 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
             ends=self._kept.ends or datetime.now(UTC) + self._kept.lifetime,
             facility=self.site.facility,
             portal_url=self.site.portal_url,
+            passport_in_processed=self.site.passport_in_processed,
         )
+
+    def _stamp(self, accepted: Accepted, image: Image) -> str:
+        """Keep the passport of the start that is under way, for its image is known now; its text."""
+        key = {"owner": self.user.name, "name": self.name, "facility": self.site.facility}
+        made = passport.passport(accepted, image, **key, started=self._kept.started)
+        self.site.passports.keep(self.user.db, made)
+        return passport.text(made)
 
     def _runs(self, address: str) -> str:
         self._kept = self._kept.runs(address, self.child_spawner.ends())
@@ -312,11 +326,7 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
         self._interrupted = False
         if self._going_on and self._going_on is not asyncio.current_task():
             self._going_on.cancel()
-        if self._waiting_for_response:
-            # The hub gives up on it: it said that it listens, and was not reached there.
-            await self._close(State.FAILED, words.NOT_REACHED)
-        else:
-            await self._close(State.STOPPED, self._ending or words.STOPPED)
+        await self._close(State.STOPPED, self._ending or words.STOPPED)
 
     def end_with(self, said: str) -> None:
         """Say beforehand why the next `stop` happens."""

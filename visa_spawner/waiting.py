@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from jupyterhub.utils import url_path_join, wait_for_http_server
+
 from . import words
 from .session import StartRefused, State
 
@@ -96,8 +98,8 @@ class Waiting:
         return StartRefused(said, status=504, reason=TIMEOUT)
 
     # Waiting -----------------------------------------------------------------------------------------
-    async def _come_up(self, child, left: float) -> str:
-        """Where the session is reached, once it has said that it listens.
+    async def _come_up(self, child, left: float, *, must_answer: bool = False) -> str:
+        """Where the session is reached, once it has said that it listens; `must_answer`: and has answered.
 
         `left` is what it may take without the queue, in seconds. A session that is put back into the queue
         meanwhile is waited for again. Raises StartRefused when it ends, or when its time is over.
@@ -107,7 +109,8 @@ class Waiting:
             if self.queued:
                 await self._until_placed(child)
             async with self._in_time(max(LEAST, left)):
-                if address := await self._until_listening(child):
+                address = await self._until_listening(child)
+                if address and (not must_answer or await self._until_answering(child, address)):
                     return address
             left = self.own_limit - CLEANING
 
@@ -139,6 +142,22 @@ class Waiting:
         if what == "ended":
             raise await self._died(child, found)
         return found if what == "reached" else None
+
+    async def _until_answering(self, child, address: str) -> bool:
+        """Whether it answers the hub there; False when it was put back before it did."""
+        url = url_path_join(address, self.server.base_url, "api")
+        try:
+            what, found = await first_of(
+                self.http_timeout,
+                put_back=self._put_back.wait(),
+                answers=wait_for_http_server(url, timeout=self.http_timeout),
+                ended=child.ended(),
+            )
+        except TimeoutError:
+            raise StartRefused(words.NOT_REACHED, status=504, reason=TIMEOUT) from None
+        if what == "ended":
+            raise await self._died(child, found)
+        return what == "answers"
 
     async def _reached(self, child) -> str:
         await self._listening.wait()

@@ -50,6 +50,15 @@ MEASUREMENTS = {
     "saxs": (("silica", "series_0001"), ("silica", "series_0002")),
 }
 
+#: What the catalogue says of each dataset, by the experiment's technique: its own technique, and the
+#: definition of NeXus that its file is written in, if any. Calibrant and ceria are powders.
+KINDS = {
+    "diffraction": {"technique": "powder diffraction"},
+    "tomography": {"technique": "tomography", "definition": "NXtomo"},
+    "fluorescence": {"technique": "fluorescence"},
+    "saxs": {"technique": "saxs"},
+}
+
 # One row a proposal: its team, its local contact, and how many beamtimes it had. Each instrument starts
 # at another row, so that nobody's experiments are everybody's.
 _TEAMS = (

@@ -16,7 +16,7 @@ from visa_catalogue.account import Account
 from visa_catalogue.model import Experiment
 
 from . import tree
-from .beamtimes import Beamtime, archive, beamtimes
+from .beamtimes import KINDS, Beamtime, archive, beamtimes
 from .people import PEOPLE, Person, claims, replace, write_accounts
 from .recipe import Recipe, Size
 
@@ -70,7 +70,7 @@ def write_catalogue(path: Path, measured: Sequence[Beamtime], others: Sequence[E
                 "id": m.name,
                 "name": m.name,
                 "path": f"{experiment.raw}/{m.folder}",
-                "technique": experiment.technique,
+                **KINDS[experiment.technique],
                 "start": experiment.start.isoformat(),
             }
             for m in beamtime.measurements

@@ -14,11 +14,9 @@ from images.engine import Engine, podman_environment
 from images.root import RECIPE_LABEL
 
 #: What is left of it: each with the mode it is to have.
-FOLDERS, PROGRAMS, FILES = (
-    ("etc", "root", "tmp", "bin"),
-    ("bin/program", "bin/group"),
-    ("etc/text", "etc/open"),
-)
+FOLDERS = ("etc", "root", "tmp", "bin", "opt", "opt/visa")
+PROGRAMS, FILES = ("bin/program", "bin/group"), ("etc/text", "etc/open", "opt/visa/packages.txt")
+PACKAGES = "# Debian\nbash 5.2\n# Python\nsilx==3.1\n"
 
 
 def _entry(name: str, mode: int, content: bytes | None = None, **fields) -> tuple[tarfile.TarInfo, bytes]:
@@ -55,6 +53,9 @@ def image(engine):
                 _entry("etc/open", 0o666, b""),
                 _entry("etc/link", 0o777, type=tarfile.SYMTYPE, linkname="text"),
                 _entry("etc/null", 0o666, type=tarfile.CHRTYPE, devmajor=1, devminor=3),
+                _entry("opt", 0o755),
+                _entry("opt/visa", 0o755),
+                _entry("opt/visa/packages.txt", 0o644, PACKAGES.encode()),
                 _entry("etc/pipe", 0o666, type=tarfile.FIFOTYPE),
             ):
                 tar.addfile(it, io.BytesIO(content))

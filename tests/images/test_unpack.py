@@ -9,8 +9,10 @@ import subprocess
 import pytest
 
 from images.engine import BuildFailed
+from images.root import RECIPE_LABEL
 from images.unpack import unpack
 from tests.images.small import FILES, FOLDERS, PROGRAMS, engine, image
+from visa_spawner.backends import software
 
 __all__ = ["engine", "image"]
 
@@ -33,7 +35,7 @@ def test_all_is_root_s_and_readable_and_nobody_s_to_write(image, engine, tmp_pat
     assert modes == {
         **dict.fromkeys(FOLDERS, "drwxr-xr-x"),
         **dict.fromkeys(PROGRAMS, "-rwxr-xr-x"),
-        **dict.fromkeys(FILES, "-rw-r--r--"),
+        **dict.fromkeys([*FILES, "opt/visa/image.json"], "-rw-r--r--"),
     }
     assert stat.filemode(tree.stat().st_mode) == "drwxr-xr-x"
 
@@ -68,3 +70,20 @@ def test_a_replaced_tree_goes_once_nobody_here_uses_it(image, engine, tmp_path):
 def test_an_image_that_is_not_there_is_said(engine, tmp_path):
     with pytest.raises(BuildFailed, match="python -m images.build nothing"):
         unpack(engine, "nothing", tmp_path)
+
+
+def test_the_tree_and_what_is_beside_it_know_the_image(image, engine, tmp_path):
+    """By its digest, which an image cannot know of itself: somebody may ask for that very one years later."""
+    name = image("one")
+    unpack(engine, name, tmp_path)
+    known = engine.inspect(f"localhost/visa/{name}:latest")
+    wanted = {
+        "digest": "sha256:" + known["Id"],
+        "revision": known["Labels"][RECIPE_LABEL],
+        "packages": [
+            {"type": "deb", "name": "bash", "version": "5.2"},
+            {"type": "pypi", "name": "silx", "version": "3.1"},
+        ],
+    }
+    for said in (software.of_tree(str(tmp_path / name)), software.of_file(str(tmp_path / name))):
+        assert {key: said[key] for key in wanted} == wanted

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from jupyterhub.spawner import Spawner
+from local_images import image_of
 from traitlets import Unicode
 
 from visa_spawner.backends.base import Backend
@@ -36,10 +37,14 @@ class PortalBackend(Backend, Spawner):
         return (Path(self.folder) / "down").exists()
 
     @classmethod
-    async def availability(cls, resources, config):
+    async def availability(cls, resources, config, hours):
         if resources.cpus >= 32:
             return Availability(0, "No room now; the next session ends at about 18:00")
         return Availability(3 if not resources.gpus else 1, "")
+
+    @classmethod
+    async def image(cls, recipe, digest, config):
+        return image_of(Path(config.PortalBackend.folder), recipe, digest)
 
     @classmethod
     async def nodes(cls, config):
@@ -80,6 +85,7 @@ class PortalBackend(Backend, Spawner):
             raise StartRefused("the nodes are being emptied", field="plan", status=503, reason="room")
         self.node_name = open_nodes[0]
         self.at("node").write_text(self.node_name)
+        self.stamp(image_of(Path(self.folder), self.session.image, self.session.digest))
         person, hold = self.session.person, Path(self.folder) / "hold"
         command = [sys.executable, "-S", str(SESSION), str(hold), self.session.image]
         if self.session.image == "real":

@@ -35,7 +35,7 @@ class QueueBackend(PortalBackend):
         return text_of(Path(self.folder) / name)
 
     @classmethod
-    async def availability(cls, resources, config):
+    async def availability(cls, resources, config, hours):
         told = json.loads(text_of(Path(config.PortalBackend.folder) / "free") or "{}")
         expected = told.get("expected")
         words, sessions = told.get("words", WORDS), told.get("sessions", 2)

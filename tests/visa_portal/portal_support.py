@@ -231,7 +231,7 @@ class TestSite:
         given = {name: getattr(self, name) for name in names}
         given |= {"folder": str(self.folder), "package": str(ROOT / "visa_portal"), "accounts": self.accounts}
         return wanted | {
-            "PYTHONPATH": f"{ROOT}:{HERE}",
+            "PYTHONPATH": f"{ROOT}:{HERE}:{HERE.parent / 'visa_spawner'}",
             "CONFIGPROXY_AUTH_TOKEN": self.proxy_token,
             "JUPYTERHUB_CRYPT_KEY": self.crypt_key,
             "TEST_SITE": json.dumps(given),

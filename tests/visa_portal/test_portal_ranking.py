@@ -1,16 +1,22 @@
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
-from visa_catalogue.model import Experiment
-from visa_portal.models import Profile
+from demo.facility.beamtimes import KINDS, archive, beamtimes
+from visa_catalogue import Kinds, kinds_of
+from visa_catalogue.model import Dataset, Experiment
+from visa_portal.models import Profile, Used
 from visa_portal.ranking import best, best_plan, rank
+from visa_spawner.profile_files import load_profiles
+
+ROOT = Path(__file__).parents[2]
 
 
-def experiment(instrument, technique=""):
+def experiment(instrument, technique="", id="a"):
     day = date(2026, 3, 3)
     return Experiment(
-        id="a",
+        id=id,
         title="t",
         proposal="p",
         instrument=instrument,
@@ -21,9 +27,9 @@ def experiment(instrument, technique=""):
     )
 
 
-def profile(name, instruments=(), techniques=(), rooms=(1,)):
+def profile(name, instruments=(), techniques=(), rooms=(1,), definitions=()):
     plans = [{"name": f"p{n}", "free": {"sessions": room}} for n, room in enumerate(rooms)]
-    suits = {"instruments": instruments, "techniques": techniques}
+    suits = {"instruments": instruments, "techniques": techniques, "definitions": definitions}
     return Profile.model_validate({"name": name, "suits": suits, "plans": plans})
 
 
@@ -111,3 +117,155 @@ def test_best_has_room_among_equals():
     # Room does not make up for software that is made for something else.
     assert best(rank([experiment("id19")], [GENERAL, full])).profile.name == "full"
     assert best([]) is None
+
+
+POWDER = profile("powder", ["bm29"], ["powder diffraction", "saxs"], definitions=["NXsas"])
+NXTOMO = profile("nxtomo", [], [], definitions=["NXtomo"])
+
+
+def kinds(*pairs):
+    """Of datasets, each with its definition and technique."""
+    return kinds_of(
+        Dataset(id=str(n), experiment="a", name="n", path="/r/n", definition=definition, technique=technique)
+        for n, (definition, technique) in enumerate(pairs)
+    )
+
+
+@pytest.mark.parametrize(
+    ("of_experiment", "of_data", "order", "reasons"),
+    [
+        # What the data are counts for more than the experiment's heading, with the instrument or without.
+        (
+            experiment("id11", "diffraction"),
+            kinds(("", "powder diffraction")),
+            ["diffraction", "powder"],
+            ["suits diffraction on ID11", "suits powder diffraction data"],
+        ),
+        (
+            experiment("id99", "diffraction"),
+            kinds(("", "powder diffraction")),
+            ["powder", "diffraction"],
+            ["suits powder diffraction data", "suits diffraction"],
+        ),
+        (
+            experiment("bm29", "saxs"),
+            kinds(("NXsas", "saxs"), ("NXsas", "saxs")),
+            ["powder", "diffraction"],
+            ["suits saxs (NXsas data) on BM29", "made for diffraction and ID11"],
+        ),
+        (
+            experiment("bm29"),
+            kinds(("NXsas", "")),
+            ["powder", "diffraction"],
+            ["suits NXsas data on BM29", "made for diffraction and ID11"],
+        ),
+        # Nothing of what the data are is made up where the catalogue does not say.
+        (
+            experiment("id99"),
+            kinds(("", "")),
+            ["powder", "diffraction"],
+            [
+                "made for powder diffraction, saxs and BM29",
+                "made for diffraction and ID11",
+            ],
+        ),
+    ],
+)
+def test_the_data_themselves_count(of_experiment, of_data, order, reasons):
+    ranked = rank([of_experiment], [POWDER, DIFF], {"a": of_data})
+    assert [one.profile.name for one in ranked] == order
+    assert [one.reason for one in ranked] == reasons
+
+
+def test_data_of_another_experiment_do_not_count():
+    assert rank([experiment("id99")], [NXTOMO, GENERAL], {"b": kinds(("NXtomo", ""))})[0].profile is GENERAL
+    first = rank([experiment("id99")], [NXTOMO, GENERAL], {"a": kinds(("NXtomo", ""))})[0]
+    assert (first.profile, first.reason) == (NXTOMO, "suits NXtomo data")
+    assert rank([experiment("id99")], [GENERAL, NXTOMO], {"a": Kinds()})[-1].reason == "made for NXtomo"
+
+
+def use(profile, by, day, experiment="a", plan=""):
+    when = datetime(2026, 3, day, 12, tzinfo=UTC)
+    return Used(experiment=experiment, profile=profile, plan=plan, by=by, when=when)
+
+
+@pytest.mark.parametrize(
+    ("used", "order", "reason"),
+    [
+        ([], ["tomography", "here", "general", "diffraction"], "suits tomography on ID19"),
+        (
+            [use("diffraction", "team", 5)],
+            ["diffraction", "tomography", "here", "general"],
+            "the team used it here on 5 Mar 2026",
+        ),
+        (
+            [use("here", "team", 9), use("diffraction", "you", 2)],
+            ["diffraction", "here", "tomography", "general"],
+            "you used it here on 2 Mar 2026",
+        ),
+        (
+            [use("general", "you", 2), use("here", "you", 3), use("general", "team", 9)],
+            ["here", "general", "tomography", "diffraction"],
+            "you used it here on 3 Mar 2026; suits ID19",
+        ),
+        # One's own use counts, whenever the team's was.
+        (
+            [use("here", "you", 2), use("here", "team", 9)],
+            ["here", "tomography", "general", "diffraction"],
+            "you used it here on 2 Mar 2026; suits ID19",
+        ),
+        # Nothing is known of a profile that is no more, nor of an experiment that is not chosen.
+        (
+            [use("gone", "you", 2), use("diffraction", "you", 2, "b")],
+            ["tomography", "here", "general", "diffraction"],
+            "suits tomography on ID19",
+        ),
+    ],
+)
+def test_what_was_used_before_comes_first(used, order, reason):
+    ranked = rank([experiment("id19", "tomography")], [GENERAL, TOMO, DIFF, HERE], used=used)
+    assert [one.profile.name for one in ranked] == order
+    assert ranked[0].reason == reason
+    assert ranked[0].suits
+
+
+def test_of_several_experiments_it_is_said_for_which_one():
+    chosen = [experiment("id19"), experiment("id11", id="b")]
+    first = rank(chosen, [GENERAL, TOMO], used=[use("general", "team", 4, "b")])[0]
+    assert (first.profile, first.reason) == (GENERAL, "the team used it for b on 4 Mar 2026")
+
+
+def test_the_plan_used_before_is_offered_where_it_has_room():
+    roomy = profile("a", rooms=(1, 1, 0))
+    assert best_plan(roomy, "p1").name == "p1"
+    assert best_plan(roomy, "p2").name == "p0"
+    assert best_plan(roomy, "none").name == "p0"
+
+
+SHIPPED = [
+    Profile.model_validate(
+        one.model_dump(mode="json", exclude={"plans"}) | {"plans": [{"name": name} for name in one.plans]}
+    )
+    for one in load_profiles(ROOT / "profiles").values()
+]
+#: What each of the demo's instruments measures is best treated with.
+RIGHT = {"id11": "powder", "id19": "tomography", "id21": "fluorescence", "bm29": "powder"}
+
+
+def test_each_of_the_demos_experiments_suggests_the_right_profile():
+    made = beamtimes(Path("/data/visitor"), 1, 8)
+    assert {one.experiment.instrument for one in made} == set(RIGHT)
+    for one in made:
+        known = kinds(
+            *[(kind.get("definition", ""), kind["technique"]) for kind in [KINDS[one.experiment.technique]]]
+        )
+        ranked = rank([one.experiment], SHIPPED, {one.experiment.id: known})
+        assert ranked[0].profile.name == RIGHT[one.experiment.instrument], ranked[0]
+        assert ranked[0].score > ranked[1].score
+
+
+def test_the_archive_is_suggested_what_its_heading_says():
+    right = {"diffraction": "diffraction", "saxs": "powder"}
+    for one in archive(Path("/data/visitor"), 1, 200):
+        first = rank([one], SHIPPED)[0]
+        assert first.profile.name == right.get(one.technique, one.technique)

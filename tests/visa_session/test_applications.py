@@ -116,7 +116,7 @@ def test_a_failed_start_is_told_with_its_last_words_and_not_in_the_log(session):
             "wrong cannot be started: its desktop entry is wrong, its command has %z, which means nothing.",
         ),
         ("unlisted", "This session's profile has no such application."),
-        ("..%2Frings", "This session's profile has no such application."),
+        ("x%2F..%2Frings", "This session's profile has no such application."),
     ],
 )
 def test_what_is_not_there_is_said_in_words(session, name, words):

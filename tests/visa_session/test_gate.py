@@ -111,6 +111,7 @@ WITH_COLLABORATORS = {
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler", "ViewHandler", "SubscribeWebsocket"),
     *("AuthenticatedFileHandler", "RedirectWithParams", "WithSlash", "DesktopPage", "DesktopSocket"),
     *("SessionCall", "NewsCall", "ExamplesCall", "ApplicationsCall", "ApplicationIcon", "ApplicationCall"),
+    "WelcomeCall",
 }
 WITH_VIEWERS = {"WithSlash", "DesktopPage", "DesktopSocket", "SessionCall", "NewsCall"}
 WITH_ANYONE = {"PageFiles", "FileFindHandler", "ThemesHandler", "APIVersionHandler"}
@@ -122,7 +123,7 @@ CHANGED_BY_COLLABORATORS = {
     *("TrustNotebooksHandler", "ContentsHandler", "MainKernelHandler", "KernelHandler"),
     *("KernelActionHandler", "KernelWebsocketHandler", "NbconvertPostHandler", "NbconvertFileHandler"),
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler"),
-    *("ExamplesCall", "ApplicationCall"),
+    *("ExamplesCall", "ApplicationCall", "WelcomeCall"),
 }
 
 

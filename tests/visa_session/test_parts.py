@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from visa_session import desktop, files, keyboards, pages, rfb, xfce
+from visa_session import desktop, files, keyboards, pages, rfb, welcome, xfce
 from visa_session.contract import DatasetInfo, ExperimentInfo, SessionInfo
 
 from .hubside import TREE
@@ -109,17 +110,34 @@ def test_the_top_of_the_files_is_the_persons_own():
     assert files.top_directories(SessionInfo(owner="a", name="b"), "/home/a") == {"home"}
 
 
-def test_the_files_open_beside_the_data_where_one_may_write(tmp_path):
+def test_new_files_belong_beside_the_data_where_one_may_write(tmp_path):
     for id in ("A", "B"):
         (tmp_path / id / "processed").mkdir(parents=True)
     experiments = [ExperimentInfo(id=id, raw=f"/r/{id}", processed=f"/p/{id}") for id in ("A", "B")]
-    opens = lambda *some: files.first_directory(  # noqa: E731
+    opens = lambda *some: files.writable_directory(  # noqa: E731
         SessionInfo(owner="a", name="b", experiments=some), "/home/a", str(tmp_path)
     )
     assert opens(*experiments) == f"{tmp_path}/A/processed"
     assert opens(ExperimentInfo(id="A", raw="/r/A"), experiments[1]) == f"{tmp_path}/B/processed"
     assert opens(ExperimentInfo(id="gone", raw="/r", processed="/p")) == "/home/a"
     assert opens() == "/home/a"
+
+
+def test_the_welcome_notebook_is_the_persons_own_copy(tmp_path):
+    template, results = tmp_path / "template", tmp_path / "results"
+    template.write_text("new")
+    results.mkdir()
+    assert welcome.copy_welcome(template, results, "alice") == results / "welcome.ipynb"
+    (results / "welcome.ipynb").write_text("changed")
+    assert welcome.copy_welcome(template, results, "alice") == results / "welcome.ipynb"
+    assert (results / "welcome.ipynb").read_text() == "changed", "what they made of it stays"
+    os.chown(results / "welcome.ipynb", 12345, -1)
+    assert welcome.copy_welcome(template, results, "alice") == results / "welcome-alice.ipynb"
+    (results / "welcome-alice.ipynb").unlink()
+    (results / "welcome-alice.ipynb").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsError, match="there is something else"):
+        welcome.copy_welcome(template, results, "alice")
+    assert not (tmp_path / "elsewhere").exists(), "nothing is written through a link"
 
 
 def test_chosen_datasets_come_through_the_contract():

@@ -1,6 +1,10 @@
 import pytest
+from jupyterhub import orm
 from postgres import cluster
 from sharing_hub import a_sharing_hub
+from sqlalchemy import create_engine
+
+from visa_sharing.schema import upgrade
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +27,20 @@ def database_url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/hub.sqlite"
     return request.getfixturevalue("postgres")()
+
+
+@pytest.fixture
+def hub_engine(database_url):
+    """A database with the hub's own tables."""
+    engine = create_engine(database_url)
+    if database_url.startswith("sqlite"):
+        orm.register_foreign_keys(engine)
+    orm.Base.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def our_engine(hub_engine):
+    upgrade(hub_engine)
+    return hub_engine

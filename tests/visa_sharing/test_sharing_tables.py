@@ -1,11 +1,10 @@
 """Our tables beside the hub's, on SQLite and on PostgreSQL: made, taken away, as the models say."""
 
-import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from jupyterhub import orm
-from sqlalchemy import create_engine, inspect, select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from visa_sharing import database as ours
@@ -73,20 +72,3 @@ def test_no_number_of_a_line_is_used_twice(our_engine):
         again = record(db, "announcement-ended", who="root", notice=1)
         db.commit()
         assert again.id > number
-
-
-@pytest.fixture
-def hub_engine(database_url):
-    """A database with the hub's own tables."""
-    engine = create_engine(database_url)
-    if database_url.startswith("sqlite"):
-        orm.register_foreign_keys(engine)
-    orm.Base.metadata.create_all(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def our_engine(hub_engine):
-    upgrade(hub_engine)
-    return hub_engine

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from jupyterhub.spawner import Spawner
+from local_images import image_of
 from traitlets import Unicode
 
 from visa_spawner.backends.base import Backend
@@ -34,8 +35,12 @@ class LocalBackend(Backend, Spawner):
         return f"{self.user.name}+{self.name}"
 
     @classmethod
-    async def availability(cls, resources, config):
+    async def availability(cls, resources, config, hours):
         return Availability(3 if not resources.gpus else 0, "" if not resources.gpus else "No GPU is free")
+
+    @classmethod
+    async def image(cls, recipe, digest, config):
+        return image_of(Path(config.LocalBackend.marks_dir), recipe, digest)
 
     @classmethod
     async def sweep(cls, live, config):
@@ -61,12 +66,15 @@ class LocalBackend(Backend, Spawner):
         return Status(State.FAILED if self.started_once else State.STARTING)
 
     started_once = False
+    passport = ""
 
     async def start(self):
         plan = self.session
         if plan.resources.gpus:
             raise StartRefused("there is no room for this plan now", field="plan", status=503, reason="room")
         await self.held("hold-create")
+        found = image_of(self.marks, plan.image, plan.digest)
+        self.passport = self.stamp(found)
         self.make_process(plan)
         while not (self.marks / f"{self.key}.pid").exists():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -76,7 +84,8 @@ class LocalBackend(Backend, Spawner):
 
     def make_process(self, plan):
         seen = {bind.target: sorted(os.listdir(bind.source)) for bind in plan.binds}
-        (self.marks / f"{self.key}.plan").write_text(json.dumps({"plan": asdict(plan), "seen": seen}))
+        told = {"plan": asdict(plan), "seen": seen, "passport": self.passport}
+        (self.marks / f"{self.key}.plan").write_text(json.dumps(told))
         for mark in ("exit", "pid"):
             (self.marks / f"{self.key}.{mark}").unlink(missing_ok=True)
         with open(self.marks / f"{self.key}.log", "wb") as log:

@@ -22,7 +22,19 @@ GOOD_OPTIONS = {
 #: Changes that make a good request bad in form, and the field that a refusal must name.
 BAD_OPTIONS = [
     ({"gpus": 8}, "gpus"),
-    ({"image": "evil"}, "image"),
+    *[
+        ({"image": bad}, "image")
+        for bad in (
+            "evil",
+            "localhost/visa/general:latest",
+            "",
+            7,
+            ["sha256:" + "a" * 64],
+            "sha256:" + "A" * 64,
+            "sha256:" + "a" * 63,
+            "sha256:" + "a" * 64 + "\n",
+        )
+    ],
     ({"binds": ["/etc"]}, "binds"),
     ({"mem_limit": "1T"}, "mem_limit"),
     ({"x\n\x00y": 1}, "xy"),

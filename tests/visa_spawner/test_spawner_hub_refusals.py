@@ -130,7 +130,7 @@ def test_a_link_starts_nothing_whatever_it_says(hub, browser, path, prefix, chan
     target = urlsplit(answer.headers["location"])
     assert target.path == "/services/visa/new"
     filled = parse_qs(target.query)
-    assert set(filled) <= set(GOOD_OPTIONS) | {"name"}
+    assert set(filled) <= set(GOOD_OPTIONS) | {"name", "image"}
     assert all(len(value) <= 200 for values in filled.values() for value in values)
     if not changes:
         assert filled["profile"] == ["general"]

@@ -1,6 +1,7 @@
 import pytest
 
-from visa_spawner.profiles import ProfileError, load_profiles, to_bytes
+from visa_spawner.profile_files import ProfileError, load_profiles
+from visa_spawner.profiles import to_bytes
 
 TOMOGRAPHY = """\
 name: tomography

@@ -11,7 +11,7 @@ from visa_catalogue import CatalogueError, open_catalogue
 from visa_catalogue.account import Account
 from visa_spawner.authorise import Limits, authorise, check_quota
 from visa_spawner.compose import batch
-from visa_spawner.profiles import load_profiles
+from visa_spawner.profile_files import load_profiles
 from visa_spawner.request import SessionRequest, parse, shown
 from visa_spawner.session import Batch, StartRefused
 
@@ -46,7 +46,7 @@ def test_only_profile_and_plan_are_required():
 
 def test_the_documented_request():
     request = parse(GOOD_OPTIONS)
-    assert request.model_dump() == GOOD_OPTIONS
+    assert request.model_dump() == GOOD_OPTIONS | {"image": None}
 
 
 @pytest.mark.parametrize(("changes", "field"), BAD_OPTIONS)

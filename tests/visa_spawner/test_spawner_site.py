@@ -7,7 +7,7 @@ from traitlets.config import Config
 from visa_catalogue import CatalogueError
 from visa_spawner.authorise import Limits
 from visa_spawner.binds import Unsafe
-from visa_spawner.profiles import ProfileError
+from visa_spawner.profile_files import ProfileError
 from visa_spawner.site import VisaSite, prepare
 
 

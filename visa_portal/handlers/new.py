@@ -110,15 +110,19 @@ class _NewHandler(PersonHandler):
     async def choice(self, experiments: list[Experiment], home: bool, wanted: Wanted) -> dict:
         """What the choice's template needs: the offers, where anything is chosen."""
         with self.timed("hub"):
-            options, sessions = await asyncio.gather(
-                self.site.hub.options(self.token), self.site.hub.sessions(self.token)
+            options, sessions, used = await asyncio.gather(
+                self.site.hub.options(self.token),
+                self.site.hub.sessions(self.token),
+                self.site.passports.used(self.token, [one.id for one in experiments]),
             )
         self.site.rooms.note(self.owner, options)
         home = home and options.home_only and not experiments
         made: Choice | None = None
         if experiments or home:
             languages = self.request.headers.get("Accept-Language", "")
-            made = choose(experiments, options, wanted, languages)
+            with self.timed("catalogue"):
+                kinds = {one.id: await self.site.catalogue.kinds(one.id) for one in experiments}
+            made = choose(experiments, options, wanted, languages, kinds, used)
         running = sum(1 for session in sessions if session.state in RUNNING)
         full = options.max_sessions is not None and running >= options.max_sessions > 0
         first = made.chosen.profile.name if made is not None and made.chosen is not None else "session"

@@ -31,7 +31,7 @@ from datetime import datetime
 from traitlets import Any, HasTraits, Instance, Integer, Unicode
 from traitlets.config import Config
 
-from ..session import Availability, NodeState, Resources, SessionPlan, State, Status, Usage
+from ..session import Availability, Image, NodeState, Resources, SessionPlan, State, Status, Usage
 
 #: Seconds between two looks at `status` where a backend has no quicker way to learn that a session ended.
 LOOK_INTERVAL = 0.2
@@ -63,9 +63,25 @@ class Backend(HasTraits):
     #: being ended, or has. Set by `VisaSpawner`.
     renew_token: Callable[[], str] = Any(lambda: "")
 
+    #: Called once a start with the image that the session really gets, as soon as that is known. Gives the
+    #: text of its passport, to stand at `PASSPORT` inside, where nobody may change it; empty: no file.
+    #: Set by `VisaSpawner`.
+    stamp: Callable[[Image], str] = Any(lambda image: "")
+
     @classmethod
-    async def availability(cls, resources: Resources, config: Config) -> Availability:
-        """What could start now, from the watch's last word; `config` is the hub's, for the class's traits."""
+    async def image(cls, recipe: str, digest: str, config: Config) -> Image | None:
+        """The image of a recipe that a start would get now, without its packages; None where there is none.
+
+        With a `digest` that very one, whatever recipe it is of. Raises what says that nobody answers.
+        """
+        return None
+
+    @classmethod
+    async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
+        """What could start now, from the watch's last word; `config` is the hub's, for the class's traits.
+
+        `hours` is how long a session of the plan lives unless asked otherwise, for an expected start.
+        """
         raise NotImplementedError
 
     @classmethod

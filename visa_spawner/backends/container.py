@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from dockerspawner import DockerSpawner
 from traitlets import Unicode, default, observe
 
-from visa_session.contract import SESSION_PORT
+from visa_session.contract import PASSPORT, SESSION_PORT
 
 from ..session import SessionPlan, StartRefused, State, Status, Usage
-from . import gpus, usage, words
+from . import gpus, images, usage, words
 from .engine import EngineRefused, EngineSilent
 from .files import archive
 from .nodes import Node
@@ -146,15 +146,15 @@ class ContainerBackend(OnNodes, DockerSpawner):
         fleet = self.fleet
         await fleet.ready()
         name = container_name(fleet.hub_id, plan.key, secrets.token_hex(4))
-        image = image_name(self.image_template, plan.image)
+        among = await images.choice_of_nodes(fleet, plan.digest)
         try:
-            taken = fleet.reserve(name, plan.key, plan.resources, self)
+            taken = fleet.reserve(name, plan.key, plan.resources, self, among)
         except NoRoom as error:
             if error.never:
                 raise
             # The books are as old as the last look, and one look may have been missed.
             await fleet.look()
-            taken = fleet.reserve(name, plan.key, plan.resources, self)
+            taken = fleet.reserve(name, plan.key, plan.resources, self, among)
         # Known before the engine is asked: a hub killed from here on finds it, made or not.
         self.object_name, self.node_name, self.session_key = name, taken.node, plan.key
         self._memory = plan.resources.memory
@@ -162,14 +162,17 @@ class ContainerBackend(OnNodes, DockerSpawner):
         node = fleet.by_name[taken.node]
         self._say(f"Creating the container on {node.name}")
         share = gpus.share(node, taken.gpus)
-        body = self._body(plan, node, taken, share, image)
-        files = archive(plan.person, plan.short_ways, plan.accounts)
+        engine = fleet.engine(node.name)
+        image = await images.wanted(engine, plan, image_name(self.image_template, plan.image))
+        body = self._body(plan, node, taken, share, image.digest)
         if node.is_local:
             await asyncio.to_thread(check_sources, body)
         made = await self._step("create_container_from_config", body, name)
         self.object_id = made["Id"]
         if taken.gpus:
             await self._check_gpus(share)
+        stamped = self.stamp(await images.with_packages(image, fleet, engine, name))
+        files = archive(plan.person, plan.short_ways, plan.accounts, {PASSPORT: stamped})
         try:
             await self._step("put_archive", name, "/", files)
         except EngineRefused as error:

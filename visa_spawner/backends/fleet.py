@@ -76,6 +76,8 @@ class Fleet(FleetSettings, LoggingConfigurable):
         self.engines: dict[str, Engine] = {}
         self.watches: dict[str, Watch] = {}
         self.claims: dict[str, tuple[str, str, Claim]] = {}
+        #: The packages of images, by digest, as `SessionPlan` has them: an image never changes.
+        self.packages: dict[str, tuple[dict[str, str], ...]] = {}
         #: What should be gone and is not yet, by container name: also in the hub's log.
         self.leftovers: dict[str, Leftover] = {}
         self._tasks: set[asyncio.Task] = set()
@@ -154,9 +156,14 @@ class Fleet(FleetSettings, LoggingConfigurable):
             raise EngineSilent(f"node {node} is not in the settings")
         return self.engines[node]
 
-    def reserve(self, container: str, key: str, resources: Resources, claim: Claim) -> Taken:
-        """Take room for a container and answer for it from now on, in one step; raises NoRoom."""
-        taken = self.placement.reserve(container, resources)
+    def reserve(
+        self, container: str, key: str, resources: Resources, claim: Claim, among: set[str] | None = None
+    ) -> Taken:
+        """Take room for a container and answer for it from now on, in one step; raises NoRoom.
+
+        `among`: the nodes that will do; None for all.
+        """
+        taken = self.placement.reserve(container, resources, among)
         self.claims[container] = (taken.node, key, claim)
         return taken
 

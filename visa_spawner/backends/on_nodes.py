@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from traitlets.config import Config
 
-from ..session import Availability, NodeState, Resources
+from ..session import Availability, Image, NodeState, Resources
 from .base import Backend
 from .fleet import Fleet
+from .images import nodes_with
 from .settings import ContainerSettings
+from .spec import image_name
 
 
 class OnNodes(Backend, ContainerSettings):
@@ -21,7 +23,15 @@ class OnNodes(Backend, ContainerSettings):
         return Fleet.of(self.config)
 
     @classmethod
-    async def availability(cls, resources: Resources, config: Config) -> Availability:
+    async def image(cls, recipe: str, digest: str, config: Config) -> Image | None:
+        """As the first node that answers and has it says."""
+        settings = config.get("ContainerBackend", {})
+        template = settings.get("image_template", cls.image_template.default_value)
+        found = await nodes_with(Fleet.of(config), digest or image_name(template, recipe))
+        return next(iter(found.values()), None)
+
+    @classmethod
+    async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, by the books."""
         fleet = Fleet.of(config)
         await fleet.ready()

@@ -48,8 +48,8 @@ class Placement:
     taken: dict[str, Taken] = field(default_factory=dict)
     closed: Callable[[str], str | None] = lambda node: None
 
-    def reserve(self, container: str, resources: Resources) -> Taken:
-        """Take room for a container; raises NoRoom.
+    def reserve(self, container: str, resources: Resources, among: set[str] | None = None) -> Taken:
+        """Take room for a container on one of these nodes, None for any; raises NoRoom.
 
         Of the nodes with room the one with the fewest GPUs left over is taken, so that whole nodes of
         GPUs stay together and sessions without a GPU stay off them; then the one with the most memory.
@@ -59,6 +59,8 @@ class Placement:
             gpus = self._gpus_for(node, resources)
             cpus, memory = self._free(node)
             if gpus is None or cpus < resources.cpus or memory < resources.memory:
+                continue
+            if among is not None and node.name not in among:
                 continue
             left = len(self._free_gpus(node)) - len(gpus)
             choices.append((left, -(memory - resources.memory), node.name, gpus))

@@ -48,6 +48,10 @@ graphroot = "{folder}/s"
 runroot = "{folder}/r"
 """
 
+#: What the image says of itself.
+PACKAGES = b"# Debian\nbusybox 1:1.35.0-4\n# Python\nsilx==3.1.3\n"
+ABOUT = b'{"recipe": "container-test", "revision": "abc123", "created": "2026-11-29T10:00:00+00:00"}'
+
 #: What a session does, as far as these tests need it: says that it listens, and answers.
 VISA_SESSION = """#!/bin/sh
 trap 'exit 0' TERM
@@ -235,7 +239,7 @@ def image_tar() -> bytes:
                 setattr(entry, field, value)
             tar.addfile(entry, BytesIO(data))
 
-        for folder in ("bin", "etc", "proc", "sys", "dev", "root", "usr", "usr/bin", "var"):
+        for folder in ("bin", "etc", "proc", "sys", "dev", "root", "usr", "usr/bin", "var", "opt"):
             add(folder, type=tarfile.DIRTYPE)
         for folder in ("tmp", "var/tmp"):
             add(folder, type=tarfile.DIRTYPE, mode=0o1777)
@@ -244,6 +248,9 @@ def image_tar() -> bytes:
             if applet != "busybox":
                 add(f"bin/{applet}", type=tarfile.SYMTYPE, linkname="busybox")
         add("bin/visa-session", VISA_SESSION.encode())
+        add("usr/share/applications/silx-view.desktop", b"[Desktop Entry]\n", mode=0o644)
+        add("opt/visa/packages.txt", PACKAGES, mode=0o644)
+        add("opt/visa/image.json", ABOUT, mode=0o644)
         add("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", mode=0o644)
     return buffer.getvalue()
 

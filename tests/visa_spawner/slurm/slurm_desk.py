@@ -91,6 +91,7 @@ class Desk:
             "person": self.person(name) | {"gids": list(account.gids)},
             "binds": [],
             "short_ways": {},
+            "texts": {},
             "environment": {
                 "HOME": account.home,
                 "VISA_SESSION_INFO": json.dumps({"owner": name, "name": "typed by a person"}),

@@ -40,7 +40,8 @@ def slurm_hub(a_modules_hub, slurm):
     """One hub for all tests of a module; each finds it up and without a session, and so it is left."""
     hub = a_modules_hub
     yield hub
-    (hub.marks / "hold-ready").unlink(missing_ok=True)
+    for mark in ("hold-ready", "hold-answer"):
+        (hub.marks / mark).unlink(missing_ok=True)
     slurm.until_well()
     if hub.hub.poll() is not None:
         hub.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 import subprocess
@@ -20,11 +21,13 @@ from slurm_door import PERSONS_TOKEN, Door
 from demo.cluster.gpus import DEV_NULL
 from demo.cluster.layout import NODES
 from tests import apptainer
-from visa_session.contract import ExperimentInfo, SessionInfo
+from visa_session.contract import PASSPORT, ExperimentInfo, SessionInfo
 
 TMP = 96 << 20
 #: Kept for the next run: it takes twenty seconds, and changes only when the image does.
 IMAGES = Path("/var/lib/visa-test-images")
+#: Days before the job ran: the image was another one then.
+WRITTEN_BY_THE_HUB = {"session": "s1", "image": {"recipe": "base", "revision": "old"}, "packages": []}
 #: Apptainer gives devices below /dev alone, and the cluster's made-up GPUs are elsewhere.
 BELOW_DEV = f"/dev/visa-test-{os.getpid()}-{{node}}-gpu{{index}}"
 
@@ -125,6 +128,7 @@ def session(desk, image, data, runtime, name="alice", command=None, **changes):
         binds=[{"path": str(data.raw), "read_only": True}, {"path": str(data.processed), "read_only": False}]
         + [{"path": account.home, "read_only": False}],
         short_ways={"/experiments/a1/raw": str(data.raw), "/experiments/a1/processed": str(data.processed)},
+        texts={PASSPORT: json.dumps(WRITTEN_BY_THE_HUB)},
         environment=environment,
         gpus=1,
         gpu_device=gpu_device(runtime, desk.cluster.layout),

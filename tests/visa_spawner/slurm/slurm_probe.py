@@ -42,6 +42,10 @@ seen = {
         name: os.readlink("/experiments/a1/" + name) if os.path.lexists("/experiments/a1/" + name) else ""
         for name in ("raw", "processed")
     },
+    "passport": open("/experiments/passport.json").read()
+    if os.path.exists("/experiments/passport.json")
+    else "",
+    "passport refused": refusal("/experiments/passport.json"),
     "image refused": [refusal(path + "/new") for path in ("", "/etc", "/usr", "/opt/visa", image, "/dev")],
     "new privileges": status("NoNewPrivs") == "0",
     "capabilities": status("CapEff"),

@@ -2,7 +2,8 @@
 
 It takes its token from standard input as `visa-session` does, says where it listens, answers with what it
 knows of itself, and does as it is told: `/leave?7` ends it with code 7, `/eat?300` takes 300 MB.
-Its only argument is a directory of marks: while `hold-ready` is there it does not say that it listens.
+Its only argument is a directory of marks: while `hold-ready` is there it does not say that it listens, while
+`hold-answer` is it answers nobody.
 """
 
 import json
@@ -26,6 +27,8 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
+        while (marks / "hold-answer").exists():
+            time.sleep(0.05)  # held by the test, which has the limit
         path, _, number = self.path.partition("?")
         if path.endswith("/leave"):
             threading.Timer(0.1, os._exit, [int(number)]).start()

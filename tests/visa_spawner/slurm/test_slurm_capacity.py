@@ -69,7 +69,7 @@ async def ask(client, *resources, partition=""):
     try:
         await monitor.asked_once()
         known = capacity.Capacity(monitor, partition)
-        answers = await asyncio.gather(*(known.availability(one) for one in resources))
+        answers = await asyncio.gather(*(known.availability(one, 2.5) for one in resources))
     finally:
         await monitor.close()
     return answers[0] if len(answers) == 1 else answers
@@ -88,7 +88,8 @@ async def test_room_is_counted_by_what_runs_out_first():
 
 async def test_a_session_on_several_nodes_takes_each_once():
     assert (await ask(Told(IDLE, BUSY), replace(SMALL, nodes=2))).sessions == 1
-    assert (await ask(Told(IDLE), replace(SMALL, nodes=2))).words == capacity.TOO_LARGE
+    answer = await ask(Told(IDLE, replace(BUSY, cpus=1)), replace(SMALL, nodes=2))
+    assert answer.words == f"{capacity.TOO_LARGE}: it takes 2, and only 1 machine is that large."
 
 
 async def test_closed_nodes_and_partitions_have_no_room():
@@ -114,14 +115,38 @@ async def test_the_partition_is_the_plans_then_the_sites_then_the_clusters():
         (BUSY, replace(SMALL, gpus=2, gpu_type="a100"), "Only 1 of 2 a100 GPUs is free, or none where"),
         (BUSY, replace(SMALL, memory=8 * GIB), "The memory of the machines for this plan is in use."),
         (BUSY, replace(SMALL, cpus=4), "The cores of the machines for this plan are in use."),
-        (IDLE, replace(SMALL, cpus=9), capacity.TOO_LARGE),
-        (IDLE, replace(SMALL, gpus=1, gpu_type="h100"), capacity.TOO_LARGE),
     ],
 )
 async def test_why_there_is_no_room(node, wanted, words):
     answer = await ask(Told(node), wanted)
-    assert answer.sessions == 0
+    assert (answer.sessions, answer.possible) == (0, True)
     assert answer.words.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (replace(SMALL, cpus=9), ": the largest has 8 cores."),
+        (replace(SMALL, memory=65 * GIB), ": the largest has 64 GB of memory."),
+        (replace(SMALL, gpus=1, gpu_type="h100"), ": none has h100 GPUs."),
+        (replace(SMALL, gpus=3, gpu_type="a100"), ": none has more than 2 a100 GPUs."),
+        (replace(SMALL, nodes=4), ": it takes 4, and only 2 machines are that large."),
+        (replace(SMALL, cpus=8, gpus=1), " in one."),
+    ],
+)
+async def test_what_no_machine_has_is_not_waited_for(wanted, words):
+    bare = replace(IDLE, name="n4", gpus={}, free_gpus={})
+    here = [replace(IDLE, cpus=4, free_cpus=4), bare] if words == " in one." else [IDLE, BUSY]
+    client = Told(*here, expected=datetime.now(UTC) + timedelta(hours=1))
+    answer = await ask(client, wanted)
+    assert (answer.sessions, answer.possible, answer.expected) == (0, False, None)
+    assert answer.words == f"{capacity.TOO_LARGE}{words}"
+    assert client.questions == 0
+
+
+async def test_a_part_that_is_not_there_is_not_waited_for_and_a_closed_one_is():
+    assert not (await ask(Told(IDLE), replace(SMALL, partition="moon"))).possible
+    assert (await ask(Told(DRAINED), SMALL)).possible
 
 
 async def test_without_room_the_expected_start_is_told_and_asked_once_for_all():
@@ -135,8 +160,40 @@ async def test_without_room_the_expected_start_is_told_and_asked_once_for_all():
     assert client.questions == 1
     assert client.wanted == {
         **{"partition": "", "cpus": 4, "memory": 4 * GIB, "gpus": 1, "gpu_type": "a100"},
-        **{"nodes": 1, "minutes": capacity.MINUTES},
+        **{"nodes": 1, "minutes": 150},
     }
+
+
+async def test_no_earlier_start_is_told_than_those_have_who_wait_already():
+    now = datetime.now(UTC)
+    first, last = now + timedelta(minutes=5), now + timedelta(hours=3)
+    waits = Job(1, 1000, "", "PENDING", partition="main", priority=5, start=last)
+    jobs = [
+        waits,
+        replace(waits, id=2, start=first),
+        replace(waits, id=3, start=None),
+        replace(waits, id=4, partition="gpu", start=last + timedelta(days=1)),
+        replace(waits, id=5, reason="BeginTime", start=last + timedelta(days=1)),
+        replace(waits, id=6, state="RUNNING", start=last + timedelta(days=1)),
+    ]
+    wanted = replace(SMALL, cpus=4)
+    assert (await ask(Told(BUSY, jobs=jobs, expected=first), wanted)).expected == last
+    later = last + timedelta(minutes=1)
+    assert (await ask(Told(BUSY, jobs=jobs, expected=later), wanted)).expected == later
+    assert (await ask(Told(BUSY, jobs=jobs, expected=None), wanted)).expected is None
+
+
+async def test_plans_of_another_time_have_another_start():
+    client = Told(BUSY, expected=datetime.now(UTC) + timedelta(hours=1))
+    monitor = Monitor(client, "here")
+    await monitor.asked_once()
+    known = capacity.Capacity(monitor)
+    asked = []
+    for hours in (8, 1, 8):
+        await known.availability(replace(SMALL, cpus=4), hours)
+        asked.append((client.questions, client.wanted["minutes"]))
+    await monitor.close()
+    assert asked == [(1, 480), (2, 60), (2, 60)]
 
 
 async def test_an_expected_start_is_asked_again_after_a_while(monkeypatch):
@@ -147,7 +204,7 @@ async def test_an_expected_start_is_asked_again_after_a_while(monkeypatch):
     known = capacity.Capacity(monitor)
     wanted = replace(SMALL, cpus=4)
     for _ in range(3):
-        await known.availability(wanted)
+        await known.availability(wanted, 2.5)
         await asyncio.sleep(0.06)
     await monitor.close()
     assert client.questions == 3

@@ -5,30 +5,9 @@ from pathlib import Path
 
 import pytest
 from slurm_hub import LIGHT, refusal
+from slurm_tiles import over, running, says
 
 from demo.cluster.commands import CommandFailed
-
-
-def states(hub, name="work"):
-    session = hub.session(name)
-    return session["state"], session["words"]
-
-
-def says(hub, state, *parts, name="work", seconds=60):
-    """Wait until the tile shows a state with these words."""
-
-    def there():
-        now = states(hub, name)
-        return now[0] == state and all(part in now[1] for part in parts)
-
-    hub.until(there, seconds, f"{state}, {parts}, and not {states(hub, name)}")
-
-
-def running(hub, name="work", **options):
-    """A session that runs: its job, and what it says of itself."""
-    hub.run_session(name, LIGHT | options)
-    found = hub.until(lambda: hub.ask(name), 30, "it answers")
-    return max(hub.jobs()), found
 
 
 # The daemons -------------------------------------------------------------------------------------------
@@ -126,72 +105,6 @@ def test_a_slurmd_that_dies_takes_no_session_with_it(slurm_hub, slurm):
     assert (hub.job(), hub.ask("work")["pid"]) == (job, found["pid"])
 
 
-def begin_now(hub, job):
-    """A job that is put back waits two minutes before it may begin; not in these tests."""
-    hub.until(lambda: hub.job_state(job) == "PENDING", 60, f"it waits: {hub.job_state(job)}")
-    hub.run("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-
-def runs_anew(hub, job, before):
-    """Wait until the session runs again in the same job; what it says of itself."""
-    found = hub.until(
-        lambda: hub.session("work")["ready"] and (f := hub.ask("work")) and f["pid"] != before["pid"] and f,
-        90,
-        f"it runs anew: {states(hub)}",
-    )
-    assert hub.job() == job
-    assert found["token"] != before["token"]
-    assert hub.api("GET", "user", found["token"]).status_code == 200
-    assert hub.api("GET", "user", before["token"]).status_code == 403
-    node = hub.jobs()[job][2]
-    assert hub.route("work").startswith(f"http://{hub.address_of(node)}:")
-    return found
-
-
-def test_a_node_that_is_lost_has_its_session_start_elsewhere(slurm_hub, slurm):
-    hub = slurm_hub
-    job, found = running(hub)
-    node = hub.jobs()[job][2]
-    slurm.kill(node)
-    slurm.lose(node)
-    try:
-        says(hub, "starting", "put it back into the queue")
-        begin_now(hub, job)
-        runs_anew(hub, job, found)
-        assert hub.jobs()[job][2] != node
-    finally:
-        slurm.restart(node)
-
-
-def test_a_job_that_is_put_back_is_followed_to_its_new_node(slurm_hub, slurm):
-    hub = slurm_hub
-    job, found = running(hub)
-    node = hub.jobs()[job][2]
-    hub.run("scontrol", "requeue", str(job))
-    says(hub, "starting", "put it back into the queue")
-    hub.run("scontrol", "update", f"JobId={job}", f"ExcNodeList={node}")
-    begin_now(hub, job)
-    found = runs_anew(hub, job, found)
-    assert hub.jobs()[job][2] != node
-    # And again, with the hub killed in between.
-    hub.run("scontrol", "requeue", str(job))
-    hub.kill()
-    hub.start()
-    begin_now(hub, job)
-    runs_anew(hub, job, found)
-
-
-def test_a_session_that_is_preempted_waits_for_its_turn(slurm_hub, slurm):
-    hub = slurm_hub
-    job, found = running(hub, plan="nice")
-    other = slurm.submit("sleep 600", "bob", "--nodes=4", "--exclusive")
-    slurm.until(other, "RUNNING")
-    says(hub, "starting", "put it back into the queue")
-    hub.run("scancel", str(other))
-    begin_now(hub, job)
-    runs_anew(hub, job, found)
-
-
 def test_a_suspended_session_runs_on_when_it_is_resumed(slurm_hub):
     hub = slurm_hub
     job, found = running(hub)
@@ -203,14 +116,6 @@ def test_a_suspended_session_runs_on_when_it_is_resumed(slurm_hub):
 
 
 # The end -----------------------------------------------------------------------------------------------
-def over(hub, *parts):
-    hub.until(lambda: hub.is_over("work"), 60, f"it is over: {states(hub)}")
-    state, words = states(hub)
-    assert state == "failed"
-    assert all(part in words for part in parts), words
-    hub.until(lambda: not hub.jobs() and not hub.spool(), 30, "nothing is left")
-
-
 def test_cancelled_from_its_owners_shell(slurm_hub, slurm):
     job, found = running(slurm_hub)
     slurm_hub.run("scancel", str(job), user=found["uid"], group=found["gid"], extra_groups=[])

@@ -223,7 +223,7 @@ def test_a_spool_that_is_not_the_persons_alone(desk, slurm, spoil):
     spoil(desk)
     try:
         answer = desk.ask(desk.submission())
-        assert answer["refused"] == "other" and "spool" in answer["text"], answer
+        assert answer["refused"] == "spool" and "spool" in answer["text"], answer
         assert not slurm.jobs()
         elsewhere = desk.folder / "elsewhere"
         assert not elsewhere.exists() or not list(elsewhere.iterdir())

@@ -9,16 +9,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from visa_session import contract
-from visa_session.contract import ExperimentInfo, SessionInfo
+from visa_session.contract import PASSPORT, ExperimentInfo, SessionInfo
 from visa_spawner import words
 from visa_spawner.backends.slurm import programs
 from visa_spawner.backends.slurm.node import apptainer, environment, gpus, plan, spool
+from visa_spawner.backends.slurm.node.passport import corrected
 
 UID = 20951
 NONCE = "0123456789abcdef" * 2
@@ -54,6 +56,7 @@ class Box:
             "person": {"username": "anna", "uid": UID, "gid": UID, "gids": [], "home": "/home/anna"},
             "binds": [],
             "short_ways": {},
+            "texts": {},
             "environment": told | {"JUPYTERHUB_SERVICE_PREFIX": "/user/anna/s/"},
             "gpus": 0,
             "gpu_device": "/dev/nothing{index}",
@@ -285,7 +288,9 @@ try:
     written = "yes"
 except OSError as error:
     written = error.strerror
-print(json.dumps([mounts, written, os.readlink(sys.argv[1] + "/ways-experiments/a1/raw")]))
+ways = sys.argv[1] + "/ways-experiments"
+passport = open(ways + "/passport.json").read()
+print(json.dumps([mounts, written, os.readlink(ways + "/a1/raw"), passport]))
 """
 
 
@@ -298,6 +303,7 @@ def test_what_apptainer_is_given_is_read_only_down_to_the_last_mount(box):
             runtime="apptainer",
             binds=[{"path": str(raw), "read_only": True}],
             short_ways={"/experiments/a1/raw": str(raw)},
+            texts={"/experiments/passport.json": "{}"},
         )
         done = subprocess.run(
             ["/usr/bin/python3", "-c", PREPARE, box.spool],
@@ -309,14 +315,37 @@ def test_what_apptainer_is_given_is_read_only_down_to_the_last_mount(box):
             capture_output=True,
         )
         assert done.returncode == 0, done.stderr
-        mounts, written, way = json.loads(done.stdout)
-        assert written == "Read-only file system" and way == str(raw)
+        mounts, written, way, passport = json.loads(done.stdout)
+        assert written == "Read-only file system" and way == str(raw) and passport == "{}"
         assert f"type=bind,source={raw},destination={raw},ro" in mounts
         targets = [mount.split("destination=")[1].split(",")[0] for mount in mounts]
         own = ["/tmp", "/var/tmp", "/dev/shm", "/etc/passwd", "/etc/group", "/etc/hosts"]
         assert targets == [str(raw), *own, "/experiments"]
     finally:
         subprocess.run(["umount", raw / "below"], check=True)
+
+
+def test_the_passport_tells_of_the_tree_that_is_entered(tmp_path, box):
+    (tmp_path / "opt/visa").mkdir(parents=True)
+    (tmp_path / "opt/visa/packages.txt").write_text("# Debian\nzsh 5.9\n# Python\nsilx==3.1.3\nodd line\n")
+    (tmp_path / "opt/visa/image.json").write_text('{"revision": "new", "created": "today", "recipe": "x"}')
+    told = {"image": {"recipe": "base", "revision": "old"}, "packages": [], "session": "s"}
+    asked = box.plan(image=str(tmp_path), texts={PASSPORT: json.dumps(told)})
+    entered = plan.Plan(**asked)
+    passport = json.loads(corrected(entered).texts[PASSPORT])
+    assert passport["image"] == {"recipe": "base", "revision": "new", "created": "today", "digest": ""}
+    assert passport["packages"] == [
+        {"type": "deb", "name": "zsh", "version": "5.9"},
+        {"type": "pypi", "name": "silx", "version": "3.1.3"},
+    ]
+    assert passport["session"] == "s"
+    # A SIF file says nothing of itself to whoever has not entered it.
+    for image in (tmp_path / "opt/visa/image.json", tmp_path / "nothing"):
+        other = replace(entered, image=str(image))
+        assert corrected(other) is other
+    for texts in ({}, {PASSPORT: "no JSON"}, {PASSPORT: "[]"}):
+        other = replace(entered, texts=texts)
+        assert corrected(other) is other
 
 
 def test_a_runtime_that_is_not_installed_is_said(box):

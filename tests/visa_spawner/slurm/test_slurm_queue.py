@@ -49,6 +49,7 @@ def test_an_array_counts_by_its_tasks():
         replace(WAITS, id=1, reason="Dependency"),
         replace(WAITS, id=1, reason="BeginTime"),
         replace(WAITS, id=1, reason="ReservationDeleted"),
+        replace(WAITS, id=1, reason="PartitionNodeLimit"),
     ],
 )
 def test_what_the_scheduler_passes_over_is_not_ahead(other):

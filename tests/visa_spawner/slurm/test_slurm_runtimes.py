@@ -181,6 +181,11 @@ def check_inside(seen, runtime, data, home) -> None:
     refused = seen["image refused"][:-1] if runtime == "apptainer" else seen["image refused"]
     assert all(refused), seen["image refused"]
     assert seen["hosts"] == Path("/etc/hosts").read_text()
+    passport = json.loads(seen["passport"])
+    assert (passport["session"], passport["image"]["recipe"]) == ("s1", "base")
+    assert {"jupyterlab", "xfdesktop4"} <= {one["name"] for one in passport["packages"]}
+    assert passport["image"]["revision"] != "old", "the image that the job entered"
+    assert seen["passport refused"] == "Read-only file system"
     assert environment["CUDA_VISIBLE_DEVICES"] == "0"
     assert {*seen["devices"]} - {"new"} == DEVICES[runtime]
     for where in ("tmp", "shm"):

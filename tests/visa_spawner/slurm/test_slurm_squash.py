@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pytest
 from slurm_cluster import alive, wait
 
 from visa_session.contract import EXIT_BAD_INFO
-from visa_spawner.backends.slurm import programs
+from visa_spawner.backends.slurm import programs, trees
 from visa_spawner.backends.slurm.node import squash
 from visa_spawner.backends.slurm.node.plan import NotFit
 
@@ -148,3 +149,22 @@ def test_a_sif_file_is_searched_for_its_system(tmp_path):
     with pytest.raises(NotFit) as refused:
         squash.offset(str(tmp_path / "it.sif"))
     assert refused.value.code == EXIT_BAD_INFO
+
+
+def test_the_hub_finds_a_file_by_the_digest_of_its_image(tmp_path):
+    for number, digest in (("0" * 12, "sha256:old"), ("1" * 12, "sha256:new")):
+        name = f"base-{number}.squashfs"
+        (tmp_path / name).write_bytes(b"hsqs")
+        about = {"image": digest, "labels": {"org.visa.recipe": number}}
+        about["packages"] = [{"type": "deb", "name": "bash", "version": "5"}, "nonsense"]
+        (tmp_path / f"{name}.json").write_text(json.dumps(about))
+    (tmp_path / "base.squashfs").symlink_to(name)
+    template = f"{tmp_path}/{{recipe}}.squashfs"
+    assert trees.find(template, "base") == f"{tmp_path}/base.squashfs"
+    assert trees.find(template, "base", "sha256:old") == f"{tmp_path}/base-000000000000.squashfs"
+    assert trees.find(template, "base", "sha256:gone") is None
+    found = trees.image(template, "base")
+    assert (found.digest, found.revision) == ("sha256:new", "1" * 12)
+    assert [one["name"] for one in found.packages] == ["bash"]
+    (tmp_path / f"{name}.json").write_text("[1]")
+    assert trees.image(template, "base").digest == "", "a description that is not one is none"

@@ -106,3 +106,17 @@ def test_what_the_cluster_has_not_is_said_in_words(slurm_hub, plan, says):
     assert says in words
     assert slurm_hub.jobs() == {}
     assert slurm_hub.spool() == []
+
+
+def test_the_plan_page_knows_what_the_cluster_has_not(slurm_hub, full_cluster):
+    """Whoever chooses such a plan is not told that it waits in the queue."""
+    (profile,) = slurm_hub.api("GET", "visa/options", "alice").json()["profiles"]
+    free = {plan["name"]: plan["free"] for plan in profile["plans"]}
+    for name, says in (
+        ("too-large", "the largest has 4 cores."),
+        ("no-such-gpu", "none has h100 GPUs."),
+        ("no-such-partition", "no part named moon."),
+    ):
+        assert (free[name]["sessions"], free[name]["queue"], free[name]["expected"]) == (0, False, None)
+        assert free[name]["words"].endswith(says), free[name]
+    assert (free["whole"]["sessions"], free["whole"]["queue"]) == (0, True)

@@ -180,7 +180,8 @@ async def test_what_is_free_is_told(config, full_cluster):
     assert "in use" in answer.words
     answer = await SlurmBackend.availability(Resources(1, 300 * MB, 1, "h100"), config)
     assert answer.sessions == 0
-    assert answer.words.startswith("No machine of the cluster has what this plan asks for")
+    assert not answer.possible
+    assert answer.words.endswith("has what the plan asks for: none has h100 GPUs.")
 
 
 async def test_a_thousand_sessions_in_the_queue_are_one_question(config, slurm, full_cluster):

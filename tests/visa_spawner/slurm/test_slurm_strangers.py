@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import sqlite3
 
 from slurm_hub import LIGHT
+from slurm_tiles import kept, spool_of
 from traitlets.config import Config
 
 from demo.cluster.layout import NODES
@@ -12,17 +12,6 @@ from visa_spawner.backends.slurm.cluster import Cluster
 
 LEFT = "is to be ended"
 SILENT = "Slurm does not answer, so its sessions are unknown"
-
-
-def spool_of(hub, who="alice"):
-    return hub.cluster.folder / "programs/spool" / str(hub.accounts[who]["uid"])
-
-
-def kept(hub, name):
-    """What the hub's database keeps of a session."""
-    with sqlite3.connect(hub.root / "jupyterhub.sqlite") as database:
-        ((state,),) = database.execute("SELECT state FROM spawners WHERE name = ?", (name,)).fetchall()
-    return json.loads(state)["visa"]
 
 
 def looks(hub):

@@ -231,3 +231,10 @@ def test_only_what_slurm_calls_running_has_begun(state):
 )
 def test_ordinals(number, text):
     assert words.ordinal(number) == text
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_never_starts_is_not_said_to_wait(reason):
+    said = say(replace(WAITS, reason=reason)).words
+    stays = "Stop it" in said
+    assert said.startswith("The session cannot start as it is." if stays else "Waiting in the queue"), said

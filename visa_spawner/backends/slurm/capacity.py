@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ...session import Availability, NodeState, Resources
+from ..words import size
 from .clients.base import SlurmSilent
 from .monitor import Monitor
 from .reasons import shown
@@ -17,11 +18,9 @@ from .seen import Node
 
 #: Seconds for which an expected start is told again to whoever asks.
 EXPECTED_FOR = 30.0
-#: Minutes of the session that an expected start is asked for.
-MINUTES = 8 * 60
 SILENT = Availability(0, "The cluster does not answer at the moment, so what is free there is not known.")
 NOWHERE = "The plan names no part of the cluster, and the cluster has none for such plans."
-TOO_LARGE = "No machine of the cluster has what this plan asks for."
+TOO_LARGE = "No machine of this part of the cluster has what the plan asks for"
 CLOSED = "The machines for this plan take nothing new at the moment: they are down or closed by the staff."
 
 
@@ -38,10 +37,10 @@ class Capacity:
 
     def __init__(self, monitor: Monitor, partition: str = ""):
         self._monitor, self._partition = monitor, partition
-        self._expected: dict[Resources, _Expected] = {}
+        self._expected: dict[tuple[Resources, float], _Expected] = {}
 
-    async def availability(self, resources: Resources) -> Availability:
-        """What could start now, in words what is free; without room also when a session would start."""
+    async def availability(self, resources: Resources, hours: float) -> Availability:
+        """What could start now, in words what is free; without room also when one of so many hours would."""
         try:
             nodes = await self._monitor.nodes()
         except SlurmSilent:
@@ -49,10 +48,11 @@ class Capacity:
         partition = resources.partition or self._partition or default_of(nodes)
         there = [node for node in nodes if partition in node.partitions]
         if not there:
-            return Availability(0, f"The cluster has no part named {partition}." if partition else NOWHERE)
+            words = f"The cluster has no part named {partition}." if partition else NOWHERE
+            return Availability(0, words, possible=False)
         able = [node for node in there if could_ever(node, resources)]
         if len(able) < resources.nodes:
-            return Availability(0, TOO_LARGE)
+            return Availability(0, too_large(there, able, resources), possible=False)
         willing = [node for node in able if node.open and partition not in node.closed_partitions]
         if len(willing) < resources.nodes:
             return Availability(0, CLOSED)
@@ -61,21 +61,27 @@ class Capacity:
         line = f" {waiting} {'job waits' if waiting == 1 else 'jobs wait'} in the queue." if waiting else ""
         if count:
             return Availability(count, f"{what_is_free(willing, resources)}{line}")
-        expected = await self.expected(resources)
+        expected = await self.expected(resources, hours, partition)
         return Availability(0, f"{why_none(willing, resources)}{line}", expected)
 
-    async def expected(self, resources: Resources) -> datetime | None:
-        """When the controller expects such a session to start, asked for now; None: it cannot tell."""
-        now = time.monotonic()
-        known = self._expected.get(resources)
+    async def expected(self, resources: Resources, hours: float, partition: str) -> datetime | None:
+        """When such a session would start that is asked for now; None: the controller cannot tell.
+
+        What the controller says of it leaves out the jobs that wait already: those come first.
+        """
+        now, wanted = time.monotonic(), (resources, hours)
+        known = self._expected.get(wanted)
         if known is None or (known.start.done() and now >= known.until):
             self._expected = {key: one for key, one in self._expected.items() if now < one.until}
-            known = _Expected(now + EXPECTED_FOR, asyncio.create_task(self._ask(resources)))
-            self._expected[resources] = known
+            known = _Expected(now + EXPECTED_FOR, asyncio.create_task(self._ask(*wanted)))
+            self._expected[wanted] = known
         start = await asyncio.shield(known.start)
-        return start if start and start > datetime.now(UTC) else None
+        if start is None:
+            return None
+        start = max(start, self._monitor.queue.last_start(partition) or start)
+        return start if start > datetime.now(UTC) else None
 
-    async def _ask(self, resources: Resources) -> datetime | None:
+    async def _ask(self, resources: Resources, hours: float) -> datetime | None:
         try:
             return await self._monitor.client.expected_start(
                 partition=resources.partition or self._partition,
@@ -84,7 +90,7 @@ class Capacity:
                 gpus=resources.gpus,
                 gpu_type=resources.gpu_type,
                 nodes=resources.nodes,
-                minutes=MINUTES,
+                minutes=max(1, math.ceil(hours * 60)),
             )
         except SlurmSilent:
             return None
@@ -107,6 +113,24 @@ def could_ever(node: Node, resources: Resources) -> bool:
         and node.memory >= resources.memory
         and _gpus(node.gpus, resources) >= resources.gpus
     )
+
+
+def too_large(there: Iterable[Node], able: Collection[Node], resources: Resources) -> str:
+    """Why such a session can never start there; `able` are the machines on which one node of it fits."""
+    if able:
+        are = "machine is" if len(able) == 1 else "machines are"
+        return f"{TOO_LARGE}: it takes {resources.nodes}, and only {len(able)} {are} that large."
+    there = list(there)
+    cpus, memory = max(node.cpus for node in there), max(node.memory for node in there)
+    gpus = max(_gpus(node.gpus, resources) for node in there)
+    if resources.cpus > cpus:
+        return f"{TOO_LARGE}: the largest has {cpus} cores."
+    if resources.memory > memory:
+        return f"{TOO_LARGE}: the largest has {size(memory)} of memory."
+    if resources.gpus > gpus:
+        kind = gpu_name(resources.gpu_type)
+        return f"{TOO_LARGE}: none has {f'more than {gpus} ' if gpus else ''}{kind}."
+    return f"{TOO_LARGE} in one."
 
 
 def how_many(nodes: Iterable[Node], resources: Resources) -> int:

@@ -27,6 +27,8 @@ from .settings import SlurmSettings
 _TOLD = (LauncherRefused, LauncherSilent)
 #: Seconds between two attempts to end what is left of a session, at most.
 LONGEST_PAUSE = 600.0
+#: Seconds after which every session hears of the same answer again, for times in its words pass.
+SAID_AGAIN = 60.0
 
 
 class Claim(Protocol):
@@ -97,7 +99,8 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self._capacity: Capacity | None = None
         self._tasks: set[asyncio.Task] = set()
         self._was_silent = False
-        self._followed: tuple | None = None
+        self._heard: tuple = (None, None)
+        self._said_until = 0.0
 
     @property
     def monitor(self) -> Monitor:
@@ -260,9 +263,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         return (datetime.now(UTC) - job.submitted).total_seconds() < self.settle_seconds
 
     def _follow(self, monitor: Monitor) -> None:
-        # The same answer again tells most sessions nothing; to ask each costs more than the question did.
-        before, self._followed = self._followed, (monitor.answering, monitor.jobs)
-        same = before is not None and before[0] is monitor.answering and before[1] is monitor.jobs
+        same = self._have_heard(monitor)
         for claim in list(self.claims.values()):
             if same and not claim.unsettled:
                 continue
@@ -280,6 +281,14 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             for leftover in list(self.leftovers.values()):
                 if not leftover.retrying and time.monotonic() >= leftover.rests_until:
                     self.keep(self._end(leftover))
+
+    def _have_heard(self, monitor: Monitor) -> bool:
+        """Whether the sessions know this answer: to tell each again costs more than the question did."""
+        answering, jobs = self._heard
+        if monitor.answering is answering and monitor.jobs is jobs and time.monotonic() < self._said_until:
+            return True
+        self._heard, self._said_until = (monitor.answering, monitor.jobs), time.monotonic() + SAID_AGAIN
+        return False
 
     async def _end(self, leftover: Leftover) -> None:
         """One attempt: cancel it while Slurm has it, forget it and its files when it is over."""

@@ -87,6 +87,7 @@ def node_plan(plan: SessionPlan, settings: SlurmSettings) -> tuple[dict[str, Any
         "person": person(plan) | {"gids": list(who.gids)},
         "binds": [{"path": bind.path or bind.target, "read_only": bind.read_only} for bind in plan.binds],
         "short_ways": dict(plan.short_ways),
+        "texts": {},
         "environment": environment,
         "gpus": resources.gpus,
         "gpu_device": settings.gpu_device,

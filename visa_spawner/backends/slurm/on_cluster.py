@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from traitlets import observe
 from traitlets.config import Config
 
-from ...session import Availability, NodeState, Resources
+from ...session import Availability, Image, NodeState, Resources
 from ..base import Backend
+from . import trees
 from .clients.base import SlurmSilent
 from .cluster import Cluster
 from .settings import SlurmSettings
@@ -34,9 +36,15 @@ class OnCluster(Backend, SlurmSettings):
             self.cluster.monitor.look_soon()
 
     @classmethod
-    async def availability(cls, resources: Resources, config: Config) -> Availability:
+    async def image(cls, recipe: str, digest: str, config: Config) -> Image | None:
+        """As far as the hub's own machine sees the images of the nodes."""
+        template = Cluster.of(config).image_template
+        return await asyncio.to_thread(trees.image, template, recipe, digest)
+
+    @classmethod
+    async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, by the nodes as they were a moment ago."""
-        return await Cluster.of(config).capacity.availability(resources)
+        return await Cluster.of(config).capacity.availability(resources, hours)
 
     @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:

@@ -52,9 +52,8 @@ def launch_program(configuration: str = PLACE, python: str = "/usr/bin/python3")
 def node_program(python: str = "/usr/bin/python3") -> bytes:
     """The node program."""
     sources = ["visa_spawner/backends/slurm/node", "visa_session/contract.py", "visa_session/__init__.py"]
-    return _archive(
-        [*sources, "visa_spawner/backends/accounts.py"], "visa_spawner.backends.slurm.node", "", python
-    )
+    shared = [f"visa_spawner/backends/{name}.py" for name in ("accounts", "software")]
+    return _archive([*sources, *shared], "visa_spawner.backends.slurm.node", "", python)
 
 
 def write(directory: Path, configuration: str = PLACE, python: str = "/usr/bin/python3") -> list[Path]:

@@ -42,7 +42,7 @@ _SENTENCES = {
     "Nodes required for job are DOWN": _NODES,
     "SchedDefer": f"The cluster starts no jobs at once at the moment. {_BY_ITSELF}",
     "BadConstraints": f"No machine of the cluster is what it asks for. {_CANCEL}",
-    "Constraints": f"No machine of the cluster is what it asks for at the moment. {_CANCEL}",
+    "Constraints": "No machine of the cluster is what it asks for at the moment. It starts once one is.",
     "SystemFailure": f"Something failed in the cluster. {_STAFF}",
     "JobLaunchFailure": f"Its machine could not start it. {_STAFF}",
     "launch failed requeued held": f"Its machine could not start it, so the cluster holds it back. {_STAFF}",
@@ -109,6 +109,11 @@ def sentence(reason: str) -> str:
     if reason.startswith("Job is at or exceeds"):
         return "Your project has used what it was given of the cluster's time. Ask your local contact."
     return f"The cluster gives `{shown(reason)}` as the reason."
+
+
+def hopeless(reason: str) -> bool:
+    """Whether a job that waits for this never starts as it is: its owner, or the staff, must do something."""
+    return "Stop it" in sentence(reason)
 
 
 def shown(text: str) -> str:

@@ -58,6 +58,12 @@ _REFUSALS = {
         403,
         "The cluster does not know your account. Tell the facility's staff.",
     ),
+    "spool": (
+        "",
+        503,
+        "The place where the cluster keeps the files of your sessions is full or cannot be written. Tell the"
+        " facility's staff.",
+    ),
     "silent": ("", 503, NOT_ANSWERED),
 }
 

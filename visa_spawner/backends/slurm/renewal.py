@@ -43,6 +43,10 @@ class Renewal:
         """Whether the session starts again and has not said yet that it listens."""
         return self.restarts > 0 and not self._session.reported_port
 
+    def settled(self, job: Job) -> bool:
+        """Whether the run that Slurm tells of has its token."""
+        return self.delivered and job.restarts <= self.restarts
+
     def follow(self, job: Job) -> None:
         """Slurm's last word of the job, which is not over."""
         if job.restarts > self.restarts:
@@ -59,6 +63,7 @@ class Renewal:
         """Deliver no more."""
         if self._task is not None:
             self._task.cancel()
+            self._task = None
 
     def _renew(self, restarts: int) -> None:
         session = self._session

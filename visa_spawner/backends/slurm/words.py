@@ -10,7 +10,7 @@ from ...session import State, Status
 from ...words import hours
 from .. import words as ends
 from .queue import Queue, head
-from .reasons import sentence, shown
+from .reasons import hopeless, sentence, shown
 from .seen import ENDED, Job
 
 _AGAIN = "Start it again"
@@ -92,6 +92,8 @@ def _waiting(job: Job, queue: Queue, now: datetime) -> str:
     }.get(job.state)
     if held:
         return held
+    if hopeless(job.reason):
+        return f"The session cannot start as it is. {sentence(job.reason)}"
     place = queue.place(job)
     expected = job.start if job.start and job.start > now else None
     if place is None:

@@ -199,9 +199,9 @@ class CommandsClient(SlurmClient):
         return printed
 
     async def _run(self, command: str, *arguments: str, **environment: str) -> tuple[int, bytes, str]:
-        # Into memory: a pipe would wake the hub for each few lines of a long answer.
-        with open(os.memfd_create(command), "w+b", buffering=0) as printed:
-            try:
+        try:
+            # Into memory: a pipe would wake the hub for each few lines of a long answer.
+            with open(os.memfd_create(command), "w+b", buffering=0) as printed:
                 process = await asyncio.create_subprocess_exec(
                     str(self._directory / command),
                     *arguments,
@@ -211,14 +211,13 @@ class CommandsClient(SlurmClient):
                     env=self._environment | environment,
                     cwd="/",
                 )
-            except OSError as error:
-                raise SlurmSilent(f"{self._directory / command} cannot be run: {error.strerror}") from error
-            try:
                 _, said = await read_all(process, self._limit)
-            except TimeoutError:
-                raise SlurmSilent(f"{command} got no answer within {self._limit:g} seconds") from None
-            printed.seek(0)
-            return process.returncode, printed.read(), said.decode("utf-8", "replace")
+                printed.seek(0)
+                return process.returncode, printed.read(), said.decode("utf-8", "replace")
+        except TimeoutError:
+            raise SlurmSilent(f"{command} got no answer within {self._limit:g} seconds") from None
+        except OSError as error:
+            raise SlurmSilent(f"{self._directory / command} cannot be run: {error.strerror}") from error
 
     def skipped(self, text: str) -> None:
         """Tell the operator of a record that could not be read; once of each."""

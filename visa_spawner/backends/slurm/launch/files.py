@@ -22,7 +22,7 @@ class Spool:
         try:
             parent = os.open(above or "/", flags)
         except OSError as error:
-            raise Refused("other", f"the spool directory cannot be opened: {error.strerror}") from error
+            raise Refused("spool", f"the spool directory cannot be opened: {error.strerror}") from error
         try:
             try:
                 os.mkdir(name, 0o700, dir_fd=parent)
@@ -33,12 +33,12 @@ class Spool:
                 pass
             self.descriptor = os.open(name, flags, dir_fd=parent)
         except OSError as error:
-            raise Refused("other", f"the person's spool cannot be used: {error.strerror}") from error
+            raise Refused("spool", f"the person's spool cannot be used: {error.strerror}") from error
         finally:
             os.close(parent)
         found = os.fstat(self.descriptor)
         if found.st_uid != uid or found.st_mode & 0o077:
-            raise Refused("other", "the person's spool directory is not theirs alone")
+            raise Refused("spool", "the person's spool directory is not theirs alone")
 
     def write(self, name: str, content: bytes) -> None:
         """Put a file there, whole from the first moment, mode 0600; raises Refused."""
@@ -53,7 +53,7 @@ class Spool:
                 os.fsync(file.fileno())
             os.rename(new, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError as error:
-            raise Refused("other", f"the person's spool cannot be written: {error.strerror}") from error
+            raise Refused("spool", f"the person's spool cannot be written: {error.strerror}") from error
 
     def remove(self, *names: str) -> None:
         """Remove files, those that are there; raises Refused. A directory in the place of one stays."""
@@ -63,7 +63,7 @@ class Spool:
             except (FileNotFoundError, IsADirectoryError):
                 continue  # a directory is none of ours
             except OSError as error:
-                raise Refused("other", f"the person's spool cannot be written: {error.strerror}") from error
+                raise Refused("spool", f"the person's spool cannot be written: {error.strerror}") from error
 
     def last_lines(self, name: str, uid: int, count: int) -> list:
         """The end of a text file, as far as 64 kB hold it; none where there is no such file of theirs."""

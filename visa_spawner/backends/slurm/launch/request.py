@@ -40,6 +40,7 @@ PLAN = {
     "person": dict,
     "binds": list,
     "short_ways": dict,
+    "texts": dict,
     "environment": dict,
     "gpus": int,
     "gpu_device": str,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import os
+from dataclasses import replace
 
 from visa_session.contract import EXIT_BAD_INFO, EXIT_GPU_MISSING
 
 from ...accounts import group, passwd
-from . import namespace, squash
+from . import namespace, passport, squash
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 from .programs import find
-from .root import SMALLEST_TMP, node_text, reach, slurm_account, unique
+from .root import SMALLEST_TMP, node_text, reach, slurm_account, unique, write
 
 #: What it adds to the environment of all that it starts, and a terminal must not have.
 _OWN = ("PS1", "PROMPT_COMMAND", "LD_LIBRARY_PATH")
@@ -70,7 +71,7 @@ def _prepare(plan: Plan, place: str) -> tuple[str, list[str]]:
     try:
         namespace.enter()
         namespace.tmpfs(place, "mode=0755,size=16m")
-        image, mounts = squash.tree(plan.image, place), []
+        plan, mounts = passport.corrected(replace(plan, image=squash.tree(plan.image, place))), []
         for bind in unique(plan.binds + plan.extra_binds):
             if bind.read_only:
                 namespace.bind(bind.path, bind.path, MS_RDONLY | MS_NOSUID | MS_NODEV)
@@ -85,16 +86,18 @@ def _prepare(plan: Plan, place: str) -> tuple[str, list[str]]:
             with open(f"{place}/{name}", "w") as file:
                 file.write(text)
             mounts.append(mount(f"{place}/{name}", f"/etc/{name}", True))
-        for top in sorted({link.split("/")[1] for link in plan.short_ways}):
+        for top in sorted({link.split("/")[1] for link in (*plan.short_ways, *plan.texts)}):
             os.mkdir(f"{place}/ways-{top}", 0o755)
             mounts.append(mount(f"{place}/ways-{top}", f"/{top}", True))
         for link, target in plan.short_ways.items():
             path = f"{place}/ways-{link[1:]}"
             os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
             os.symlink(target, path)
+        for link, text in plan.texts.items():
+            write(f"{place}/ways-{link[1:]}", text)
     except OSError as error:
         raise NotFit(EXIT_BAD_INFO, f"The session could not be prepared on this node: {error}.") from error
     finally:
         for descriptor in held:
             os.close(descriptor)
-    return image, mounts
+    return plan.image, mounts

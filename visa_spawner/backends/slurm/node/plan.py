@@ -41,7 +41,10 @@ class Bind:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that the program is told; `tmp_bytes` and `minutes` are the plan's own limits."""
+    """All that the program is told; `tmp_bytes` and `minutes` are the plan's own limits.
+
+    `texts` are files of the session, by their place, that nobody may change.
+    """
 
     runtime: str
     image: str
@@ -49,6 +52,7 @@ class Plan:
     person: Person
     binds: tuple
     short_ways: dict
+    texts: dict
     environment: dict
     gpus: int
     gpu_device: str
@@ -93,10 +97,12 @@ def _check(plan: Plan) -> None:
         raise ValueError("no command")
     paths = [plan.image, plan.person.home, plan.gpu_device, *plan.gpu_common]
     paths += [bind.path for bind in plan.binds + plan.extra_binds]
-    paths += [end for way in plan.short_ways.items() for end in way]
+    paths += [end for way in plan.short_ways.items() for end in way] + list(plan.texts)
     for path in paths:
         if not is_plain(path):
             raise ValueError(f"{path!r} is not a plain absolute path")
+    if not all(isinstance(text, str) for text in plan.texts.values()):
+        raise ValueError("a text that is none")
     for name, value in plan.environment.items():
         if not _VARIABLE.fullmatch(name) or not isinstance(value, str) or "\x00" in value:
             raise ValueError(f"environment variable {name!r}")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 
 from visa_session.contract import EXIT_BAD_INFO, EXIT_HOME_UNUSABLE
 
 from ...accounts import group, passwd
-from . import namespace, squash
+from . import namespace, passport, squash
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 
@@ -40,7 +41,8 @@ def build(plan: Plan, place: str, devices: list[str]) -> str:
         namespace.tmpfs(place, "mode=0755,size=16m")
         root = f"{place}/root"
         os.mkdir(root, 0o755)
-        _Tree(plan, squash.tree(plan.image, place), root, devices).build()
+        plan = passport.corrected(replace(plan, image=squash.tree(plan.image, place)))
+        _Tree(plan, root, devices).build()
         # Nothing of it is the person's to change.
         namespace.restrict(place, MS_RDONLY | _SAFE, below=False)
     except OSError as error:
@@ -97,15 +99,15 @@ def node_text(path: str) -> str:
 
 
 class _Tree:
-    def __init__(self, plan: Plan, image: str, root: str, devices: list[str]):
-        self.plan, self.image, self.root, self.devices = plan, image, root, devices
+    def __init__(self, plan: Plan, root: str, devices: list[str]):
+        self.plan, self.root, self.devices = plan, root, devices
 
     def build(self) -> None:
         plan = self.plan
         binds = sorted(unique(plan.binds + plan.extra_binds), key=lambda bind: bind.path.split("/"))
         outside = [path for path in self.devices if not path.startswith("/dev/")]
-        points = [*OWN, *NAMES, *(bind.path for bind in binds), *plan.short_ways, *outside]
-        self.mirror(self.image, "", [point.strip("/").split("/") for point in points])
+        points = [*OWN, *NAMES, *(bind.path for bind in binds), *plan.short_ways, *plan.texts, *outside]
+        self.mirror(plan.image, "", [point.strip("/").split("/") for point in points])
         self.own()
         self.names()
         for bind in binds:
@@ -115,6 +117,8 @@ class _Tree:
         for link, target in plan.short_ways.items():
             os.makedirs(self.root + os.path.dirname(link), 0o755, exist_ok=True)
             os.symlink(target, self.root + link)
+        for place, text in plan.texts.items():
+            write(self.root + place, text)
 
     def mirror(self, image: str, inside: str, points: list) -> None:
         """What the image has, bound read-only; directories that something else stands in are made anew."""
@@ -186,6 +190,13 @@ class _Tree:
             os.mkdir(target, 0o755)
         else:
             os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444))
+
+
+def write(path: str, text: str) -> None:
+    """A file of the session that was not there; in what its mount makes read-only. Raises OSError."""
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _can_stand(folder: str, point: list) -> bool:

@@ -1,0 +1,56 @@
+"""Which image a session on the cluster enters, as far as the hub's machine sees the nodes' images."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from visa_session.contract import PASSPORT
+
+from ...session import Image, SessionPlan, StartRefused
+from ...words import IMAGE_GONE
+from .. import software
+
+
+def find(template: str, recipe: str, digest: str = "") -> str | None:
+    """Where a recipe's image stands: the present one, or that very one among those that it has replaced.
+
+    None where there is none of that digest here.
+    """
+    present = Path(template.format(recipe=recipe))
+    if not digest:
+        return str(present)
+    # A replaced one is kept beside for some time: NAME-VERSION, or NAME-VERSION.squashfs.
+    for tree in [present, *sorted(present.parent.glob(f"{present.stem}-*{present.suffix}"))]:
+        if _said(tree)["digest"] == digest:
+            return str(tree)
+    return None
+
+
+def _said(place: Path) -> dict[str, Any]:
+    """What a tree, or an image in one file, says of itself."""
+    return software.of_tree(str(place)) if place.is_dir() else software.of_file(str(place))
+
+
+def image(template: str, recipe: str, digest: str = "") -> Image | None:
+    """The image that a start would enter; None where the hub's machine sees none."""
+    tree = find(template, recipe, digest)
+    if tree is None or not Path(tree).exists():
+        return None
+    said = _said(Path(tree))
+    return Image(recipe, said["digest"], said["revision"], said["created"], tuple(said["packages"]))
+
+
+async def entered(plan: SessionPlan, backend) -> dict[str, Any]:
+    """What the node program is told of the image: where it stands, and the passport to put into the session.
+
+    Raises StartRefused when the very image that was asked for is gone.
+    """
+    template = backend.image_template
+    tree = await asyncio.to_thread(find, template, plan.image, plan.digest)
+    if tree is None:
+        raise StartRefused(IMAGE_GONE, field="image", status=409, reason="gone")
+    found = await asyncio.to_thread(image, template, plan.image, plan.digest)
+    stamped = backend.stamp(found or Image(plan.image))
+    return {"image": tree, "texts": {PASSPORT: stamped} if stamped else {}}

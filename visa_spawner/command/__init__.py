@@ -1,0 +1,1 @@
+"""The operator's command `visa`: one module for each of its subjects."""

@@ -1,0 +1,72 @@
+"""A session's passport: what it was started with, so that it can be understood and started so again.
+
+`visa_sharing` keeps them in the hub's database; a hub without its tables writes them into the sessions alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from .authorise import Accepted
+from .session import Image
+
+#: The form that a passport has; grows with a change that older readers would misunderstand.
+VERSION = 1
+
+
+def passport(
+    accepted: Accepted, image: Image, *, owner: str, name: str, facility: str, started: datetime
+) -> dict[str, Any]:
+    """The passport of a session that is being started, as docs/developers/interfaces.md has it."""
+    profile, plan = accepted.profile, accepted.plan
+    return {
+        "visa_passport": VERSION,
+        "session": name,
+        "owner": owner,
+        "facility": facility,
+        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
+        "profile": {"name": profile.name, "title": profile.title, "revision": profile.revision},
+        "plan": {
+            "name": accepted.plan_name,
+            **plan.model_dump(
+                mode="json", include={"title", "backend", "cpus", "memory", "gpus", "gpu_type"}
+            ),
+        },
+        "image": image.about(),
+        "packages": list(image.packages),
+        "experiments": [
+            {
+                "id": one.id,
+                "title": one.title,
+                "proposal": one.proposal,
+                "instrument": one.instrument,
+                "technique": one.technique,
+                "datasets": [
+                    {"id": dataset.id, "name": dataset.name}
+                    for dataset in accepted.datasets
+                    if dataset.experiment == one.id
+                ],
+            }
+            for one in accepted.experiments
+        ],
+        "options": accepted.request.model_dump(mode="json", exclude_none=True),
+    }
+
+
+def text(passport: Mapping[str, Any]) -> str:
+    """A passport as the file of it, for people to read as well."""
+    return json.dumps(passport, ensure_ascii=False, indent=1) + "\n"
+
+
+class Passports:
+    """What a hub remembers of passports: nothing. `visa_sharing` puts its own in the place of this."""
+
+    def keep(self, db, passport: Mapping[str, Any]) -> None:
+        """Keep the passport of a session that is being started; committed when it returns."""
+
+    def recipe_of(self, db, digest: str) -> str:
+        """Of which recipe an image was that sessions have had here; empty where none has."""
+        return ""
