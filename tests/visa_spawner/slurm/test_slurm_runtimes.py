@@ -55,7 +55,7 @@ DEVICES["apptainer"] = DEVICES["apptainer"] - {"core", "full"} | {
     "mqueue",
     Path(BELOW_DEV.format(node="n1", index=0)).name,
 }
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 
 @contextmanager
