@@ -12,7 +12,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
 from .contract import CLUSTER_VARIABLE, SessionInfo
-from .files import writable_directory
+from .places import writable_directory
 
 #: Where the image has the examples, and how their copy is called.
 EXAMPLES = Path("/opt/visa/cluster")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from shutil import which
 from . import rfb, xfce
 from .contract import SessionInfo
 from .keyboards import layout_and_variant
+from .screen import density_of, size_of
 
 log = logging.getLogger("visa")
 
@@ -30,24 +30,12 @@ START_LIMIT = 20.0
 END_LIMIT = 1.0
 #: The wallpaper's colour.
 BACKGROUND = "#15283b"
-SMALLEST, LARGEST = (640, 480), (7680, 4320)
-DEFAULT_SCREEN = (1920, 1080)
 
 OFF, STARTING, RUNNING, FAILED = "off", "starting", "running", "failed"
 
 
 class DesktopFailed(Exception):
     """The desktop could not start; the text is one sentence for the person who waits for it."""
-
-
-def screen_size(screen: str) -> tuple[int, int]:
-    """Width and height of `1920x1080`, within what is sensible; the default for anything else."""
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", screen)
-    if not found:
-        return DEFAULT_SCREEN
-    wanted = (int(found[1]), int(found[2]))
-    width, height = (min(max(w, s), g) for w, s, g in zip(wanted, SMALLEST, LARGEST, strict=True))
-    return width, height
 
 
 def xauthority(cookie: bytes) -> bytes:
@@ -196,7 +184,8 @@ class Desktop:
             self._make_passwords()
         self._write("xauthority", xauthority(secrets.token_bytes(16)))
         self._write("log", b"")
-        width, height = screen_size(self.info.screen)
+        width, height = size_of(self.info.screen)
+        dots = density_of(self.info.screen)
         reading, writing = os.pipe()
         command = [program, "-displayfd", str(writing), "-rfbunixpath", str(self.socket), "-rfbport", "-1"]
         command += ["-SecurityTypes", "VncAuth", "-rfbauth", str(self.directory / "passwd")]
@@ -211,7 +200,9 @@ class Desktop:
             "-AllowOverride",
             "",
         ]
-        command += ["-geometry", f"{width}x{height}", "-depth", "24", "-dpi", "96", "-desktop", "VISA"]
+        command += ["-geometry", f"{width}x{height}", "-depth", "24", "-dpi", str(dots)]
+        # Nobody sits there whom a screen saver could tell from somebody who thinks.
+        command += ["-desktop", "VISA", "-s", "0"]
         try:
             server = self._launch(command, pass_fds=(writing,))
         finally:
@@ -220,6 +211,7 @@ class Desktop:
         os.environ["DISPLAY"] = f":{display}"
         os.environ["XAUTHORITY"] = str(self.directory / "xauthority")
         self._paint_screen()
+        self._set_density(dots)
         return server
 
     def _paint_screen(self) -> None:
@@ -228,6 +220,13 @@ class Desktop:
         if program is not None:
             command = [program, "-solid", BACKGROUND, "-cursor_name", "left_ptr"]
             subprocess.run(command, check=False, capture_output=True)
+
+    def _set_density(self, dots: int) -> None:
+        """Say how large letters are before anything is drawn: Xfce's settings come while it is."""
+        program = which("xrdb")
+        if program is not None:
+            resource = f"Xft.dpi: {dots}\n".encode()
+            subprocess.run([program, "-merge", "-nocpp"], check=False, capture_output=True, input=resource)
 
     def _read_display(self, reading: int) -> int:
         """The display's number, which the server writes once it is ready; closes the pipe."""

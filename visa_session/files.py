@@ -2,31 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from traitlets import Set, Unicode
-
-from .contract import EXPERIMENTS_ROOT, SessionInfo
-
-
-def top_directories(info: SessionInfo, home: str) -> set[str]:
-    """First components of the paths that matter in this session: experiments, their data, home."""
-    paths = {home}
-    if info.experiments:
-        paths.add(EXPERIMENTS_ROOT)
-    for experiment in info.experiments:
-        paths |= {experiment.raw, experiment.processed}
-    return {path.split("/")[1] for path in paths if path.startswith("/") and path != "/"}
-
-
-def writable_directory(info: SessionInfo, home: str, root: str = EXPERIMENTS_ROOT) -> str:
-    """Where new files belong: beside an experiment's data where the person may write there, else at home."""
-    for experiment in info.experiments:
-        processed = f"{root}/{experiment.id}/processed"
-        if experiment.processed and os.access(processed, os.R_OK | os.W_OK | os.X_OK):
-            return processed
-    return home
 
 
 class SessionFiles(AsyncLargeFileManager):

@@ -31,11 +31,12 @@ from traitlets.config import Config
 from . import cluster, collaboration, extension, welcome
 from .contract import SessionInfo
 from .desktop import Desktop
-from .files import SessionFiles, top_directories, writable_directory
+from .files import SessionFiles
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .kernels import SessionKernels
 from .pages import owners_page, portal_address
+from .places import top_directories, writable_directory
 from .proxied import guard_programs
 from .ready import Refused, post_ready
 

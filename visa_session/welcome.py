@@ -11,7 +11,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado.web import HTTPError
 
 from .contract import SessionInfo
-from .files import writable_directory
+from .places import writable_directory
 
 #: Where the image has it.
 TEMPLATE = Path("/opt/visa/welcome/welcome.ipynb")

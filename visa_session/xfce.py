@@ -12,16 +12,23 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from .contract import EXPERIMENTS_ROOT, SessionInfo
-from .desktopentry import find_applications
+from .desktopentry import Entry, data_directories, find_applications
+from .places import data_directory, experiment_directory
+from .screen import density_of, size_of
 
 log = logging.getLogger("visa")
 
 SHIPPED = Path(__file__).parent / "desktop"
+#: Where the image may have the facility's own wallpaper; the first that is there.
+WALLPAPERS = [Path(f"/opt/visa/wallpaper.{kind}") for kind in ("svg", "png", "jpg")]
+#: Pixels that the panel and an icon with its label take of a screen's height.
+PANEL, CELL = 40, 150
 #: The program that draws the icons cuts their labels after 14 letters, where ids of one proposal look alike.
 WHOLE_LABELS = """XfdesktopIconView {
   -XfdesktopIconView-ellipsize-icon-labels: 0;
@@ -37,16 +44,24 @@ def prepare(info: SessionInfo, directory: Path) -> dict[str, str]:
     shutil.rmtree(icons, ignore_errors=True)
     shutil.copytree(SHIPPED / "xdg", settings)
     channels = settings / "xfce4/xfconf/xfce-perchannel-xml"
-    _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(SHIPPED / "wallpaper.svg"))
+    dots = density_of(info.screen)
+    _fill(channels / "xfce4-desktop.xml", WALLPAPER=str(wallpaper()), ICON=str(48 * dots // 96))
+    _fill(channels / "xsettings.xml", DOTS=str(dots))
+    applications = find_applications(info.applications)
+    _list_applications(settings / "menus/xfce-applications.menu", applications)
     icons.mkdir(mode=0o700)
-    place_applications(info.applications, icons)
+    place_applications(applications, icons)
+    place_file_manager(directory / "share/applications")
     place_experiments(info, icons)
     bookmark_experiments(info, Path(os.environ["HOME"]))
     own.mkdir(mode=0o700, exist_ok=True)
     (own / "user-dirs.dirs").write_text(f'XDG_DESKTOP_DIR="{icons}"\n')
+    _arrange_icons(own / "xfce4/desktop", icons, info.screen)
     (own / "gtk-3.0").mkdir(exist_ok=True)
     (own / "gtk-3.0/gtk.css").write_text(WHOLE_LABELS)
     return {
+        "XDG_DATA_DIRS": ":".join(map(str, [directory / "share", *data_directories()])),
+        "VISA_FILES": data_directory(info, os.environ["HOME"]),
         "XDG_CONFIG_DIRS": f"{settings}:{os.environ.get('XDG_CONFIG_DIRS') or '/etc/xdg'}",
         "VISA_DESKTOP_CONFIG": str(own),
         "VISA_DESKTOP_BUS": str(directory / "bus"),
@@ -66,12 +81,35 @@ def _fill(path: Path, **values: str) -> None:
     path.write_text(text)
 
 
-def place_applications(names: tuple[str, ...], icons: Path) -> None:
+def wallpaper() -> Path:
+    """The facility's, where the image brings one; ours otherwise."""
+    return next((path for path in WALLPAPERS if path.is_file()), SHIPPED / "wallpaper.svg")
+
+
+def _list_applications(menu: Path, names: Iterable[str]) -> None:
+    """Put the profile's applications at the head of the menu."""
+    lines = "".join(f"<Filename>{escape(name)}.desktop</Filename>" for name in names)
+    menu.write_text(menu.read_text().replace("<Filename>@APPLICATIONS@</Filename>", lines))
+
+
+def place_file_manager(applications: Path) -> None:
+    """Let the file manager open at the session's data, wherever it is started without a folder's name.
+
+    By an entry of the same name as the image's: panels that people have arranged for themselves find it too.
+    """
+    applications.mkdir(parents=True, exist_ok=True)
+    lines = ["[Desktop Entry]", "Type=Application", "Name=Files", "Comment=The files of this session"]
+    lines += [f"Exec=/bin/sh {SHIPPED}/files.sh %U", "Icon=org.xfce.thunar", "StartupNotify=true"]
+    lines += ["Categories=System;FileTools;FileManager;", "MimeType=inode/directory;"]
+    (applications / "thunar.desktop").write_text("\n".join(lines) + "\n")
+
+
+def place_applications(applications: Mapping[str, Entry], icons: Path) -> None:
     """Put the entries of the profile's applications on the desktop, in the order of the profile.
 
     They are started without the desktop's own XDG_CONFIG_HOME, so that they keep their settings at home.
     """
-    for number, (name, entry) in enumerate(find_applications(names).items()):
+    for number, (name, entry) in enumerate(applications.items()):
         lines = entry.path.read_text(errors="replace").splitlines()
         lines = [
             "Exec=env -u XDG_CONFIG_HOME " + line.removeprefix("Exec=") if line.startswith("Exec=") else line
@@ -87,6 +125,7 @@ def place_experiments(info: SessionInfo, icons: Path) -> None:
     for experiment in info.experiments:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", experiment.id):
             continue  # what could be no directory below /experiments, nor stand in a command
+        directory = _quoted(experiment_directory(experiment))
         placed = icons / f"experiment-{experiment.id}.desktop"
         lines = [
             "[Desktop Entry]",
@@ -95,11 +134,38 @@ def place_experiments(info: SessionInfo, icons: Path) -> None:
             f"Comment={_one_line(experiment.title)}",
         ]
         lines += [
-            f"Exec=env -u XDG_CONFIG_HOME thunar {EXPERIMENTS_ROOT}/{experiment.id}",
+            f'Exec=env -u XDG_CONFIG_HOME thunar "{directory}"',
             "Icon=folder",
         ]
         placed.write_text("\n".join(lines) + "\n")
         placed.chmod(0o700)
+
+
+def _arrange_icons(settings: Path, icons: Path, screen: str) -> None:
+    """Say where the icons stand: home and experiments on the left, the applications beside them.
+
+    The program that draws them would put them in the order in which the file system lists them.
+    """
+    rows = max(1, (size_of(screen)[1] - PANEL) // (CELL * density_of(screen) // 96))
+    names = sorted(icons.iterdir())
+    columns = ([Path(os.environ["HOME"])], [])
+    for path in names:
+        columns[0 if path.name.startswith("experiment-") else 1].append(path)
+    lines = ["[xfdesktop-version-4.10.3+-rcfile_format]", "4.10.3+=true"]
+    column = 0
+    for paths in columns:
+        for number, path in enumerate(paths):
+            lines += [f"[{path}]", f"row={number % rows}", f"col={column + number // rows}"]
+        column += -(-len(paths) // rows)
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "icons.screen.latest.rc").write_text("\n".join(lines) + "\n")
+
+
+def _quoted(argument: str) -> str:
+    """What stands between the quotes of an entry's command: a dataset may have any name."""
+    for letter in '\\"`$':
+        argument = argument.replace(letter, "\\" + letter)
+    return _one_line(argument).replace("%", "%%")
 
 
 def _one_line(text: str) -> str:

@@ -85,5 +85,9 @@ def test_the_tree_and_what_is_beside_it_know_the_image(image, engine, tmp_path):
             {"type": "pypi", "name": "silx", "version": "3.1"},
         ],
     }
-    for said in (software.of_tree(str(tmp_path / name)), software.of_file(str(tmp_path / name))):
+    for place in (tmp_path / name, (tmp_path / name).resolve()):
+        said = software.of_result(str(place))
         assert {key: said[key] for key in wanted} == wanted
+    # Where a job has mounted it, nothing is beside it.
+    (tmp_path / "mounted").symlink_to(place)
+    assert software.of_result(str(tmp_path / "mounted"))["digest"] == wanted["digest"]

@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from visa_session import desktop, files, keyboards, pages, rfb, welcome, xfce
+from visa_session import desktopentry, keyboards, pages, places, rfb, welcome, xfce
 from visa_session.contract import DatasetInfo, ExperimentInfo, SessionInfo
+from visa_session.screen import density_of, size_of
 
 from .hubside import TREE
 
@@ -74,7 +75,24 @@ def test_the_password_file_is_the_one_that_vncpasswd_writes():
     ],
 )
 def test_a_screen_is_within_what_is_sensible(screen, size):
-    assert desktop.screen_size(screen) == size
+    assert size_of(screen) == size
+
+
+@pytest.mark.parametrize(
+    ("size", "density"),
+    [
+        ("1280x720", 96),
+        ("1920x1080", 96),
+        ("1920x1200", 96),
+        ("2560x1440", 120),
+        ("2560x1600", 144),
+        ("3840x2160", 192),
+        ("7680x4320", 192),
+        ("nonsense", 96),
+    ],
+)
+def test_letters_grow_with_the_screen(size, density):
+    assert density_of(size) == density
 
 
 def test_keyboards():
@@ -106,21 +124,39 @@ def test_the_time_left():
 def test_the_top_of_the_files_is_the_persons_own():
     experiment = ExperimentInfo(id="A", raw="/data/visitor/a/RAW", processed="/data/visitor/a/PROC")
     info = SessionInfo(owner="a", name="b", experiments=(experiment,))
-    assert files.top_directories(info, "/home/a") == {"home", "data", "experiments"}
-    assert files.top_directories(SessionInfo(owner="a", name="b"), "/home/a") == {"home"}
+    assert places.top_directories(info, "/home/a") == {"home", "data", "experiments"}
+    assert places.top_directories(SessionInfo(owner="a", name="b"), "/home/a") == {"home"}
 
 
 def test_new_files_belong_beside_the_data_where_one_may_write(tmp_path):
     for id in ("A", "B"):
         (tmp_path / id / "processed").mkdir(parents=True)
     experiments = [ExperimentInfo(id=id, raw=f"/r/{id}", processed=f"/p/{id}") for id in ("A", "B")]
-    opens = lambda *some: files.writable_directory(  # noqa: E731
+    opens = lambda *some: places.writable_directory(  # noqa: E731
         SessionInfo(owner="a", name="b", experiments=some), "/home/a", str(tmp_path)
     )
     assert opens(*experiments) == f"{tmp_path}/A/processed"
     assert opens(ExperimentInfo(id="A", raw="/r/A"), experiments[1]) == f"{tmp_path}/B/processed"
     assert opens(ExperimentInfo(id="gone", raw="/r", processed="/p")) == "/home/a"
     assert opens() == "/home/a"
+
+
+def test_data_are_looked_at_where_they_are(tmp_path):
+    root, chosen = str(tmp_path), (DatasetInfo("s1", "scan", "s1"),)
+    for path in ("A/datasets", "B/datasets/scan", "C/datasets/scan", "C/datasets/scan 2"):
+        (tmp_path / path).mkdir(parents=True)
+
+    def looked_at(*ids: str, datasets=chosen) -> str:
+        some = tuple(ExperimentInfo(id, datasets=datasets) for id in ids)
+        return places.data_directory(SessionInfo("a", "b", experiments=some), "/home/a", root)
+
+    assert looked_at() == "/home/a"
+    assert looked_at("A", datasets=()) == looked_at("A") == f"{root}/A"
+    assert looked_at("B", datasets=()) == f"{root}/B", "the team's links are not this session's choice"
+    assert looked_at("B") == f"{root}/B/datasets/scan"
+    assert looked_at("C") == f"{root}/C/datasets"
+    assert looked_at("A", "B") == root
+    assert looked_at("gone") == "/home/a"
 
 
 def test_the_welcome_notebook_is_the_persons_own_copy(tmp_path):
@@ -169,7 +205,8 @@ def test_applications_are_put_on_the_desktop_without_the_desktops_own_settings(t
     monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
     icons = tmp_path / "icons"
     icons.mkdir()
-    xfce.place_applications(("silx-view", "missing", "../silx-view"), icons)
+    named = ("silx-view", "missing", "../silx-view")
+    xfce.place_applications(desktopentry.find_applications(named), icons)
     assert [path.name for path in icons.iterdir()] == ["00-silx-view.desktop"]
     placed = (icons / "00-silx-view.desktop").read_text()
     assert "Exec=env -u XDG_CONFIG_HOME silx view %F\n" in placed
@@ -186,7 +223,7 @@ def test_experiments_are_put_on_the_desktop_under_their_own_paths(tmp_path):
         "Type=Application",
         "Name=MA-1",
         "Comment=Two lines \\\\  [1m",
-        "Exec=env -u XDG_CONFIG_HOME thunar /experiments/MA-1",
+        'Exec=env -u XDG_CONFIG_HOME thunar "/experiments/MA-1"',
         "Icon=folder",
     ]
 

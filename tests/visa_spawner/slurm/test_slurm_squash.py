@@ -158,7 +158,8 @@ def test_the_hub_finds_a_file_by_the_digest_of_its_image(tmp_path):
         about = {"image": digest, "labels": {"org.visa.recipe": number}}
         about["packages"] = [{"type": "deb", "name": "bash", "version": "5"}, "nonsense"]
         (tmp_path / f"{name}.json").write_text(json.dumps(about))
-    (tmp_path / "base.squashfs").symlink_to(name)
+    for ending in ("", ".json"):
+        (tmp_path / f"base.squashfs{ending}").symlink_to(f"{name}{ending}")
     template = f"{tmp_path}/{{recipe}}.squashfs"
     assert trees.find(template, "base") == f"{tmp_path}/base.squashfs"
     assert trees.find(template, "base", "sha256:old") == f"{tmp_path}/base-000000000000.squashfs"
