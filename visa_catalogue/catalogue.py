@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date
 from typing import Annotated, Literal
 
@@ -71,6 +71,8 @@ class Page(BaseModel):
 
 #: As many datasets of an experiment are looked at to say what kinds of data it has.
 KINDS_AMONG = 500
+#: Datasets asked for at a time where all of an experiment's are looked at.
+_AT_ONCE = 500
 
 
 class Kinds(BaseModel):
@@ -138,6 +140,17 @@ class Catalogue(ABC):
 
         Raises UnknownExperiment. Comes from the catalogue alone, as `datasets` does.
         """
+
+    async def pick_datasets(self, experiment_id: str, ids: Collection[str]) -> list[Dataset]:
+        """The datasets of one experiment with these ids, as far as it has them; raises UnknownExperiment."""
+        wanted, found, offset = set(ids), [], 0
+        while wanted and (page := await self.datasets(experiment_id, offset=offset, limit=_AT_ONCE)):
+            for dataset in page:
+                if dataset.id in wanted:
+                    wanted.discard(dataset.id)
+                    found.append(dataset)
+            offset += len(page)
+        return found
 
     async def kinds(self, experiment_id: str) -> Kinds:
         """What kinds of data an experiment has, going by its first datasets; raises UnknownExperiment."""

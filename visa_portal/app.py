@@ -23,6 +23,7 @@ from .handlers import (
     announcements,
     asking,
     audit,
+    datasets,
     extending,
     history,
     join,
@@ -30,6 +31,7 @@ from .handlers import (
     new,
     nodes,
     notices,
+    passport,
     sessions,
     shared,
     sharing,
@@ -41,9 +43,12 @@ from .site import Site
 from .starts import Starts
 
 #: The modules whose `ROUTES` are served: pairs of an address below the prefix, and its handler.
+#: Bytes that a request may have: a passport is the largest thing that somebody brings.
+MAX_BODY = 1 << 20
+
 PAGES = (
     *(misc, sessions, starting, new, notices, sharing, shared, join, asking, history, extending),
-    *(support, admin, nodes, announcements, audit),
+    *(datasets, passport, support, admin, nodes, announcements, audit),
 )
 
 
@@ -231,7 +236,7 @@ class Portal(Application):
             page_size=self.page_size,
         )
         # The proxy stands in front: its word on the browser's address and protocol counts, nobody else's.
-        server = HTTPServer(self.pages(site, auth), xheaders=True, max_body_size=256 * 1024)
+        server = HTTPServer(self.pages(site, auth), xheaders=True, max_body_size=MAX_BODY)
         server.listen(self.port, self.ip)
         self.log.info("serving %s on %s:%d", self.prefix, self.ip, self.port)
         stop = asyncio.Event()

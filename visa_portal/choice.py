@@ -67,7 +67,11 @@ _LANGUAGES = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for already, by a link or by a form that was refused; empty means the default."""
+    """What was asked for already, by a link or by a form that was refused; empty means the default.
+
+    `image` and `was` are the digest and the profile's revision of a passport; `software` is "today" where its
+    image is not wanted.
+    """
 
     profile: str = ""
     plan: str = ""
@@ -76,6 +80,9 @@ class Wanted:
     keyboard: str = ""
     lifetime_hours: str = ""
     title: str = ""
+    image: str = ""
+    was: str = ""
+    software: str = ""
 
 
 @dataclass(frozen=True)

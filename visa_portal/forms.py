@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,6 +33,8 @@ LABELS = {
     "name": "Session",
     "title": "Title",
     "experiments": "Experiments",
+    "datasets": "Datasets",
+    "image": "Software",
     "profile": "Profile",
     "plan": "Plan",
     "interface": "Opens as",
@@ -46,6 +49,9 @@ LABELS = {
     "answer": "Answer",
     "experiment": "Experiment",
 }
+
+#: As the software of a passport's profile: its very image, and not today's.
+EXACTLY = "exactly"
 
 #: Characters of a session's generated name: none that look alike.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -82,30 +88,40 @@ def read_wanted(arguments: Arguments) -> Wanted:
     """
     values = {name: _one(arguments, name)[:255] for name in Wanted.__dataclass_fields__}
     values["plan"] = values["plan"] or _one(arguments, f"plan-{values['profile']}")[:255]
+    values["software"] = values["software"] or _one(arguments, f"software-{values['profile']}")[:9]
     hours = _one(arguments, f"lifetime-{values['profile']}")[:9]
     values["lifetime_hours"] = values["lifetime_hours"] or hours
-    try:
-        StartForm(name="a", profile="a", plan="a", screen=values["screen"] or "1920x1080")
-    except ValidationError:
-        values["screen"] = ""
+    for name in ("screen", "image"):
+        try:
+            StartForm(
+                **{"name": "a", "profile": "a", "plan": "a"} | ({name: values[name]} if values[name] else {})
+            )
+        except ValidationError:
+            values[name] = ""
+    values["was"] = values["was"] if re.fullmatch("[0-9a-f]{1,64}", values["was"]) else ""
     return Wanted(**values)
 
 
 def read_start(arguments: Arguments) -> StartForm:
     """The form of "New session"; raises FormError for whatever is unknown, missing or absurd."""
     values: dict = {"experiments": tuple(dict.fromkeys(arguments.get("experiment", ())))}
-    below: dict[str, dict[str, str]] = {"plan": {}, "lifetime": {}}
+    values["datasets"] = tuple(dict.fromkeys(arguments.get("dataset", ())))
+    below: dict[str, dict[str, str]] = {"plan": {}, "lifetime": {}, "software": {}}
     for name in arguments:
         if name in _SIMPLE:
             values[name] = only(arguments, name)
         elif found := PER_PROFILE.match(name):
             below[found[1]][found[2]] = only(arguments, name)
-        elif name not in ("_xsrf", "experiment", "home"):
+        elif name not in ("_xsrf", "experiment", "dataset", "home", "image", "was"):
             raise FormError(name[:40], "there is no such field")
     profile = values.get("profile", "")
     values.setdefault("plan", below["plan"].get(profile, ""))
     values.setdefault("lifetime_hours", below["lifetime"].get(profile) or None)
+    if "image" in arguments:
+        values["image"] = only(arguments, "image")
     form = checked(StartForm, values)
+    if below["software"].get(profile) != EXACTLY:
+        form = form.model_copy(update={"image": None})
     if not form.experiments and _one(arguments, "home") != "1":
         raise FormError("experiments", "choose at least one")
     return form

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 #: The fields a refusal may name at its beginning, as in `lifetime_hours: at most 8`.
 FIELDS = (
     *("experiments", "datasets", "profile", "plan", "interface", "screen", "keyboard", "lifetime_hours"),
-    *("title", "name", "account", "home", "user_options"),
+    *("title", "name", "account", "home", "user_options", "image", "experiment"),
     *("role", "despite", "hours", "uses", "locked", "code", "request", "answer", "message", "words"),
     *(
         "instrument",

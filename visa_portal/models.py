@@ -129,7 +129,7 @@ class Session(Answer):
     """One session as its owner sees it; times are in UTC.
 
     `queued`: it stands in a queue, and `words` say where. `may_extend` is by how many hours its owner may
-    extend it now.
+    extend it now; `image` the digest of the very image that was asked for, empty where none was.
     """
 
     owner: str
@@ -155,6 +155,7 @@ class Session(Answer):
     pending: str | None = None
     queued: bool = False
     may_extend: float = 0
+    image: str = ""
     log: tuple[str, ...] = ()
 
     @field_validator("log", mode="before")
@@ -162,7 +163,7 @@ class Session(Answer):
     def _lines(cls, value):
         return value.splitlines() if isinstance(value, str) else value or ()
 
-    @field_validator("profile", "profile_title", "plan", "plan_title", "words", "url", mode="before")
+    @field_validator("profile", "profile_title", "plan", "plan_title", "words", "url", "image", mode="before")
     @classmethod
     def _none_is_empty(cls, value):
         return value or ""
@@ -179,13 +180,14 @@ class StartForm(BaseModel):
     name: SessionName
     title: str = Field(default="", max_length=255)
     experiments: tuple[ExperimentId, ...] = Field(default=(), max_length=20)
-    datasets: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = Field(default=(), max_length=200)
     profile: Name
     plan: Name
     interface: Literal["desktop", "lab"] = "lab"
     screen: str = Field(default="1920x1080", pattern=r"^[1-9][0-9]{2,3}x[1-9][0-9]{2,3}$")
     keyboard: str = Field(default="us", pattern=r"^[a-z]{2,8}$")
     lifetime_hours: float | None = Field(default=None, gt=0, le=24 * 366, allow_inf_nan=False)
+    image: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$")
 
     def user_options(self) -> dict:
         """The `user_options` of the hub's start call."""
@@ -210,4 +212,4 @@ class FormError(ValueError):
 
 
 #: A field sent as `NAME-PROFILE`: the choice that stands below one profile.
-PER_PROFILE = re.compile(r"^(plan|lifetime)-(.+)$")
+PER_PROFILE = re.compile(r"^(plan|lifetime|software)-(.+)$")

@@ -16,8 +16,6 @@ from .session import StartRefused
 
 log = logging.getLogger(__name__)
 
-_DATASETS_A_CALL = 500
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -111,26 +109,19 @@ async def _experiment(catalogue: Catalogue, account: Account, experiment_id: str
 
 
 async def _datasets(catalogue: Catalogue, request: SessionRequest) -> tuple[Dataset, ...]:
-    """The datasets asked for: each must belong to one of the session's experiments."""
-    wanted = set(request.datasets)
-    found: dict[str, Dataset] = {}
-    for experiment_id in request.experiments if wanted else ():
-        async for dataset in _all_datasets(catalogue, experiment_id):
-            if dataset.id in wanted:
-                found[dataset.id] = dataset
+    """The datasets asked for: each must belong to one of the session's experiments.
+
+    An id that several of them have means each of them.
+    """
+    found: dict[str, list[Dataset]] = {}
+    for experiment_id in request.experiments if request.datasets else ():
+        for dataset in await catalogue.pick_datasets(experiment_id, request.datasets):
+            found.setdefault(dataset.id, []).append(dataset)
     _refuse_missing(request.datasets, found)
-    return tuple(found[id] for id in request.datasets)
+    return tuple(dataset for id in request.datasets for dataset in found[id])
 
 
-async def _all_datasets(catalogue: Catalogue, experiment_id: str):
-    offset = 0
-    while page := await catalogue.datasets(experiment_id, offset=offset, limit=_DATASETS_A_CALL):
-        for dataset in page:
-            yield dataset
-        offset += len(page)
-
-
-def _refuse_missing(asked: Iterable[str], found: Mapping[str, Dataset]) -> None:
+def _refuse_missing(asked: Iterable[str], found: Mapping[str, list[Dataset]]) -> None:
     for dataset_id in asked:
         if dataset_id not in found:
             words = f"there is no dataset {shown(dataset_id)} in the chosen experiments"

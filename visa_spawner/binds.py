@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from visa_catalogue.model import Experiment
+from visa_catalogue.model import Dataset, Experiment
 from visa_session.contract import EXPERIMENTS_ROOT
 
 from . import kernel
@@ -24,6 +25,7 @@ from .session import Person, StartRefused
 log = logging.getLogger(__name__)
 
 _RESOLVE = kernel.RESOLVE_NO_SYMLINKS | kernel.RESOLVE_NO_MAGICLINKS
+_NO_FILE_NAME = re.compile(r"[/\x00-\x1f\x7f]+")
 _FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -73,14 +75,36 @@ def wanted_for(person: Person, experiments: Iterable[Experiment]) -> list[Wanted
     return sorted(found.values(), key=lambda w: w.path.split("/"))
 
 
-def short_ways(experiments: Iterable[Experiment]) -> dict[str, str]:
-    """The links inside a session, `/experiments/ID/raw` and `processed`, and where they lead."""
+def short_ways(experiments: Iterable[Experiment], datasets: Iterable[Dataset] = ()) -> dict[str, str]:
+    """The links inside a session, and where they lead.
+
+    `/experiments/ID/raw` and `processed`, and `/experiments/ID/datasets/NAME` for each chosen dataset.
+    """
     links = {}
     for experiment in experiments:
         links[f"{EXPERIMENTS_ROOT}/{experiment.id}/raw"] = experiment.raw
         if experiment.processed:
             links[f"{EXPERIMENTS_ROOT}/{experiment.id}/processed"] = experiment.processed
+    for dataset in datasets:
+        folder = f"{EXPERIMENTS_ROOT}/{dataset.experiment}/datasets"
+        links[f"{folder}/{_unlike(_file_name(dataset.name), folder, links)}"] = dataset.path
     return links
+
+
+def _file_name(name: str) -> str:
+    """A dataset's name as that of a file that people see: no slash, not hidden, not too long."""
+    safe = _NO_FILE_NAME.sub("_", name).lstrip(".-").strip()
+    # A file's name may have 255 bytes; some are left to tell it from another.
+    return safe.encode()[:200].decode("utf-8", "ignore").rstrip() or "dataset"
+
+
+def _unlike(name: str, folder: str, links: Mapping[str, str]) -> str:
+    """The name, with a number where others are called so too."""
+    number, made = 1, name
+    while f"{folder}/{made}" in links:
+        number += 1
+        made = f"{name} ({number})"
+    return made
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def session_plan(
         image=accepted.profile.image,
         resources=accepted.plan.resources,
         binds=tuple(binds),
-        short_ways=short_ways(accepted.experiments),
+        short_ways=short_ways(accepted.experiments, accepted.datasets),
         environment=environment,
         labels={"visa.session": info.key, "visa.profile": info.profile, "visa.plan": info.plan},
         command=tuple(command),

@@ -41,6 +41,7 @@ def session(owner: User, row: orm.Spawner, *, with_log: bool) -> dict:
         "interface": options["interface"],
         "screen": options["screen"],
         "keyboard": options["keyboard"],
+        "image": kept.options.get("image"),
         "lifetime_hours": kept.lifetime_hours or None,
         "state": str(state),
         "words": said,

@@ -7,10 +7,11 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -55,6 +56,11 @@ def experiments(folder: Path, count: int = 2000) -> list[dict]:
         made.append(_experiment(folder, f"in-{number}", title, *place, began, began + timedelta(days=1000)))
     names = ("ma-1-s1", "ma-1-s2")
     made[0]["datasets"] = [{"id": name, "name": name, "path": f"{made[0]['raw']}/{name}"} for name in names]
+    many = [f"leaf_{number:03}" for number in range(120)]
+    made[2]["datasets"] = [
+        {"id": name, "name": name, "path": f"{made[2]['raw']}/{name}", "technique": "fluorescence"}
+        for name in many
+    ]
     return made
 
 
@@ -79,6 +85,9 @@ def _profile(name, title, summary, instruments, techniques, applications, **plan
         "name": name,
         "title": title,
         "summary": summary,
+        "audience": f"For whoever does {name}",
+        "help": f"Begin with {TITLES[0].lower()}.\n\nThen go on with the next one.",
+        "licences": [{"software": "silx", "note": "Free software (MIT). Its page says what to cite."}],
         "suits": {"instruments": instruments, "techniques": techniques},
         "image": name,
         "applications": applications,
@@ -355,6 +364,14 @@ class TestSite:
         until = time.monotonic() + 15
         while self.sessions(user) and time.monotonic() < until:
             time.sleep(0.1)
+        self.forget_passports(user)
+
+    def forget_passports(self, user: str) -> None:
+        """What somebody used is remembered, and would be suggested to the next test."""
+        with closing(sqlite3.connect(self.folder / "jupyterhub.sqlite", timeout=30)) as db, db:
+            mine = "SELECT id FROM visa_passports WHERE owner = ?"
+            db.execute(f"DELETE FROM visa_passport_experiments WHERE passport_id IN ({mine})", [user])
+            db.execute("DELETE FROM visa_passports WHERE owner = ?", [user])
 
     def log_of(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")

@@ -131,7 +131,8 @@ def test_no_room_is_said_beside_the_form_and_leaves_nothing(fresh, alice):
         ({"lifetime-tomography": "5000"}, "Time"),
         ({"screen": "100x100"}, "Screen"),
         ({"keyboard": "xx"}, "Keyboard"),
-        ({"image": "evil"}, ""),
+        ({"image": "evil"}, "Software"),
+        ({"binds": "/etc"}, ""),
     ],
 )
 def test_a_refusal_names_the_field_and_starts_nothing(fresh, alice, change, label):

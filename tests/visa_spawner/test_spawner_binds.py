@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 from spawner_support import ALICE
 
-from visa_catalogue.model import Experiment
+from visa_catalogue.model import Dataset, Experiment
 from visa_spawner.binds import Wanted, checked, short_ways, wanted_for
 from visa_spawner.session import StartRefused
 
@@ -137,3 +137,45 @@ def test_what_a_session_binds_outer_directories_first():
         "/experiments/A-1/processed": "/data/v/b",
         "/experiments/C-3/raw": "/data/c",
     }
+
+
+def dataset(name, id="d", experiment="A-1"):
+    return Dataset(id=id, experiment=experiment, name=name, path=f"/data/a/raw/{id}")
+
+
+def names(*datasets):
+    ways = short_ways([], datasets)
+    assert all(way.startswith("/experiments/A-1/datasets/") for way in ways)
+    return {way.removeprefix("/experiments/A-1/datasets/"): to for way, to in ways.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "link"),
+    [
+        ("scan_0001", "scan_0001"),
+        ("tooth 2, 40 keV", "tooth 2, 40 keV"),
+        ("a/b/../c", "a_b_.._c"),
+        ("..", "dataset"),
+        ("../../etc/passwd", "_.._etc_passwd"),
+        (".hidden", "hidden"),
+        ("-rf", "rf"),
+        ("é" * 150, "é" * 100),
+        ("/", "_"),
+    ],
+)
+def test_the_short_way_to_a_dataset_is_a_files_name(name, link):
+    assert names(dataset(name)) == {link: "/data/a/raw/d"}
+
+
+def test_datasets_of_one_name_are_told_apart():
+    made = names(dataset("scan", "one"), dataset("scan", "two"), dataset("scan (2)", "three"))
+    assert made == {
+        "scan": "/data/a/raw/one",
+        "scan (2)": "/data/a/raw/two",
+        "scan (2) (2)": "/data/a/raw/three",
+    }
+
+
+def test_datasets_of_two_experiments_stand_apart():
+    ways = short_ways([], [dataset("scan"), dataset("scan", experiment="B-2")])
+    assert set(ways) == {"/experiments/A-1/datasets/scan", "/experiments/B-2/datasets/scan"}

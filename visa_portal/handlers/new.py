@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 
-from visa_catalogue import Page, Query, UnknownExperiment
+from visa_catalogue import Kinds, Page, Query, UnknownExperiment, kinds_of
 from visa_catalogue.access import why_visible
 from visa_catalogue.model import Experiment
 
+from ..again import Before, compare
 from ..choice import Choice, Wanted, choose
 from ..forms import LABELS, display_name, read_query, read_start, read_wanted, session_name, write_query
-from ..models import FormError, StartForm
+from ..hub import HubError
+from ..models import FormError, Options, StartForm
 from ..starts import Start
 from .base import LiveHandler, PersonHandler
+from .datasets import Picking, pick
 from .starting import find
 
+log = logging.getLogger(__name__)
+
+#: As the software of a passport's profile: today's, and not its very image.
+TODAY = "today"
 #: How long a POST waits for a refusal before it shows the steps instead, in seconds.
 REFUSAL_SECONDS = 0.8
 #: At most so many experiments in one session.
@@ -24,7 +32,12 @@ MOST_EXPERIMENTS = 20
 #: The states that count for how many an account may have at a time.
 RUNNING = frozenset({"starting", "running", "unknown", "stopping"})
 #: Other names that the same things have in links made for the hub's own spawn page.
-ALIASES = {"experiments": "experiment", "opt-experiments": "experiment"}
+ALIASES = {
+    "experiments": "experiment",
+    "opt-experiments": "experiment",
+    "datasets": "dataset",
+    "opt-datasets": "dataset",
+}
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,9 @@ class _NewHandler(PersonHandler):
             why = {one.id: why_visible(self.account, one, today) or "" for one in page.experiments}
         return Results(query, page, chosen, why, elsewhere, error)
 
-    async def choice(self, experiments: list[Experiment], home: bool, wanted: Wanted) -> dict:
+    async def choice(
+        self, experiments: list[Experiment], home: bool, wanted: Wanted, datasets: list[str]
+    ) -> dict:
         """What the choice's template needs: the offers, where anything is chosen."""
         with self.timed("hub"):
             options, sessions, used = await asyncio.gather(
@@ -118,21 +133,54 @@ class _NewHandler(PersonHandler):
         self.site.rooms.note(self.owner, options)
         home = home and options.home_only and not experiments
         made: Choice | None = None
+        before: Before | None = None
+        picking: dict[str, Picking] = {}
         if experiments or home:
             languages = self.request.headers.get("Accept-Language", "")
             with self.timed("catalogue"):
-                kinds = {one.id: await self.site.catalogue.kinds(one.id) for one in experiments}
+                picking = {one.id: await pick(self.site.catalogue, one.id, datasets) for one in experiments}
+                kinds = {one: await self._kinds(picked) for one, picked in picking.items()}
             made = choose(experiments, options, wanted, languages, kinds, used)
+            before = await self._before(options, wanted)
         running = sum(1 for session in sessions if session.state in RUNNING)
         full = options.max_sessions is not None and running >= options.max_sessions > 0
         first = made.chosen.profile.name if made is not None and made.chosen is not None else "session"
         return {
             "choice": made,
+            "picking": picking,
+            "before": before,
+            "exactly": wanted.software != TODAY,
             "home": home,
             "home_only": options.home_only,
             "name": session_name(first, {session.name for session in sessions}),
             "full": options.max_sessions if full else 0,
         }
+
+    async def _kinds(self, picking: Picking) -> Kinds:
+        """What the chosen datasets are, all of the experiment's where none is chosen."""
+        return (
+            kinds_of(picking.picked)
+            if picking.picked
+            else await self.site.catalogue.kinds(picking.experiment)
+        )
+
+    async def _before(self, options: Options, wanted: Wanted) -> Before | None:
+        """What was used before, where the form was filled in from a passport."""
+        if not (wanted.image or wanted.was):
+            return None
+        profile = next((one for one in options.profiles if one.name == wanted.profile), None)
+        plans = profile.plans if profile else ()
+        plan = next((one for one in plans if one.name == wanted.plan), next(iter(plans), None))
+        software = None
+        if plan is not None and wanted.image:
+            with self.timed("hub"):
+                try:
+                    software = await self.site.passports.software(
+                        self.token, wanted.profile, plan.name, wanted.image
+                    )
+                except HubError as error:
+                    log.info("no word on %s: %s", wanted.image, error.words)
+        return compare(wanted.profile, wanted.plan, wanted.image, wanted.was, profile, software)
 
 
 class NewHandler(_NewHandler):
@@ -187,7 +235,7 @@ class NewHandler(_NewHandler):
         everything = Query(scope="all", limit=0)
         with self.timed("catalogue"):
             instruments = list((await self.site.catalogue.search(self.account, everything)).instruments)
-        choice = await self.choice(experiments, home, wanted)
+        choice = await self.choice(experiments, home, wanted, (arguments or searched).get("dataset", []))
         await self.show(
             "new.html", results=results, instruments=instruments, note=note, refused=refused, **choice
         )
@@ -215,7 +263,7 @@ class ChoiceHandler(_NewHandler):
         experiments, unseen = await self.chosen(arguments)
         home = "1" in arguments.get("home", ())
         note = f"You cannot see {', '.join(unseen)}, or there is no such experiment." if unseen else ""
-        choice = await self.choice(experiments, home, read_wanted(arguments))
+        choice = await self.choice(experiments, home, read_wanted(arguments), arguments.get("dataset", []))
         self.finish(self.page("choice.html", note=note, refused=None, **choice))
 
 

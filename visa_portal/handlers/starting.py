@@ -102,8 +102,9 @@ def again(session: Session | StartForm | None) -> str:
     if session is None:
         return ""
     choice = [("experiment", one) for one in session.experiments]
+    choice += [("dataset", one) for one in session.datasets]
     choice += [("profile", session.profile), ("plan", session.plan), ("interface", session.interface)]
-    choice += [("screen", session.screen), ("keyboard", session.keyboard)]
+    choice += [("screen", session.screen), ("keyboard", session.keyboard), ("image", session.image)]
     if not session.experiments:
         choice.append(("home", "1"))
     return urlencode([(key, value) for key, value in choice if value])

@@ -1,6 +1,7 @@
 // "New session": the list follows the search, the choice follows the list. Without this module the same
 // page works as plain forms.
 import { follow } from "./follow.js";
+import { passOn, ready } from "./datasets.js";
 import { announce, ask, nodes, plain, prefix, showTimes } from "./page.js";
 
 const find = document.getElementById("find");
@@ -112,7 +113,10 @@ async function choose() {
     query.set("lifetime_hours", data.get(`lifetime-${profile}`) ?? "");
     for (const key of ["interface", "keyboard", "title"]) query.set(key, data.get(key) ?? "");
   }
-  if (form) query.set("screen", new FormData(form).get("screen") ?? "");
+  if (form) {
+    query.set("screen", new FormData(form).get("screen") ?? "");
+    passOn(new FormData(form), query);
+  }
   const name = form?.elements.name.value;
   document.getElementById("choice").setAttribute("aria-busy", "true");
   try {
@@ -146,6 +150,7 @@ function settle() {
     if (!touched) select.value = own;
   }
   showTimes(form);
+  ready(form);
   fit();
   summarise();
 }

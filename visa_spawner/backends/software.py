@@ -31,27 +31,38 @@ def packages(text: str) -> list[dict[str, str]]:
     return found
 
 
-def about(text: str) -> dict[str, str]:
-    """Of the recipe `revision` and `created`, and the `digest` of the image that a tree was made of.
+def of_result(place: str) -> dict[str, Any]:
+    """What is said of an image made for machines without an engine, an unpacked tree or a file.
 
-    Empty where it does not say.
+    `digest` of the image that it was made of, `revision` of its recipe and when that was `created`, and
+    `packages`; empty where nothing says so.
     """
+    beside, inside = _object(f"{place}.json"), _object(place + ABOUT_PLACE)
+    labels = beside.get("labels")
+    labels = labels if isinstance(labels, dict) else {}
+    return {
+        "digest": _text(beside.get("image")),
+        "revision": _text(inside.get("revision") or labels.get("org.visa.recipe")),
+        "created": _text(inside.get("created") or labels.get("org.opencontainers.image.created")),
+        "packages": packages(_read(place + PACKAGES_PLACE)),
+    }
+
+
+def _text(value: object) -> str:
+    return value[:200] if isinstance(value, str) else ""
+
+
+def _object(path: str) -> dict[str, Any]:
     try:
-        said = json.loads(text)
+        found = json.loads(_read(path))
     except ValueError:
-        said = {}
-    said = said if isinstance(said, dict) else {}
-    return {name: str(said.get(name) or "")[:200] for name in ("revision", "created", "digest")}
-
-
-def of_tree(tree: str) -> dict[str, Any]:
-    """What an unpacked image says of itself: as `about`, and `packages`; empty where it cannot be read."""
-    return {**about(_read(tree + ABOUT_PLACE)), "packages": packages(_read(tree + PACKAGES_PLACE))}
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _read(path: str) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
             return file.read(LARGEST)
     except OSError:

@@ -326,19 +326,34 @@ def test_the_passport_tells_of_the_tree_that_is_entered(tmp_path, box):
     (tmp_path / "opt/visa/packages.txt").write_text("# Debian\nzsh 5.9\n# Python\nsilx==3.1.3\nodd line\n")
     (tmp_path / "opt/visa/image.json").write_text('{"revision": "new", "created": "today", "recipe": "x"}')
     told = {"image": {"recipe": "base", "revision": "old"}, "packages": [], "session": "s"}
+    Path(f"{tmp_path}.json").write_text(
+        json.dumps({"image": "sha256:0123", "labels": {"org.visa.recipe": "x"}})
+    )
     asked = box.plan(image=str(tmp_path), texts={PASSPORT: json.dumps(told)})
     entered = plan.Plan(**asked)
     passport = json.loads(corrected(entered).texts[PASSPORT])
-    assert passport["image"] == {"recipe": "base", "revision": "new", "created": "today", "digest": ""}
+    assert passport["image"] == {
+        "recipe": "base",
+        "revision": "new",
+        "created": "today",
+        "digest": "sha256:0123",
+    }
     assert passport["packages"] == [
         {"type": "deb", "name": "zsh", "version": "5.9"},
         {"type": "pypi", "name": "silx", "version": "3.1.3"},
     ]
     assert passport["session"] == "s"
-    # A SIF file says nothing of itself to whoever has not entered it.
-    for image in (tmp_path / "opt/visa/image.json", tmp_path / "nothing"):
-        other = replace(entered, image=str(image))
-        assert corrected(other) is other
+    # A SIF file tells no packages to whoever has not entered it, and says beside it what it is.
+    sif = tmp_path / "base.sif"
+    sif.touch()
+    assert corrected(replace(entered, image=str(sif))).texts == entered.texts
+    labels = {"org.visa.recipe": "new", "org.opencontainers.image.created": "then"}
+    Path(f"{sif}.json").write_text(json.dumps({"image": "sha256:4567", "labels": labels}))
+    said = json.loads(corrected(replace(entered, image=str(sif))).texts[PASSPORT])
+    assert said["image"] == {"recipe": "base", "revision": "new", "created": "then", "digest": "sha256:4567"}
+    assert said["packages"] == []
+    other = replace(entered, image=str(tmp_path / "nothing"))
+    assert corrected(other) is other
     for texts in ({}, {PASSPORT: "no JSON"}, {PASSPORT: "[]"}):
         other = replace(entered, texts=texts)
         assert corrected(other) is other

@@ -21,19 +21,20 @@ def find(template: str, recipe: str, digest: str = "") -> str | None:
     present = Path(template.format(recipe=recipe))
     if not digest:
         return str(present)
-    # `python -m images.unpack` keeps a replaced tree beside for some time: NAME-REVISION.
-    for tree in [present, *sorted(present.parent.glob(f"{present.name}-*"))]:
-        if software.of_tree(str(tree))["digest"] == digest:
-            return str(tree)
+    # `python -m images.unpack` and its like keep a replaced one beside for some time: NAME-VERSION.
+    version = f"{present.stem}-{'[0-9a-f]' * 12}{present.suffix}"
+    for one in [present, *sorted(present.parent.glob(version))]:
+        if software.of_result(str(one))["digest"] == digest:
+            return str(one)
     return None
 
 
 def image(template: str, recipe: str, digest: str = "") -> Image | None:
     """The image that a start would enter; None where the hub's machine sees none."""
-    tree = find(template, recipe, digest)
-    if tree is None or not Path(tree).is_dir():
+    place = find(template, recipe, digest)
+    if place is None or not Path(place).exists():
         return None
-    said = software.of_tree(tree)
+    said = software.of_result(place)
     return Image(recipe, said["digest"], said["revision"], said["created"], tuple(said["packages"]))
 
 

@@ -15,13 +15,13 @@ from .plan import Plan
 
 
 def corrected(plan: Plan) -> Plan:
-    """The plan with the passport's image as its tree says; as it was where the tree does not say."""
+    """The plan with the passport's image as that says of itself; as it was where it does not say."""
     try:
         passport = json.loads(plan.texts[PASSPORT])
-        found = software.of_tree(plan.image)
-        if not found["packages"]:
+        found = software.of_result(plan.image)
+        passport["packages"] = found.pop("packages") or passport["packages"]
+        if not any(found.values()):
             return plan
-        passport["packages"] = found.pop("packages")
         passport["image"].update(found)
     except (KeyError, ValueError, TypeError, AttributeError):
         return plan
