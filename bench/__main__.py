@@ -6,15 +6,15 @@ import argparse
 import asyncio
 import os
 import sys
-import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from images.build import main as build_image
-from images.engine import BuildFailed, find_engine
+from images.engine import find_engine
 
 from . import listing, ours, rounds
 from .bare import Bare
+from .command import carry_out
 from .hub import BenchFailed
 from .network import network
 from .plain_image import ensure_plain
@@ -64,26 +64,20 @@ async def run(arguments: argparse.Namespace, scratch: Path) -> str:
     return report(figures, listed, load)
 
 
+def take(scratch: Path) -> tuple[str, bool]:
+    """The report, and whether it is whole."""
+    arguments = options()
+    with open(scratch / "plain.log", "wb", buffering=0) as log:
+        ensure_plain(find_engine(["podman"], log))
+    if not arguments.stock_only and build_image(["base"]):
+        raise BenchFailed("the image `base` could not be built")
+    text = asyncio.run(run(arguments, scratch))
+    return text, not arguments.stock_only and not arguments.only and arguments.rounds >= LEAST_ROUNDS
+
+
 def main() -> int:
     """The command; returns its exit code."""
-    if os.geteuid():
-        print("The figures need root: both sides run containers.", file=sys.stderr)
-        return 1
-    arguments = options()
-    with tempfile.TemporaryDirectory(prefix="visa-bench-") as scratch:
-        try:
-            with open(Path(scratch, "plain.log"), "wb", buffering=0) as log:
-                ensure_plain(find_engine(["podman"], log))
-            if not arguments.stock_only and build_image(["base"]):
-                return 1
-            text = asyncio.run(run(arguments, Path(scratch)))
-        except (BenchFailed, BuildFailed) as error:
-            print(f"\n{error}", file=sys.stderr)
-            return 1
-    print(f"\n{text}")
-    if not arguments.stock_only and not arguments.only and arguments.rounds >= LEAST_ROUNDS:
-        RESULTS.write_text(text)
-    return 0
+    return carry_out("both sides run containers", take, RESULTS)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from .. import ours
+from ..command import carry_out
 from ..hub import BenchFailed, Hub, Session
 from . import desk, members, stream
 from .report import BUSY_DELAY, IDLE, RATE, RESULTS, VIEWERS, Figures, complete, report
@@ -138,22 +138,15 @@ async def run(arguments: argparse.Namespace, scratch: Path) -> tuple[Figures, st
     return figures, report(figures, load)
 
 
+def take(scratch: Path) -> tuple[str, bool]:
+    """The report, and whether it is whole."""
+    figures, text = asyncio.run(run(options(), scratch))
+    return text, complete(figures)
+
+
 def main() -> int:
     """The command; returns its exit code."""
-    if os.geteuid():
-        print("The figures need root: sessions are containers.", file=sys.stderr)
-        return 1
-    arguments = options()
-    with tempfile.TemporaryDirectory(prefix="visa-bench-") as scratch:
-        try:
-            figures, text = asyncio.run(run(arguments, Path(scratch)))
-        except BenchFailed as error:
-            print(f"\n{error}", file=sys.stderr)
-            return 1
-    print(f"\n{text}")
-    if complete(figures):
-        RESULTS.write_text(text)
-    return 0
+    return carry_out("sessions are containers", take, RESULTS)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
-from ..hub import BenchFailed
+from ..command import carry_out
 from ..rounds import Figures
 from . import cluster, crowd, starts, watch
 from .report import RESULTS, complete, report
@@ -38,24 +39,16 @@ async def run(figures: Figures, arguments: argparse.Namespace) -> None:
             print(f" {time.monotonic() - began:.0f} s")
 
 
+def take(scratch: Path) -> tuple[str, bool]:
+    """The report, and whether it is whole."""
+    arguments, figures, load = options(), Figures(), os.getloadavg()[1]
+    asyncio.run(run(figures, arguments))
+    return report(figures, load), complete(figures)
+
+
 def main() -> int:
     """The command; returns its exit code."""
-    if os.geteuid():
-        print("The figures need root: the cluster runs jobs as other accounts.", file=sys.stderr)
-        return 1
-    arguments, figures, load = options(), Figures(), os.getloadavg()[1]
-    try:
-        asyncio.run(run(figures, arguments))
-    except BenchFailed as error:
-        print(f"\n{error}", *getattr(error, "__notes__", []), sep="\n", file=sys.stderr)
-        return 1
-    except asyncio.CancelledError:
-        return 128 + signal.SIGTERM
-    text = report(figures, load)
-    print(f"\n{text}")
-    if complete(figures):
-        RESULTS.write_text(text)
-    return 0
+    return carry_out("the cluster runs jobs as other accounts", take, RESULTS)
 
 
 if __name__ == "__main__":

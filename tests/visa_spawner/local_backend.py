@@ -20,7 +20,7 @@ from traitlets import Unicode
 from visa_spawner.backends.base import Backend
 from visa_spawner.session import Availability, StartRefused, State, Status
 
-SESSION = Path(__file__).with_name("local_session.py")
+SESSION = Path(__file__).with_name("light_session.py")
 
 
 class LocalBackend(Backend, Spawner):

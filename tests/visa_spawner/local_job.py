@@ -40,7 +40,7 @@ def run():
     token = until(lambda: read(marks / f"{key}.token-{restarts}"))
     with open(marks / f"{key}.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-S", Path(__file__).with_name("local_session.py"), marks, key, job["image"]],
+            [sys.executable, "-S", Path(__file__).with_name("light_session.py"), marks, key, job["image"]],
             env=job["environment"] | {"JUPYTERHUB_API_TOKEN": token},
             cwd="/",
             stdout=log,

@@ -12,9 +12,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from .engine import Engine, EngineRefused, EngineSilent
+from .looking import Looking
 
 #: Label that every container of a session carries, with the hub's id as its value.
 HUB_LABEL = "visa.hub"
@@ -40,12 +40,8 @@ class Seen:
         return self.state in ("exited", "dead", "stopped")
 
 
-class Watch:
-    """The list of one node's session containers, kept up by a task of its own.
-
-    `seen` is the last list; `answering` is None until the engine was asked once; `since` is when that
-    last changed; `as_of` is the `time.monotonic()` at which the question behind `seen` was asked.
-    """
+class Watch(Looking):
+    """The list of one node's session containers, kept up by a task of its own; `seen` is the last one."""
 
     def __init__(
         self,
@@ -57,54 +53,12 @@ class Watch:
         idle_interval: float,
         log: logging.Logger,
     ):
+        super().__init__()
         self.engine, self.node = engine, engine.node
         self.seen: dict[str, Seen] = {}
-        self.answering: bool | None = None
-        self.since = datetime.now(UTC)
-        self.as_of = 0.0
-        #: Asks less than a second apart while this is more than 0: somebody waits for a session to start.
-        self.hurry = 0
         self._changed, self._busy, self._log = changed, busy, log
         self._interval, self._idle_interval = interval, idle_interval
-        self._begun = self._done = 0
-        self._turn = asyncio.Condition()
-        self._wake = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"watch {self.node.name}")
-
-    async def fresh(self) -> None:
-        """Return when the engine has answered, or failed to answer, a question asked after this call.
-
-        Askers at the same time share one question.
-        """
-        wanted = self._begun + 1
-        self._wake.set()
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._done >= wanted)
-
-    def look_soon(self) -> None:
-        """Look now rather than when the interval is over: something has begun here."""
-        self._wake.set()
-
-    async def asked_once(self) -> None:
-        """Return when the first question has been answered or has failed."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._done > 0)
-
-    async def next_turn(self) -> None:
-        """Return after the next look, whenever that is due."""
-        wanted = self._done + 1
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._done >= wanted)
-
-    @contextlib.contextmanager
-    def hurried(self):
-        """Look often while the block runs."""
-        self.hurry += 1
-        self._wake.set()
-        try:
-            yield
-        finally:
-            self.hurry -= 1
 
     async def close(self) -> None:
         self._task.cancel()
@@ -113,16 +67,10 @@ class Watch:
 
     async def _run(self) -> None:
         while True:
-            self._wake.clear()
-            self._begun += 1
+            self._begin()
             await self._look()
-            async with self._turn:
-                self._done = self._begun
-                self._turn.notify_all()
-            # Not wait_for: in Python 3.11 it can swallow a cancellation that comes with the wake.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._pause()):
-                    await self._wake.wait()
+            await self._turned()
+            await self._woken(self._pause())
 
     def _pause(self) -> float:
         if self.hurry and self.answering:
@@ -141,12 +89,10 @@ class Watch:
                 for name in (item.get("Names") or [])[:1]
             ]
         except (EngineSilent, EngineRefused, KeyError, TypeError) as error:
-            if self.answering is not False:
-                self.answering, self.since = False, datetime.now(UTC)
+            if self._answers(False):
                 self._log.warning("The engine of node %s does not answer: %s", self.node.name, error)
         else:
-            if self.answering is not True:
-                self.answering, self.since = True, datetime.now(UTC)
+            if self._answers(True):
                 self._log.info("The engine of node %s answers", self.node.name)
             self.seen, self.as_of = {one.name: one for one in seen}, asked
         try:

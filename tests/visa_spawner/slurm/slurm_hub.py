@@ -1,15 +1,14 @@
 """A real JupyterHub with a real proxy whose sessions are jobs of a real Slurm cluster."""
 
 import json
-from pathlib import Path
 
 import yaml
+from local_backend import SESSION
 from local_hub import ACCOUNTS, CONFIG, Hub
 
 from demo.cluster.layout import NODES
 from visa_spawner.backends.slurm import programs
 
-SESSION = Path(__file__).with_name("slurm_session.py")
 IS_ALIVE = "PD,R,CF,S,CG,ST,SO,RQ,RH,SI"
 
 CONFIG = CONFIG.replace(

@@ -30,6 +30,10 @@ def test_accounting_stopped_changes_nothing(slurm_hub, slurm):
         says(hub, "running", "Running on")
         hub.end_session("work")
         assert hub.jobs() == {}
+        # It alone knows who cancelled a job; without its answer the end is told all the same.
+        job, _ = running(hub)
+        hub.run("scancel", str(job))
+        over(hub, "cancelled on the cluster", "by you or by the cluster's staff")
 
 
 def test_the_controller_is_silent_while_a_session_waits(slurm_hub, slurm, full_cluster):

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from ..looking import Looking
 from . import meters
 from .clients.base import SlurmClient, SlurmSilent
 from .job import is_of
@@ -33,13 +34,12 @@ SLOW = 2.0
 REMEMBERED = 1000
 
 
-class Monitor:
+class Monitor(Looking):
     """What the controller last said; docs/developers/slurm.md has the intervals.
 
-    `answering` is None until it was asked once, `since` when that last changed (UTC), `as_of` the
-    `time.monotonic()` at which the question behind `jobs` was asked. `jobs` are everybody's. `by_mark` are
-    those that carry a mark of this hub, whoever owns them; where several carry one mark, the first that
-    was submitted, since nobody can know a mark before its job is there.
+    `jobs` are everybody's. `by_mark` are those that carry a mark of this hub, whoever owns them; where
+    several carry one mark, the first that was submitted, since nobody can know a mark before its job is
+    there.
     """
 
     def __init__(
@@ -56,10 +56,8 @@ class Monitor:
     ):
         """`busy` says whether there are sessions that the list may not show yet; `changed` is called after
         each look, answered or not. Needs a running event loop."""
+        super().__init__()
         self.client = client
-        self.answering: bool | None = None
-        self.since = datetime.now(UTC)
-        self.as_of = 0.0
         self.jobs: dict[int, Job] = {}
         self.by_mark: dict[str, Job] = {}
         #: When the controller last told of its jobs, and how many seconds that took.
@@ -69,8 +67,6 @@ class Monitor:
         self.next_look = self.since
         #: Questions asked so far, by what was asked: `jobs`, `nodes`, `accounting`.
         self.asked = {"jobs": 0, "nodes": 0, "accounting": 0}
-        #: Asks often while this is more than 0: somebody waits for a job to start or end.
-        self.hurry = 0
         self._hub_id, self._prefix = hub_id, f"visa:{hub_id}:"
         self._changed, self._busy = changed, busy
         self._interval, self._idle_interval, self._nodes_interval = interval, idle_interval, nodes_interval
@@ -81,9 +77,6 @@ class Monitor:
         self._alive = 0
         self._silences = 0
         self._slow = False
-        self._begun = self._done = 0
-        self._turn = asyncio.Condition()
-        self._wake = asyncio.Event()
         self._nodes: list[Node] = []
         self._nodes_good_until = 0.0
         self._nodes_silent: SlurmSilent | None = None
@@ -154,41 +147,6 @@ class Monitor:
 
     # When it looks
 
-    async def fresh(self) -> None:
-        """Return when the controller has answered, or failed to answer, a question asked after this call.
-
-        Askers at the same time share one question. A controller that is slow or silent still gets its rest.
-        """
-        wanted = self._begun + 1
-        self._wake.set()
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._done >= wanted)
-
-    def look_soon(self) -> None:
-        """Look now rather than when the interval is over: something has begun."""
-        self._wake.set()
-
-    async def asked_once(self) -> None:
-        """Return when the first question has been answered or has failed."""
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._done > 0)
-
-    async def next_turn(self) -> None:
-        """Return after the next look, whenever that is due."""
-        wanted = self._done + 1
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._done >= wanted)
-
-    @contextlib.contextmanager
-    def hurried(self):
-        """Look often while the block runs."""
-        self.hurry += 1
-        self._wake.set()
-        try:
-            yield
-        finally:
-            self.hurry -= 1
-
     async def close(self) -> None:
         """Stop looking, and let go of the client."""
         for task in (self._task, self._nodes_task):
@@ -215,20 +173,14 @@ class Monitor:
 
     async def _run(self) -> None:
         while True:
-            self._wake.clear()
-            self._begun += 1
+            self._begin()
             await self._look()
-            async with self._turn:
-                self._done = self._begun
-                self._turn.notify_all()
+            await self._turned()
             pause, rest = self.pause(), self._rest()
             self.next_look = datetime.now(UTC) + timedelta(seconds=pause)
             meters.NEXT_LOOK.set(self.next_look.timestamp())
             await asyncio.sleep(min(rest, pause))
-            # Not wait_for: in Python 3.11 it can swallow a cancellation that comes with the wake.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, pause - rest)):
-                    await self._wake.wait()
+            await self._woken(max(0.0, pause - rest))
 
     # How it looks
 
@@ -242,16 +194,14 @@ class Monitor:
             if not isinstance(error, SlurmSilent):
                 # A defect of ours must not end the monitor; no word of Slurm's it is in any case.
                 self._log.exception("Asking Slurm failed")
-            if self.answering is not False:
-                self.answering, self.since = False, datetime.now(UTC)
+            if self._answers(False):
                 self._log.warning("Slurm does not answer, so its sessions are unknown: %s", error)
         else:
             self._silences, self.took, self.answered = 0, time.monotonic() - asked, datetime.now(UTC)
             if jobs is not self._listed:
                 self._follow(jobs)
             self.as_of = asked
-            if self.answering is not True:
-                self.answering, self.since = True, datetime.now(UTC)
+            if self._answers(True):
                 self._log.info(
                     "Slurm answers (%s): %d jobs, %d of them of this hub and not ended, told in %.3f seconds",
                     *(self.client.name, len(self.jobs), self._alive, self.took),

@@ -1,8 +1,8 @@
 """A small server that behaves like a session, for tests of what is around it.
 
-It takes its token from standard input as `visa-session` does, says where it listens, answers with what it
-knows of itself, and does as it is told: `/leave?7` ends it with code 7, `/eat?300` takes 300 MB.
-Its only argument is a directory of marks: while `hold-ready` is there it does not say that it listens, while
+Arguments: a directory of marks and, where a backend of these tests runs it, its key and its image, which says
+how it behaves. It says where it listens, and answers with what it knows of itself; `/leave?7` ends it with
+code 7, `/eat?300` takes 300 MB. While the mark `hold-ready` is there it does not say that it listens, while
 `hold-answer` is it answers nobody.
 """
 
@@ -18,20 +18,31 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-marks = Path(sys.argv[1])
-token = sys.stdin.read().strip() if os.environ.get("VISA_TOKEN_STDIN") else ""
+marks, key, image = Path(sys.argv[1]), *(*sys.argv[2:], "", "")[:2]
+# As `visa-session` takes it.
+token = sys.stdin.read().strip() if "VISA_TOKEN_STDIN" in os.environ else os.environ["JUPYTERHUB_API_TOKEN"]
 eaten = []
 # The node program leaves these blocked until whoever they are for is ready.
 signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
 
 
+def leave(code):
+    if key:
+        (marks / f"{key}.exit").write_text(str(code))
+    os._exit(code)
+
+
+def held(mark):
+    while (marks / mark).exists():
+        time.sleep(0.05)  # held by the test, which has the limit
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        while (marks / "hold-answer").exists():
-            time.sleep(0.05)  # held by the test, which has the limit
+        held("hold-answer")
         path, _, number = self.path.partition("?")
         if path.endswith("/leave"):
-            threading.Timer(0.1, os._exit, [int(number)]).start()
+            threading.Timer(0.1, leave, [int(number or 7)]).start()
         if path.endswith("/eat"):
             eaten.append(os.urandom(1 << 20) * int(number))
         answer = {
@@ -63,18 +74,22 @@ def report(port):
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 print("the hub refuses:", error.code, error.read().decode(), flush=True)
-                os._exit(9)
+                leave(9)
         except OSError:
             pass
         time.sleep(0.2)  # before it tells the hub again, as visa-session does
 
 
-print("a line of the session's log with", token, "\x1b[31mred", flush=True)
+if key:
+    (marks / f"{key}.pid").write_text(str(os.getpid()))
+print(f"\x1b[31mred\na line of the session's log with {token}", flush=True)
+if image.startswith("dies"):
+    leave(int(image.removeprefix("dies")))
 listen = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
 server = ThreadingHTTPServer((listen.hostname, listen.port or 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-while (marks / "hold-ready").exists():
-    time.sleep(0.05)  # held by the test, which has the limit
-report(server.server_port)
+held("hold-ready")
+if image != "never":
+    report(1 if image == "lies" else server.server_port)
 while True:
-    time.sleep(1)  # lives until its job is ended
+    time.sleep(1)  # lives until it is ended
