@@ -54,7 +54,7 @@ if done.returncode:
 (slices,) = [path for path in Path("slices").glob("*.h*5") if path.is_file()]
 with h5py.File(slices) as file:
     found = []
-    file.visititems(lambda _, it: found.append(it) if getattr(it, "ndim", 0) >= 2 else None)
+    file.visititems(lambda _, it: found.append(it) if getattr(it, "size", 0) == width**2 else None)
     by_nabu = np.squeeze(found[0][()]) / 10  # 1/cm
 
 # Step by step: flat field and axis by nabu, filtered back-projection by astra.
