@@ -21,8 +21,8 @@ from .icontheme import KINDS, find_icon
 
 #: What stands for an application that brings no icon.
 PLAIN_ICON = Path(__file__).parent / "icons" / "application.svg"
-#: An SVG is a document: shown by itself, it may do nothing.
-ICON_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+#: An SVG is a document: shown by itself, it may do nothing but show the pictures that it holds.
+ICON_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 #: Seconds in which an end with an error counts as a failed start: a Python program may import that long.
 WATCHED = 5.0
 #: What colours a terminal's letters and moves its cursor.

@@ -14,6 +14,7 @@ from .desktop import Desktop
 from .gate import Gate, guard
 from .identity import SessionAuth
 from .pages import DesktopPage, KeyboardCall, PageFiles, SessionCall, WithSlash
+from .passportpage import PassportFile, PassportPage
 from .people import People
 from .relay import DesktopSocket
 from .welcome import WelcomeCall
@@ -55,6 +56,8 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
             (url_path_join(base, r"visa/applications/([^/.][^/]*)/icon"), ApplicationIcon, {"info": info}),
             (url_path_join(base, "visa/cluster/examples"), ExamplesCall, {"info": info}),
             (url_path_join(base, "visa/welcome"), WelcomeCall, {"info": info}),
+            (url_path_join(base, "visa/passport"), PassportPage),
+            (url_path_join(base, r"visa/passport\.json"), PassportFile),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
             *people.handlers(base),
         ],

@@ -32,11 +32,9 @@ CONTENT_POLICY = (
 
 
 @cache
-def template():
-    """The page's template, read once."""
-    return Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True).get_template(
-        "desktop.html"
-    )
+def template(name: str):
+    """A page's template, read once."""
+    return Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True).get_template(name)
 
 
 @cache
@@ -142,7 +140,7 @@ class DesktopPage(JupyterHandler):
         owner = self.visa_role is Role.OWNER
         portal = portal_address(self.info.portal_url, self.identity_provider.hub_auth.hub_host)
         self.finish(
-            template().render(
+            template("desktop.html").render(
                 about=about(self.info, self.desktop, self.visa_role, self.members.table.ends),
                 role=self.visa_role,
                 owner=owner,

@@ -125,6 +125,7 @@ JUPYTERLAB: tuple[Allowed, ...] = (
     ),
     Allowed(r"/visa/applications(/[^/.][^/]*/icon)?", READ, TOGETHER, "the session's applications"),
     Allowed(r"/visa/applications/[^/.][^/]*", ("POST",), TOGETHER, "starting one of them on the desktop"),
+    Allowed(r"/visa/passport(\.json)?", READ, TOGETHER, "what the session was started with"),
     Allowed(r"/visa/welcome", ("POST",), TOGETHER, "a copy of the welcome notebook"),
     Allowed(r"/visa/cluster/examples", ("POST",), TOGETHER, "a copy of the cluster's examples"),
     Allowed(r"/server-proxy/(servers-info|icon/.+)", READ, TOGETHER, "tiles of the launcher"),

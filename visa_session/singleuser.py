@@ -29,7 +29,7 @@ from traitlets import default
 from traitlets.config import Config
 
 from . import cluster, collaboration, extension, welcome
-from .contract import SessionInfo
+from .contract import PASSPORT, SessionInfo
 from .desktop import Desktop
 from .files import SessionFiles
 from .gate import SessionAuthorizer, check_targets
@@ -124,6 +124,7 @@ def page_settings(hook, portal: str, name: str):
         page_config.setdefault("disabledExtensions", []).extend(off)
         page_config["visaPortal"] = portal
         page_config["visaCluster"] = cluster.reached()
+        page_config["visaPassport"] = os.path.exists(PASSPORT)
         page_config["visaWelcome"] = welcome.is_there()
         page_config["visaSharing"] = owners_page(portal, name, "sharing")
         page_config["visaExtend"] = owners_page(portal, name, "extend")

@@ -51,7 +51,12 @@ def main() -> None:
 
             return run(info, socket, runtime, token)
 
-        code = supervise(serve)
+        def leave_passport() -> None:
+            from .passport import leave
+
+            leave(info)
+
+        code = supervise(serve, leave_passport)
     finally:
         remove_runtime(runtime)
     sys.exit(code)

@@ -19,6 +19,8 @@ from collections.abc import Callable
 SERVER_GRACE = 5.0
 #: Seconds what is left has to end by itself after that.
 REST_GRACE = 1.5
+#: Seconds for what is done once beside the end.
+LAST_WORK = 1.0
 #: Seconds after which processes that do not even die of SIGKILL (stuck in the kernel) are given up.
 KILL_LIMIT = 2.0
 
@@ -108,10 +110,26 @@ def become_child(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
 
 
-def supervise(serve: Callable[[], int]) -> int:
+def run_beside(work: Callable[[], None]) -> None:
+    """Run something in a child of its own: after a second it ends, whatever it hangs on.
+
+    The signals to stop stay blocked in it, so that it is not hurried while it has that second.
+    """
+    if os.fork() != 0:
+        return
+    signal.setitimer(signal.ITIMER_REAL, LAST_WORK)
+    try:
+        work()
+    except Exception:  # noqa: BLE001 - the session ends all the same
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(0)
+
+
+def supervise(serve: Callable[[], int], at_end: Callable[[], None] = lambda: None) -> int:
     """Run `serve` in a child until it ends or this process is told to stop; its exit code.
 
-    0 when it was told to stop and ended in order.
+    0 when it was told to stop and ended in order. `at_end` is run once beside the end, for a second at most.
     """
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
@@ -137,10 +155,13 @@ def supervise(serve: Callable[[], int]) -> int:
         if heard is not None and heard.si_signo in STOP_SIGNALS and not asked:
             asked, deadline = True, time.monotonic() + SERVER_GRACE
             tell({server}, signal.SIGTERM)
+            run_beside(at_end)
         elif heard is None and deadline is not None:
             deadline = None
             tell({server}, signal.SIGKILL)
         code = reap().get(server)
+    if not asked:
+        run_beside(at_end)
     left = end_rest()
     if left:
         print(f"visa-session: could not end {sorted(left)}", file=sys.stderr)

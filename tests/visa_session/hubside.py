@@ -218,11 +218,19 @@ def names(processes: list[psutil.Process]) -> set[str]:
 
 
 def start_session(
-    site: Site, owner: str, name: str, environment: dict[str, str] | None = None, **info
+    site: Site,
+    owner: str,
+    name: str,
+    environment: dict[str, str] | None = None,
+    container: dict | None = None,
+    **info,
 ) -> Session:
-    """Start a session, with more in its environment, and wait until it is ready."""
+    """Start a session and wait until it is ready.
+
+    With more in its environment, and in a container of `{"image", "mounts"}` where that is given.
+    """
     token = site.person(owner)
-    options = {"info": info, "environment": environment or {}}
+    options = {"info": info, "environment": environment or {}, "container": container}
     answer = site.api("POST", f"users/{owner}/servers/{name}", options, token)
     assert answer.status_code in (201, 202), answer.text
     ready = lambda: site.api("GET", f"users/{owner}").json()["servers"].get(name, {}).get("ready")  # noqa: E731

@@ -111,7 +111,7 @@ WITH_COLLABORATORS = {
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler", "ViewHandler", "SubscribeWebsocket"),
     *("AuthenticatedFileHandler", "RedirectWithParams", "WithSlash", "DesktopPage", "DesktopSocket"),
     *("SessionCall", "NewsCall", "ExamplesCall", "ApplicationsCall", "ApplicationIcon", "ApplicationCall"),
-    "WelcomeCall",
+    *("WelcomeCall", "PassportPage", "PassportFile"),
 }
 WITH_VIEWERS = {"WithSlash", "DesktopPage", "DesktopSocket", "SessionCall", "NewsCall"}
 WITH_ANYONE = {"PageFiles", "FileFindHandler", "ThemesHandler", "APIVersionHandler"}

@@ -16,6 +16,7 @@ from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.spawner import Spawner
 from tornado.web import authenticated
 
+from images.engine import podman_environment
 from visa_session.contract import INFO_VARIABLE, SessionInfo
 
 TREE = Path(__file__).resolve().parents[3]
@@ -64,16 +65,42 @@ class SessionSpawner(Spawner):
         env |= {"HOME": str(self.home()), "PYTHONPATH": str(TREE), "LANG": "C.UTF-8"}
         return env | self.user_options.get("environment", {})
 
+    def command(self, env: dict) -> list[str]:
+        """What runs the session: this tree, or an image by `{"image", "mounts"}` of the options."""
+        told = self.user_options.get("container")
+        if not told:
+            person = [f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+            return ["setpriv", *person, sys.executable, "-m", "visa_session.start"]
+        command = [
+            "podman",
+            "run",
+            "--rm",
+            "--network",
+            "host",
+            "--user",
+            f"{UID}:{UID}",
+            "--cap-drop",
+            "all",
+        ]
+        command += ["--security-opt", "no-new-privileges", "--shm-size", "256m"]
+        command += ["-v", f"{env['HOME']}:{env['HOME']}"]
+        command += [word for mount in told["mounts"] for word in ("-v", mount)]
+        own = {
+            name: value for name, value in env.items() if name not in ("PATH", "PYTHONPATH", "VIRTUAL_ENV")
+        }
+        command += [word for name in own for word in ("-e", name)]
+        return [*command, told["image"], "visa-session"]
+
     async def start(self):
         self.reported = asyncio.get_running_loop().create_future()
+        env = self.get_env()
+        if self.user_options.get("container"):
+            env = podman_environment() | env
         with open(f"session-{self.user.name}-{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220 - a hub for tests may wait for a fork
-                [sys.executable, "-m", "visa_session.start"],
-                env=self.get_env(),
+                self.command(env),
+                env=env,
                 cwd="/",
-                user=UID,
-                group=UID,
-                extra_groups=[],
                 start_new_session=True,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -46,7 +46,9 @@ export function plugin(lab) {
       for (const { option, command, call, label, caption, icon, rank } of COPIES) {
         if (lab.coreutils.PageConfig.getOption(option) !== "true") continue;
         app.commands.addCommand(command, { label, caption, icon: new lab.ui.LabIcon(icon), execute: () => open(lab, app, call) });
-        launcher?.add({ command, category: "Notebook", rank });
+        // The launcher shows no other icon than a kernel's in this section.
+        const kernelIconUrl = `data:image/svg+xml,${encodeURIComponent(icon.svgstr)}`;
+        launcher?.add({ command, category: "Notebook", rank, kernelIconUrl });
         palette?.addItem({ command, category: "Session" });
       }
     },

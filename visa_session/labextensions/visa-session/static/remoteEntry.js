@@ -19,19 +19,20 @@
     },
     async get(module) {
       if (module !== "./extension") throw new Error(`there is no module ${module}`);
-      const parts = await Promise.all(["lab.js", "applications.js", "copies.js"].map((name) => import(new URL(name, here))));
-      const [apputils, coreutils, launcher, services, statusbar, ui, widgets] = await Promise.all(
+      const parts = await Promise.all(["lab.js", "applications.js", "copies.js", "passport.js"].map((name) => import(new URL(name, here))));
+      const [apputils, coreutils, launcher, mainmenu, services, statusbar, ui, widgets] = await Promise.all(
         [
           "@jupyterlab/apputils",
           "@jupyterlab/coreutils",
           "@jupyterlab/launcher",
+          "@jupyterlab/mainmenu",
           "@jupyterlab/services",
           "@jupyterlab/statusbar",
           "@jupyterlab/ui-components",
           "@lumino/widgets",
         ].map(take),
       );
-      const lab = { apputils, coreutils, launcher, services, statusbar, ui, widgets };
+      const lab = { apputils, coreutils, launcher, mainmenu, services, statusbar, ui, widgets };
       return () => ({ __esModule: true, default: parts.map((part) => part.plugin(lab)) });
     },
   };

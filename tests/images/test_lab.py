@@ -1,0 +1,172 @@
+"""JupyterLab in the real image, behind a real hub, in a real browser: launcher, welcome, H5Web, passport."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import re
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.async_api import expect
+
+from tests.visa_session.browser import browser, log_in, picture
+from tests.visa_session.conftest import site  # noqa: F401 - a fixture
+from tests.visa_session.hub.session_spawner import UID
+from tests.visa_session.hubside import start_session, stop_session, wait_until
+
+ABOUT = {
+    "visa_passport": 1,
+    "session": "inlab",
+    "owner": "alice",
+    "facility": "Demo",
+    "started": "2026-11-29T19:36:14+00:00",
+    "profile": {"name": "general", "title": "General <b>analysis</b>", "revision": "r1"},
+    "plan": {"name": "small", "title": "1 core", "backend": "container", "cpus": 1, "memory": 1, "gpus": 0},
+    "image": {"recipe": "base", "digest": "sha256:" + "a" * 64, "revision": "b" * 64, "created": "2026"},
+    "packages": [
+        {"type": "deb", "name": "bash", "version": "5"},
+        {"type": "pypi", "name": "h5py", "version": "3"},
+    ],
+    "experiments": [
+        {
+            "id": "HG-1",
+            "title": "A study",
+            "instrument": "id00",
+            "datasets": [{"id": "d", "name": "scan_0001"}],
+        }
+    ],
+    "options": {},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """One experiment as a session finds it: a chosen dataset with its short way, results, the passport."""
+    top = tmp_path_factory.mktemp("experiments")
+    top.chmod(0o755)
+    for above in top.parents[:2]:
+        above.chmod(0o755)
+    (top / "HG-1/raw/scan/scan_0001").mkdir(parents=True)
+    (top / "HG-1/datasets").mkdir()
+    (top / "HG-1/datasets/scan_0001").symlink_to("../raw/scan/scan_0001")
+    (top / "HG-1/processed").mkdir()
+    os.chown(top / "HG-1/processed", UID, UID)
+    for name in ("scan_0001.h5", "scan_0001.nxs"):
+        with h5py.File(top / "HG-1/raw/scan/scan_0001" / name, "w") as file:
+            file["measured"] = np.add.outer(np.arange(40), np.arange(60))
+    (top / "passport.json").write_text(json.dumps(ABOUT))
+    return top
+
+
+@pytest.fixture(scope="module")
+def session(site, image, data):  # noqa: F811 - the fixture above
+    experiment = {"id": "HG-1", "title": "A study", "processed": "/experiments/HG-1/processed"}
+    experiment |= {"raw": "/experiments/HG-1/raw"}
+    experiment["datasets"] = [{"id": "d", "name": "scan_0001", "path": "scan/scan_0001"}]
+    mounts = [f"{data}:/experiments:ro", f"{data}/HG-1/processed:/experiments/HG-1/processed"]
+    about = {"experiments": [experiment], "applications": ["silx-view", "silx-compare"]}
+    about |= {
+        "passport_in_processed": True,
+        "profile_title": "General analysis",
+        "profile_help": "Begin here.",
+    }
+    session = start_session(site, "alice", "inlab", container={"image": image, "mounts": mounts}, **about)
+    yield session
+    stop_session(session)
+
+
+@pytest.fixture
+async def lab(session):
+    """JupyterLab's page of the owner, in the launcher."""
+    async with browser() as chromium:
+        context = await chromium.new_context(viewport={"width": 1400, "height": 1000})
+        page = await log_in(context, session)
+        await page.goto(session.url + "lab?reset")
+        await page.locator(".jp-LauncherCard", has_text="Desktop").wait_for(timeout=60000)
+        yield page
+        await context.close()
+
+
+def tile(page, words: str):
+    return page.locator(".jp-LauncherCard", has_text=words).first
+
+
+async def test_the_launcher_has_what_the_session_brings(lab):
+    for words in ("Desktop", "Welcome", "silx view", "silx compare", "This session"):
+        await expect(tile(lab, words)).to_be_visible()
+    await expect(tile(lab, "Python")).to_be_visible()
+    await expect(tile(lab, "Welcome").locator("img")).to_be_visible()
+    for words in ("silx view", "silx compare"):
+        for _ in range(40):
+            shot = Image.open(io.BytesIO(await tile(lab, words).locator("svg").screenshot())).convert("RGB")
+            if len(shot.getcolors(100_000)) > 100:
+                break
+            await asyncio.sleep(0.25)  # between two looks, while the picture comes
+        else:
+            raise AssertionError(f"the icon of {words} is not to be seen")
+    await picture(lab, "image-launcher")
+
+
+async def test_the_welcome_notebook_opens_beside_the_results_and_runs(lab, data):
+    await tile(lab, "Welcome").focus()
+    await lab.keyboard.press("Enter")
+    panel = lab.locator(".jp-NotebookPanel")
+    await expect(panel.get_by_role("heading", name="Welcome", exact=True)).to_be_visible(timeout=30000)
+    assert (data / "HG-1/processed/welcome.ipynb").stat().st_uid == UID
+    await lab.get_by_role("menuitem", name="Run", exact=True).click()
+    await lab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    await expect(panel.get_by_role("heading", name="General analysis")).to_be_visible(timeout=60000)
+    await expect(panel).to_contain_text("Begin here.")
+    await expect(panel).to_contain_text("chosen: /experiments/HG-1/datasets/scan_0001")
+    await expect(panel.locator(".jp-OutputArea img").first).to_be_visible(timeout=60000)
+    await panel.locator(".jp-OutputArea img").first.scroll_into_view_if_needed()
+    await picture(lab, "image-welcome")
+
+
+@pytest.mark.parametrize("name", ["scan_0001.h5", "scan_0001.nxs"])
+async def test_a_double_click_opens_data_in_h5web(lab, session, name):
+    await lab.goto(f"{session.url}lab/tree/experiments/HG-1/raw/scan/scan_0001?reset")
+    await lab.get_by_role("listitem").filter(has_text=name).dblclick(timeout=60000)
+    await expect(lab.get_by_role("treeitem", name=re.compile("measured"))).to_be_visible(timeout=30000)
+    assert await lab.locator(".jp-Dialog").count() == 0
+
+
+async def test_this_session_says_what_it_was_started_with(lab, session):
+    await tile(lab, "This session").focus()
+    await lab.keyboard.press("Enter")
+    frame = lab.frame_locator("iframe[src*='visa/passport']")
+    await expect(frame.get_by_text("General <b>analysis</b>")).to_be_visible()
+    await expect(frame.get_by_text("scan_0001")).to_be_visible()
+    await frame.get_by_text("2 packages of the image").click()
+    await expect(frame.get_by_role("cell", name="h5py")).to_be_visible()
+    await picture(lab, "image-passport")
+    await lab.set_viewport_size({"width": 390, "height": 844})
+    await lab.goto(session.url + "visa/passport")
+    assert await lab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    await picture(lab, "image-passport-phone")
+
+
+def test_the_passport_as_a_file(session, site):  # noqa: F811
+    answer = session.get("visa/passport.json")
+    assert answer.json() == ABOUT
+    assert answer.headers["Content-Type"] == "application/json"
+    assert "default-src 'none'" in session.get("visa/passport").headers["Content-Security-Policy"]
+    token = site.person("vera")
+    site.share("alice", "inlab", "vera")
+    wait_until(lambda: session.get("visa/session", token).status_code == 200, 5)
+    for path in ("visa/passport", "visa/passport.json"):
+        assert session.get(path, token).status_code == 403
+
+
+def test_at_its_end_the_passport_lies_beside_the_results(session, data):
+    """The last test of this file: it stops the session."""
+    stop_session(session)
+    (left,) = (data / "HG-1/processed/visa-passports").iterdir()
+    assert left.name == "20261129T193614Z-inlab.json"
+    assert json.loads(left.read_text()) == ABOUT
+    assert left.stat().st_uid == UID
