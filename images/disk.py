@@ -1,8 +1,8 @@
 """An image as the disk of a virtual machine: `python -m images.disk NAME FOLDER`.
 
-`FOLDER/NAME.qcow2` boots by BIOS and by UEFI, with no kernel given from outside: libvirt and OpenStack start
-it alike. It comes up with its guest agent and the network's address, and waits; nobody can log in. It is put
-together in a file, without a mount, a loop device or the kernel's help.
+`FOLDER/NAME.qcow2` boots by BIOS and by UEFI, with no kernel given from outside, which OpenStack has not. It
+comes up with its guest agent and the network's address, and waits; nobody can log in. It is put together in a
+file, without being mounted and without a loop device.
 """
 
 from __future__ import annotations

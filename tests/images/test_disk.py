@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope="module")
 def disk():
     assert build_main([NAME]) == 0
-    assert disk_main([NAME, str(IMAGES)]) == 0
+    assert disk_main([NAME, str(IMAGES), "--keep-hours", "1"]) == 0
     return IMAGES / f"{NAME}.qcow2"
 
 

@@ -40,7 +40,9 @@ def image():
 
 def image_as(form: str) -> Path:
     """The base image in another form: `unpack`, `squash` or `sif`."""
-    subprocess.run([sys.executable, "-m", f"images.{form}", "base", IMAGES], cwd=ROOT, check=True)
+    # An hour, for another run of these tests on the same machine.
+    command = [sys.executable, "-m", f"images.{form}", "base", IMAGES, "--keep-hours", "1"]
+    subprocess.run(command, cwd=ROOT, check=True)
     return IMAGES / {"unpack": "base", "squash": "base.squashfs", "sif": "base.sif"}[form]
 
 

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -75,7 +76,12 @@ def read(process, name) -> str:
 
 def servers() -> list[psutil.Process]:
     """What serves images to this test's account: the program, and what keeps it."""
-    return [one for one in psutil.process_iter() if one.uids().real == UID and alive(one)]
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess):
+            if one.uids().real == UID and alive(one):
+                found.append(one)
+    return found
 
 
 def test_it_is_served_until_the_session_has_ended_however_that_ends(folder):

@@ -106,7 +106,8 @@ def _keep(command: list[str], served: int, session: int) -> None:
                 continue
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT))
     libc = ctypes.CDLL(None)
-    server = subprocess.Popen(
+    # It ends with this process, whatever ends this one.
+    subprocess.Popen(
         command,
         pass_fds=[served],
         env={"PATH": "/usr/bin:/bin"},
@@ -115,7 +116,6 @@ def _keep(command: list[str], served: int, session: int) -> None:
     )
     os.close(served)
     _wait(session)
-    server.kill()
 
 
 def _wait(process: int) -> None:
