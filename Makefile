@@ -1,8 +1,10 @@
 # Targets a person uses; each installs what it needs (Debian packages, PyPI, npm) and says so.
 PYTHON := .venv/bin/python
 SETUP  := /usr/bin/python3 demo/machine.py
+# The techniques whose images a test run has time for; tests/images/recipes.py names the same.
+TESTED := tomography powder fluorescence general
 
-.PHONY: demo test image lint clean bench
+.PHONY: demo test image images images-test lint clean bench
 
 demo: ## A small facility on this machine, until Ctrl-C
 	@$(SETUP) demo
@@ -11,12 +13,21 @@ demo: ## A small facility on this machine, until Ctrl-C
 test: ## Every test, against the real parts
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m images.build base
+	@$(PYTHON) -m images.build base $(TESTED)
 	@exec $(PYTHON) -m tests.run
 
 image: ## The base image
 	@$(SETUP) demo
 	@$(PYTHON) -m images.build base
+
+images: ## The images of all recipes, as far as they have changed
+	@$(SETUP) demo
+	@$(PYTHON) -m images.build
+
+images-test: ## The images of all recipes, and the tests of those that `make test` leaves out as well
+	@$(SETUP) test
+	@$(PYTHON) -m images.build
+	@VISA_TEST_IMAGES=all exec $(PYTHON) -m pytest -q tests/images
 
 bench: ## This project beside stock parts, in one run; writes bench/RESULTS.md
 	@$(SETUP) test

@@ -69,7 +69,7 @@ def take(scratch: Path) -> tuple[str, bool]:
     arguments = options()
     with open(scratch / "plain.log", "wb", buffering=0) as log:
         ensure_plain(find_engine(["podman"], log))
-    if not arguments.stock_only and build_image(["base"]):
+    if not arguments.stock_only and build_image(["base", "general"]):
         raise BenchFailed("the image `base` could not be built")
     text = asyncio.run(run(arguments, scratch))
     return text, not arguments.stock_only and not arguments.only and arguments.rounds >= LEAST_ROUNDS

@@ -8,20 +8,21 @@ import tempfile
 from pathlib import Path
 
 from images import host
-from images.build import RELEASE, step
+from images.build import RELEASE
 from images.engine import Engine
+from images.progress import step
 from images.recipe import IMAGES
 from images.root import RECIPE_LABEL, ensure_root, root_name
 
 IMAGE = "localhost/visa-bench/plain:latest"
 PLAIN = Path(__file__).with_name("plain")
-#: Taken from images/base as they are, so that both images hold the same packages.
-SHARED = ("apt.txt", "steps/apt.sh", "requirements.lock")
+#: Taken from images/ as they are, so that both images hold the same packages.
+SHARED = ("base/apt.txt", "steps/apt.sh", "base/requirements.lock")
 
 
 def ensure_plain(engine: Engine) -> None:
     """Build the plain image where it is not up to date; raises images.engine.BuildFailed."""
-    sources = [IMAGES / "base" / name for name in SHARED] + sorted(PLAIN.iterdir())
+    sources = [IMAGES / name for name in SHARED] + sorted(PLAIN.iterdir())
     mark = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
     if engine.label(IMAGE, RECIPE_LABEL) == mark:
         return
@@ -30,9 +31,8 @@ def ensure_plain(engine: Engine) -> None:
         context, secrets = Path(scratch, "context"), Path(scratch, "secrets")
         secrets.mkdir(mode=0o700)
         shutil.copytree(PLAIN, context)
-        (context / "steps").mkdir()
         for name in SHARED:
-            shutil.copy(IMAGES / "base" / name, context / name)
+            shutil.copy(IMAGES / name, context)
         engine.build(
             context,
             IMAGE,

@@ -11,7 +11,7 @@ import sys
 
 import httpx
 
-from . import bridge, computing, gpus, shutdown, tokens
+from . import bridge, computing, gpus, shutdown, software, tokens
 from .login import LoginFailed
 from .machine import say
 from .parts import parts
@@ -64,17 +64,22 @@ async def serve(site: Site) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     shutdown.remove_leftovers(site)
     supervisor = Supervisor(site.run, parts(site))
+    preparing = None
     try:
         say("Starting container engine, Slurm cluster, identity provider, proxy, portal and hub")
         await supervisor.start()
         content = await asyncio.to_thread(tokens.write_site, site)
         announce(site, content)
+        preparing = asyncio.create_task(software.prepare(site))
         await stop.wait()
         say("Stopping the sessions")
         await shutdown.stop_sessions(site)
         await asyncio.to_thread(computing.end_jobs, site)
     finally:
         say("Stopping everything")
+        if preparing is not None:
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
         await supervisor.stop()
         shutdown.remove_leftovers(site)
         computing.take_away(site)

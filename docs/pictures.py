@@ -12,7 +12,7 @@ SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop", "togeth
 SHOWN += ("cluster-panel",)
 #: Those that the portal's tests take.
 PORTAL = ("sharing", "link", "join", "support-asks", "shared-with-me", "history")
-PORTAL += ("cluster-choice", "cluster-waiting")
+PORTAL += ("cluster-choice", "cluster-waiting", "passport", "from-passport")
 STAFF = ("support", "support-session", "administration", "nodes", "audit")
 #: Those that the session's tests take.
 INSIDE = ("inside-owner", "inside-together", "inside-viewer", "inside-ending")

@@ -79,17 +79,18 @@ class Engine:
         context: Path,
         image: str,
         *,
+        file: str = "Containerfile",
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
         secrets: Mapping[str, Path],
         fresh: bool = False,
     ) -> None:
-        """Build the context's Containerfile.
+        """Build a Containerfile of the context.
 
         On the host's network: a build needs the package mirrors alone, and not every machine can give a
         build container a network of its own.
         """
-        command = ["build", "--network", "host", "--tag", image, "--file", str(context / "Containerfile")]
+        command = ["build", "--network", "host", "--tag", image, "--file", str(context / file)]
         command += [a for k, v in arguments.items() for a in ("--build-arg", f"{k}={v}")]
         command += [a for k, v in labels.items() for a in ("--label", f"{k}={v}")]
         command += [a for k, v in secrets.items() for a in ("--secret", f"id={k},src={v}")]
@@ -105,30 +106,32 @@ class Engine:
 
     def tags(self, repository: str) -> list[str]:
         """The tags of a repository's images, newest image first."""
-        command = [self.program, "images", "--format", "{{.CreatedAt}}|{{.Tag}}", repository]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
-        if done.returncode:
-            raise BuildFailed(f"{self.program} does not list its images: {done.stderr.strip()}")
-        return [line.partition("|")[2] for line in sorted(done.stdout.splitlines(), reverse=True)]
+        lines = self._list("--format", "{{.CreatedAt}}|{{.Tag}}", repository)
+        return [line.partition("|")[2] for line in sorted(lines, reverse=True)]
+
+    def _list(self, *options: str) -> list[str]:
+        """The lines of `images`; asked again when an image goes while podman looks, as others' may."""
+        for _ in range(10):
+            done = subprocess.run(
+                [self.program, "images", *options],
+                capture_output=True,
+                text=True,
+                env=self.environment,
+                check=False,
+            )
+            if done.returncode == 0:
+                return done.stdout.splitlines()
+            if "not known" not in done.stderr:
+                break
+        raise BuildFailed(f"{self.program} does not list its images: {done.stderr.strip()}")
 
     def remove_replaced(self, label: str) -> None:
         """Remove the images with this label (`NAME=VALUE`) that have no name left; one in use stays.
 
         Without a label of its own, as a build's cached steps are, an image is left alone.
         """
-        command = [
-            self.program,
-            "images",
-            "--quiet",
-            "--filter",
-            "dangling=true",
-            "--filter",
-            f"label={label}",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
-        if done.returncode:
-            raise BuildFailed(f"{self.program} does not list its images: {done.stderr.strip()}")
-        for image in dict.fromkeys(done.stdout.split()):
+        found = self._list("--quiet", "--filter", "dangling=true", "--filter", f"label={label}")
+        for image in dict.fromkeys(found):
             self.remove_image(image)
 
     def remove_image(self, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
-from .hub import HubClient, NotThere, read
+from .hub import HubClient, NotThere, Refused, read
 from .models import Used
 from .models_passport import Passport, Software
 
@@ -32,7 +32,8 @@ class PassportCalls:
         query = urlencode([("experiment", one) for one in experiments])
         try:
             answer = await self.hub.call("GET", f"visa/used?{query}", token)
-        except NotThere:
+        except (NotThere, Refused):
+            # The list is none the worse for it, only its order.
             return ()
         return tuple(read(Used, one) for one in answer.get("used", ()))
 

@@ -16,7 +16,9 @@ from . import report
 from .admission import Admission, granted_account
 from .profiles import Plan, Profile
 from .session import Availability, Resources, StartRefused
+from .shelf import Shelf
 from .site import VisaSite
+from .words import NOT_PREPARED
 
 #: Bytes that `{"port": 65535}` or `{"hours": 4.5}` may take, written as generously as one likes.
 _MAX_SMALL_BODY = 200
@@ -106,8 +108,9 @@ class OptionsHandler(AccountHandler):
         free = await self._free(
             [_kind(profile, plan) for profile in allowed for plan in profile.plans.values()]
         )
+        lacking = await self._lacking(allowed)
         answer = {
-            "profiles": [_profile(profile, free) for profile in allowed],
+            "profiles": [_profile(profile, free, lacking) for profile in allowed],
             "home_only": not site.limits.home_only_roles.isdisjoint(account.roles),
             "max_sessions": site.max_sessions,
         }
@@ -116,6 +119,15 @@ class OptionsHandler(AccountHandler):
     async def _free(self, kinds: list[tuple]) -> dict:
         kinds = list(set(kinds))
         return dict(zip(kinds, await asyncio.gather(*(self._ask(*kind) for kind in kinds)), strict=True))
+
+    async def _lacking(self, profiles: list[Profile]) -> set[tuple[str, str]]:
+        """The backends and images of plans that would find no image."""
+        shelf = self.settings.setdefault("visa_shelf", Shelf())
+        pairs = list({(plan.backend, it.image) for it in profiles for plan in it.plans.values()})
+        found = await asyncio.gather(
+            *(shelf.lacks(self.site.backend(kind), image, self.app.config) for kind, image in pairs)
+        )
+        return {pair for pair, lacks in zip(pairs, found, strict=True) if lacks}
 
     async def _ask(self, backend: str, resources: Resources, hours: float) -> dict:
         kind = self.site.backend(backend)
@@ -173,19 +185,27 @@ class ExtendHandler(AccountHandler):
         return float(hours)
 
 
+#: Of a plan whose image is not there: nothing starts, nothing waits for it either.
+_NOTHING = {"sessions": 0, "words": NOT_PREPARED, "queue": False, "expected": None}
+
+
 def _kind(profile: Profile, plan: Plan) -> tuple[str, Resources, float]:
     """All that what is free for a plan depends on: plans alike are asked about once."""
     hours = min(profile.lifetime.default_hours, plan.hours or profile.lifetime.default_hours)
     return plan.backend, plan.resources, hours
 
 
-def _profile(profile: Profile, free: dict) -> dict:
+def _profile(profile: Profile, free: dict, lacking: set[tuple[str, str]]) -> dict:
     answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
     hidden = {"partition", "account", "qos", "reservation"}
     return answer | {
         "revision": profile.revision,
         "plans": [
-            {"name": name, "free": free[_kind(profile, plan)]} | plan.model_dump(mode="json", exclude=hidden)
+            {
+                "name": name,
+                "free": _NOTHING if (plan.backend, profile.image) in lacking else free[_kind(profile, plan)],
+            }
+            | plan.model_dump(mode="json", exclude=hidden)
             for name, plan in profile.plans.items()
         ],
     }

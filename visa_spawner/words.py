@@ -12,6 +12,7 @@ NEVER_STARTED = "The service was restarted while this session was starting. Star
 LOOKING = "The service has just been restarted and is looking for this session."
 GOES_ON = "The service has been restarted; the start goes on."
 STARTED_ANEW = "The session has to start anew; it does so by itself."
+NOT_PREPARED = "The software of this profile has not been prepared here yet."
 IMAGE_GONE = "that software is not on this machine any more; start with today's instead"
 AGAIN = "Start it again; if it happens twice, tell the staff."
 NOT_REACHED = f"The session started and could not be reached. {AGAIN}"

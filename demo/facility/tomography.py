@@ -102,6 +102,7 @@ def write(job: Job) -> None:
     with h5py.File(job.path, "w") as file:
         entry = start_entry(file, job.heading)
         entry["definition"] = "NXtomo"
+        entry.attrs["definition"] = "NXtomo"  # where the ESRF's software looks for it
         detector = group(
             entry["instrument"],
             "detector",

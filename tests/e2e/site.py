@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from demo import software
 from demo.cluster import people
 from demo.facility.tree import MARKER
 from images.engine import podman_environment
@@ -22,6 +23,8 @@ from images.engine import podman_environment
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 18600
 HOMES = Path("/data/home-e2e")
+#: Of the profiles that are started here.
+IMAGES = ("general", "tomography")
 
 
 @dataclass
@@ -157,7 +160,7 @@ def podman(*arguments: str) -> str:
 
 
 def start_site(run: Path) -> RunningSite:
-    """Start the demo and wait for its site.json; its words go to demo.log in the run folder."""
+    """Start the demo, wait for its site.json and its images; its words go to demo.log in the run folder."""
     remove_homes()
     run.mkdir(parents=True, exist_ok=True)
     (run / "site.json").unlink(missing_ok=True)
@@ -170,13 +173,15 @@ def start_site(run: Path) -> RunningSite:
             "VISA_DEMO_PORT": str(PORT),
             "VISA_DEMO_RUN": str(run),
             "VISA_DEMO_HOMES": str(HOMES),
+            software.VARIABLE: " ".join(IMAGES),
         },
         stdout=log,
         stderr=log,
     )
     site = RunningSite(process, run)
     for _ in patiently(600):
-        if (run / "site.json").exists():
+        said = (run / "demo.log").read_text()
+        if (run / "site.json").exists() and all(f"software of {name} is there" in said for name in IMAGES):
             return site
         if process.poll() is not None:
             break

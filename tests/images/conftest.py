@@ -12,6 +12,9 @@ import pytest
 from images.build import main as build_main
 from images.engine import Engine, find_engine
 
+from .measurements import measure
+from .recipes import tested
+
 IMAGE = "localhost/visa/base:latest"
 INSIDE = Path(__file__).with_name("inside")
 
@@ -32,20 +35,20 @@ def image(engine) -> str:
     return IMAGE
 
 
-@pytest.fixture
-def run(engine, image, tmp_path):
-    """Run a command in the image as an account without a passwd entry; returns the finished process.
+def runner(engine: Engine, image: str, out: Path, *options: str):
+    """Gives `run(*command)`, which runs in an image as an account without a passwd entry.
 
-    `tmp_path` is /out inside; scripts from tests/images/inside are in /inside.
+    `out` is /out inside, scripts from tests/images/inside are in /inside. What `run` gives is the finished
+    process; its containers go at the end of the block.
     """
     names = []
 
     def run(*command: str, user: str = "23456:34567", timeout: float = 120, check: bool = True):
         name = f"visa-test-images-{uuid.uuid4().hex[:8]}"
         names.append(name)
-        tmp_path.chmod(0o777)
-        arguments = [engine.program, "run", "--rm", "--name", name, "--user", user, *LOCKED_DOWN]
-        arguments += ["-v", f"{tmp_path}:/out", "-v", f"{INSIDE}:/inside:ro", "-e", "HOME=/out", "-w", "/out"]
+        out.chmod(0o777)
+        arguments = [engine.program, "run", "--rm", "--name", name, "--user", user, *LOCKED_DOWN, *options]
+        arguments += ["-v", f"{out}:/out", "-v", f"{INSIDE}:/inside:ro"]
         done = subprocess.run(
             [*arguments, image, *command],
             capture_output=True, text=True, check=False, timeout=timeout, env=engine.environment,
@@ -60,9 +63,52 @@ def run(engine, image, tmp_path):
         )
 
 
+@pytest.fixture
+def run(engine, image, tmp_path):
+    """`run(*command)` in the base image; see `runner`. The home is /out, where it begins."""
+    yield from runner(engine, image, tmp_path, "-e", "HOME=/out", "-w", "/out")
+
+
+@pytest.fixture(scope="session", params=tested())
+def technique(request, engine) -> str:
+    """The name of each recipe to test that is no base, once its image is up to date."""
+    assert build_main([request.param]) == 0
+    return request.param
+
+
+@pytest.fixture
+def work(engine, technique, tmp_path, measured):
+    """`work(*command)` in a technique's image as a session has it: see `runner`.
+
+    The root is read-only, the home empty; /data holds one measurement of each kind.
+    """
+    options = ["--read-only", "--tmpfs", "/tmp:mode=1777", "--tmpfs", "/home/someone:mode=777"]
+    options += ["-v", f"{measured}:/data:ro", "-e", "HOME=/home/someone", "-w", "/home/someone"]
+    yield from runner(engine, f"localhost/visa/{technique}:latest", tmp_path, *options)
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory) -> Path:
+    """A folder with one measurement of each technique, as the demo's facility makes them."""
+    folder = tmp_path_factory.mktemp("measured")
+    measure(folder)
+    folder.chmod(0o755)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tree(engine, image):
-    """The image's whole file system, read-only, as a directory of this machine."""
+    """The base image's whole file system, read-only, as a directory of this machine."""
+    yield from mounted(engine, image)
+
+
+@pytest.fixture(scope="session")
+def technique_tree(engine, technique):
+    """As `tree`, of a technique's image."""
+    yield from mounted(engine, f"localhost/visa/{technique}:latest")
+
+
+def mounted(engine: Engine, image: str) -> Iterator[Path]:
     if engine.program != "podman":
         pytest.fail("these tests look into the image with `podman image mount`")
     mount = subprocess.run(

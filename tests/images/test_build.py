@@ -7,13 +7,16 @@ import subprocess
 import time
 import uuid
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from images import host, recipe
-from images.build import BEFORE, BUILT, TITLE_LABEL, UP_TO_DATE, build, main
+from images.build import BEFORE, BUILT, SOFTWARE_LABEL, TITLE_LABEL, UP_TO_DATE, build, main
 from images.engine import BuildFailed, Engine, find_engine
 from images.recipe import Recipe, session_setup
+
+from .recipes import tested
 
 
 def test_an_unchanged_recipe_is_left_alone_in_no_time(image, capsys):
@@ -23,10 +26,21 @@ def test_an_unchanged_recipe_is_left_alone_in_no_time(image, capsys):
     assert "up to date" in capsys.readouterr().out
 
 
+def test_all_there_is_is_left_alone_in_no_time_when_nothing_has_changed(monkeypatch, capsys):
+    names = ["base", *tested()]
+    assert main(names) == 0
+    monkeypatch.setattr(Engine, "build", lambda *_, **__: pytest.fail("something was built"))
+    capsys.readouterr()
+    began = time.monotonic()
+    assert main(names) == 0
+    assert time.monotonic() - began < 5
+    assert capsys.readouterr().out.count(" is up to date") == len(names)
+
+
 def test_an_unknown_recipe_is_refused_with_those_there_are(capsys):
     assert main(["nothing"]) == 1
     assert "no recipe 'nothing'" in capsys.readouterr().err
-    with pytest.raises(BuildFailed, match="there are base"):
+    with pytest.raises(BuildFailed, match="there are base, diffraction"):
         Recipe("../../etc", "bookworm")
 
 
@@ -51,41 +65,101 @@ def test_a_failing_step_says_so_and_leaves_no_image(engine, tmp_path, image):
 
 
 def copy_of_tree(tmp_path, monkeypatch):
-    """A small tree with a recipe, for changes that the real one must not see."""
-    for path in ("setup.cfg", "pyproject.toml", "images/root.py"):
-        (tmp_path / path).parent.mkdir(exist_ok=True)
+    """A small tree with two recipes, for changes that the real one must not see."""
+    for path in ("setup.cfg", "pyproject.toml", "images/root.py", *map(str, steps())):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes((recipe.TREE / path).read_bytes())
-    for path in (
-        "images/base/Containerfile",
-        "images/applications/a.desktop",
-        "visa_session/start.py",
-        "visa_portal/app.py",
-    ):
+    for name in ("base", "one", "two"):
+        for path in ("apt.txt", "requirements.lock", "files/etc/a", "applications/a.desktop"):
+            (tmp_path / "images" / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "images" / name / path).write_text("")
+        (tmp_path / "images" / name / "recipe.yaml").write_text(f"title: {name}\nkernel: {name}\n")
+    for path in ("visa_session/start.py", "visa_portal/app.py"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_text("as it was")
+        (tmp_path / path).write_text("")
     monkeypatch.setattr(recipe, "TREE", tmp_path)
     monkeypatch.setattr(recipe, "IMAGES", tmp_path / "images")
-    return Recipe("base", "bookworm")
+
+
+def steps() -> list[Path]:
+    return [p.relative_to(recipe.TREE) for p in (recipe.IMAGES / "steps").iterdir() if p.is_file()]
+
+
+#: What changes when a file does: the software of base and of a technique, the image of each.
+NOTHING, SOFTWARE, IMAGES = (), ("base software", "one software"), ("base", "one")
 
 
 @pytest.mark.parametrize(
-    ("path", "matters"),
+    ("path", "changes"),
     [
-        ("images/base/Containerfile", True),
-        ("images/applications/a.desktop", True),
-        ("visa_session/start.py", True),
-        ("pyproject.toml", True),
-        ("visa_portal/app.py", False),
-        ("visa_session/__pycache__/start.pyc", False),
+        ("images/root.py", SOFTWARE + IMAGES),
+        ("images/steps/software.Containerfile", SOFTWARE + IMAGES),
+        ("images/steps/apt.sh", SOFTWARE + IMAGES),
+        ("images/steps/python.sh", SOFTWARE + IMAGES),
+        ("images/base/apt.txt", SOFTWARE + IMAGES),
+        ("images/base/requirements.lock", SOFTWARE + IMAGES),
+        ("images/one/apt.txt", ("one software", "one")),
+        ("images/one/requirements.lock", ("one software", "one")),
+        ("images/steps/session.Containerfile", IMAGES),
+        ("images/steps/finish.sh", IMAGES),
+        ("images/steps/finish.py", IMAGES),
+        ("images/base/files/etc/a", IMAGES),
+        ("images/base/applications/a.desktop", IMAGES),
+        ("images/one/files/etc/a", ("one",)),
+        ("images/one/applications/a.desktop", ("one",)),
+        ("visa_session/start.py", IMAGES),
+        ("pyproject.toml", IMAGES),
+        ("images/two/apt.txt", NOTHING),
+        ("images/two/files/etc/a", NOTHING),
+        ("images/one/requirements.in", NOTHING),
+        ("profiles/one.yaml", NOTHING),
+        ("visa_portal/app.py", NOTHING),
+        ("visa_session/__pycache__/start.pyc", NOTHING),
     ],
 )
-def test_the_hash_follows_what_the_image_is_made_from(tmp_path, monkeypatch, path, matters):
-    made_from = copy_of_tree(tmp_path, monkeypatch)
-    before = made_from.hash
-    assert made_from.hash == before
+def test_a_hash_follows_what_the_image_is_made_from_and_nothing_else(tmp_path, monkeypatch, path, changes):
+    copy_of_tree(tmp_path, monkeypatch)
+
+    def hashes() -> dict[str, str]:
+        recipes = [Recipe(name, "bookworm") for name in ("base", "one")]
+        return {f"{it.name} software": it.software_hash for it in recipes} | {
+            it.name: it.hash for it in recipes
+        }
+
+    before = hashes()
+    assert hashes() == before and len(set(before.values())) == 4
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text("changed")
-    assert (made_from.hash != before) == matters
+    after = hashes()
+    assert {name for name in before if after[name] != before[name]} == set(changes)
+
+
+def test_what_a_recipe_says_of_itself_matters_to_its_image_alone(tmp_path, monkeypatch):
+    copy_of_tree(tmp_path, monkeypatch)
+    before = Recipe("one", "bookworm")
+    said = before.hash, before.software_hash
+    (tmp_path / "images/one/recipe.yaml").write_text("title: another\nkernel: another\n")
+    after = Recipe("one", "bookworm")
+    assert after.hash != said[0] and after.software_hash == said[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("kernel: x\n", "title"),
+        ("title: x\nkernel: x\nkernal: x\n", "kernal"),
+        ("title: ''\nkernel: x\n", "title and kernel are texts"),
+        ("title: [\n", "flow node"),
+    ],
+)
+def test_a_recipe_that_says_nonsense_is_refused_by_name(tmp_path, monkeypatch, text, words):
+    copy_of_tree(tmp_path, monkeypatch)
+    (tmp_path / "images/one/recipe.yaml").write_text(text)
+    with pytest.raises(BuildFailed, match=f"images/one/recipe.yaml: .*{words}"):
+        Recipe("one", "bookworm")
+    (tmp_path / "images/two/apt.txt").unlink()
+    with pytest.raises(BuildFailed, match="images/two has no apt.txt"):
+        Recipe("two", "bookworm")
 
 
 def test_the_hash_follows_the_release():
@@ -172,15 +246,18 @@ def test_secrets_are_what_a_build_needs_and_no_more(tmp_path):
 def small_recipe(engine, tmp_path, monkeypatch):
     """A recipe of one file on the real root; its images are removed afterwards."""
     copy_of_tree(tmp_path, monkeypatch)
-    (tmp_path / "visa_session/start.py").write_text("")
-    directory = tmp_path / "images/visa-test-images"
-    directory.mkdir()
-    (directory / "Containerfile").write_text("ARG ROOT\nFROM ${ROOT}\nCOPY version /\n")
-    (directory / "version").write_text("1")
+    monkeypatch.setattr(recipe, "BASE", "visa-test-images")
+    (tmp_path / "images/base").rename(tmp_path / "images/visa-test-images")
+    (tmp_path / "images/steps/software.Containerfile").write_text("ARG ROOT\nFROM ${ROOT}\nCOPY apt.txt /\n")
+    (tmp_path / "images/steps/session.Containerfile").write_text(
+        "ARG SOFTWARE\nFROM ${SOFTWARE}\nCOPY files/ /\n"
+    )
     yield Recipe("visa-test-images", "bookworm")
-    for tag in engine.tags("localhost/visa/visa-test-images"):
-        engine.remove_image(f"localhost/visa/visa-test-images:{tag}")
+    for repository in ("visa", "visa/software"):
+        for tag in engine.tags(f"localhost/{repository}/visa-test-images"):
+            engine.remove_image(f"localhost/{repository}/visa-test-images:{tag}")
     engine.remove_replaced(f"{TITLE_LABEL}=visa/visa-test-images")
+    engine.remove_replaced(f"{SOFTWARE_LABEL}=visa-test-images")
 
 
 def nameless(engine) -> set[str]:
@@ -211,7 +288,7 @@ def test_going_back_to_a_version_builds_nothing(image, engine, small_recipe, mon
     monkeypatch.setattr("images.build.KEPT", 2)
 
     def version(text: str, how: str = BUILT) -> str:
-        (small_recipe.directory / "version").write_text(text)
+        (small_recipe.directory / "files/etc/a").write_text(text)
         assert build(small_recipe, engine) == how
         assert build(small_recipe, engine) == UP_TO_DATE
         return engine.inspect(small_recipe.image)["Id"]

@@ -220,6 +220,8 @@ PAGES = {
     "empty": "",
     "new": "new?scope=all",
     "chosen": "new?experiment=ma-1&experiment=ma-2",
+    "passport brought": "again",
+    "from passport": "new?experiment=ma-1&profile=tomography&plan=small&was=abc&image=sha256:" + "0" * 64,
     "error": "sessions/none/starting",
 }
 
@@ -252,6 +254,14 @@ def test_axe_finds_nothing(fresh, chromium, scheme):
         page.get_by_role("heading", name="/user/alice/").wait_for()
         visitor.go()
         look("sessions")
+        page.get_by_role("link", name="Passport").click()
+        page.get_by_role("heading", name="Passport").wait_for()
+        look("passport")
+        visitor.go("new?experiment=ma-3")
+        for closed in ("All data", "About this software"):
+            page.get_by_text(closed).first.click()
+        look("datasets")
+        visitor.go()
         page.get_by_role("link", name="Delete").click()
         look("dialog")
         assert {name: problems for name, problems in found.items() if problems} == {}

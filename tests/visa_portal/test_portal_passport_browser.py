@@ -4,6 +4,7 @@ import json
 
 import pytest
 from portal_pictures import visiting
+from test_portal_sharing_pictures import take
 
 from tests.visa_spawner.local_images import digest_of
 
@@ -58,10 +59,12 @@ def test_passports_drawn(fresh, chromium, updated):
         page.get_by_role("link", name="Passport").click()
         page.get_by_text("1 Python package").click()
         visitor.picture("passport")
+        take(page, "passport", ".passport")
         updated("1", "2")
         page.get_by_role("link", name="Start again like this").click()
         page.get_by_text("Exactly that software").wait_for()
         visitor.picture("from-passport")
+        take(page, "from-passport", ".offer:has(.offer-head :checked)")
         # What came from a passport is still asked for when another experiment joins.
         page.get_by_role("radio", name="Today's software").check()
         page.get_by_role("checkbox", name="bone scan").check()

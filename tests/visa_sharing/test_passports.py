@@ -8,13 +8,15 @@ from sharing_hub import a_sharing_hub
 from spawner_support import GOOD_OPTIONS
 from sqlalchemy.orm import Session
 
+from visa_session.contract import SessionInfo
 from visa_sharing import passports
 from visa_sharing.database import Software
 
 
 @pytest.fixture(scope="module")
 def hub():
-    with a_sharing_hub({"refresh_seconds": 3600}, facility="Test facility") as hub:
+    site = {"facility": "Test facility", "passport_in_processed": True}
+    with a_sharing_hub({"refresh_seconds": 3600}, **site) as hub:
         for name in ("alice", "bob", "carol", "dave", "heidi"):
             hub.token(name)
         yield hub
@@ -70,8 +72,12 @@ def test_what_a_session_was_started_with(hub):
     assert (experiment["id"], experiment["datasets"]) == ("A-1", [{"id": "A-1-scan", "name": "scan"}])
     assert told["options"]["lifetime_hours"] == 1 and "image" not in told["options"]
     # The file inside says the same.
-    inside = json.loads((hub.marks / "alice+work.plan").read_text())["passport"]
-    assert json.loads(inside) == told
+    given = json.loads((hub.marks / "alice+work.plan").read_text())
+    assert json.loads(given["passport"]) == told
+    # And it is told whether to leave it beside the results, and the short ways to what was chosen.
+    assert SessionInfo.from_environment(given["plan"]["environment"]).passport_in_processed
+    ways = given["plan"]["short_ways"]
+    assert ways["/experiments/A-1/datasets/scan"] == f"{hub.root}/visitor/a1/RAW_DATA/scan"
 
 
 def test_who_may_see_it(hub):

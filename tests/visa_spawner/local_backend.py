@@ -43,6 +43,10 @@ class LocalBackend(Backend, Spawner):
         return image_of(Path(config.LocalBackend.marks_dir), recipe, digest)
 
     @classmethod
+    async def lacks(cls, recipe, config):
+        return (Path(config.LocalBackend.marks_dir) / f"lacks-{recipe}").exists()
+
+    @classmethod
     async def sweep(cls, live, config):
         marks = Path(config.LocalBackend.marks_dir)
         if (marks / "down").exists():

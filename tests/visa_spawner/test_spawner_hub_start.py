@@ -290,6 +290,21 @@ class TestOptions:
         assert staff["home_only"] is True
         assert "staffonly" in {profile["name"] for profile in staff["profiles"]}
 
+    def test_a_plan_whose_image_is_not_there_says_so_and_offers_nothing(self, hub):
+        def free(name: str) -> dict:
+            found = {it["name"]: it for it in hub.api("GET", "visa/options", "bob").json()["profiles"]}
+            return {plan["name"]: plan["free"] for plan in found[name]["plans"]}["small"]
+
+        lacking = hub.marks / "lacks-general"
+        lacking.touch()
+        try:
+            hub.until(lambda: free("general")["sessions"] == 0, 10, "it is seen")
+            words = "The software of this profile has not been prepared here yet."
+            assert free("general") == {"sessions": 0, "words": words, "queue": False, "expected": None}
+        finally:
+            lacking.unlink()
+        hub.until(lambda: free("general")["sessions"] == 3, 10, "it is there")
+
     @pytest.mark.parametrize("path", ["visa/options", "visa/sessions"])
     def test_not_for_services_strangers_and_sessions_own_tokens(self, hub, path):
         assert hub.api("GET", path).status_code == 403

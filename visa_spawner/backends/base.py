@@ -77,6 +77,11 @@ class Backend(HasTraits):
         return None
 
     @classmethod
+    async def lacks(cls, recipe: str, config: Config) -> bool:
+        """Whether a start would find no image of this recipe; False where that cannot be told."""
+        return False
+
+    @classmethod
     async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, from the watch's last word; `config` is the hub's, for the class's traits.
 

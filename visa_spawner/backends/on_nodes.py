@@ -31,6 +31,11 @@ class OnNodes(Backend, ContainerSettings):
         return next(iter(found.values()), None)
 
     @classmethod
+    async def lacks(cls, recipe: str, config: Config) -> bool:
+        """Whether no node that answers has it."""
+        return await cls.image(recipe, "", config) is None
+
+    @classmethod
     async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, by the books."""
         fleet = Fleet.of(config)

@@ -41,11 +41,23 @@ def of_result(place: str) -> dict[str, Any]:
     labels = beside.get("labels")
     labels = labels if isinstance(labels, dict) else {}
     return {
-        "digest": _text(beside.get("image")),
+        # Inside as well: where it is mounted in a job, nothing is beside it.
+        "digest": _text(beside.get("image") or inside.get("digest")),
         "revision": _text(inside.get("revision") or labels.get("org.visa.recipe")),
         "created": _text(inside.get("created") or labels.get("org.opencontainers.image.created")),
-        "packages": packages(_read(place + PACKAGES_PLACE)),
+        "packages": packages(_read(place + PACKAGES_PLACE)) or _listed(beside.get("packages")),
     }
+
+
+def _listed(found: object) -> list[dict[str, str]]:
+    """The packages of a description that stands beside an image in one file, which nobody opens for that."""
+    keys = ("type", "name", "version")
+    listed = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [
+        {key: one[key] for key in keys}
+        for one in listed
+        if all(isinstance(one.get(key), str) for key in keys)
+    ]
 
 
 def _text(value: object) -> str:

@@ -117,3 +117,9 @@ async def test_an_image_that_is_gone_is_said_and_leaves_nothing(engine, make_bac
     assert seen == [] and engine.containers(HUB) == []
     assert backend.fleet.placement.taken == {}
     assert await ContainerBackend.image(RECIPE, gone, backend.config) is None
+
+
+async def test_a_node_lacks_the_image_that_it_does_not_have(engine):
+    config = settings([node(engine)])
+    assert await ContainerBackend.lacks(RECIPE, config) is False
+    assert await ContainerBackend.lacks("no-such-recipe", config) is True

@@ -55,7 +55,7 @@ seen = {
     "gpu": os.path.exists(device) and os.access(device, os.R_OK | os.W_OK),
     "environment": dict(os.environ),
     "first process": os.getpid() == 1,
-    "hosts": open("/etc/hosts").read() == open("/proc/1/root/etc/hosts").read() if os.getpid() == 1 else True,
+    "hosts": open("/etc/hosts").read(),
     "arguments": sys.orig_argv[:1],
 }
 with open(processed + "/seen.json.new", "w") as file:

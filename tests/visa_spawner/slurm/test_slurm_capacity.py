@@ -164,25 +164,6 @@ async def test_without_room_the_expected_start_is_told_and_asked_once_for_all():
     }
 
 
-async def test_no_earlier_start_is_told_than_those_have_who_wait_already():
-    now = datetime.now(UTC)
-    first, last = now + timedelta(minutes=5), now + timedelta(hours=3)
-    waits = Job(1, 1000, "", "PENDING", partition="main", priority=5, start=last)
-    jobs = [
-        waits,
-        replace(waits, id=2, start=first),
-        replace(waits, id=3, start=None),
-        replace(waits, id=4, partition="gpu", start=last + timedelta(days=1)),
-        replace(waits, id=5, reason="BeginTime", start=last + timedelta(days=1)),
-        replace(waits, id=6, state="RUNNING", start=last + timedelta(days=1)),
-    ]
-    wanted = replace(SMALL, cpus=4)
-    assert (await ask(Told(BUSY, jobs=jobs, expected=first), wanted)).expected == last
-    later = last + timedelta(minutes=1)
-    assert (await ask(Told(BUSY, jobs=jobs, expected=later), wanted)).expected == later
-    assert (await ask(Told(BUSY, jobs=jobs, expected=None), wanted)).expected is None
-
-
 async def test_plans_of_another_time_have_another_start():
     client = Told(BUSY, expected=datetime.now(UTC) + timedelta(hours=1))
     monitor = Monitor(client, "here")

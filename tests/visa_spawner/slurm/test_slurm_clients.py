@@ -261,6 +261,15 @@ async def test_the_expected_start(slurm, client):
     assert await client.expected_start(**wanted | {"gpu_type": "h100"}) is None
     assert await client.expected_start(**wanted | {"partition": "nowhere"}) is None
     assert await client.expected_start(**wanted | {"nodes": 5}) is None
+    # Those that wait for the same partition come first; how exactly is the controller's own affair.
+    number = slurm.submit("true", "bob", "--partition=gpu", "--gres=gpu:a100:2", "--time=60")
+    await asyncio.to_thread(until_planned, slurm, number)
+    assert await client.expected_start(**wanted) > later + timedelta(minutes=15)
+
+
+def until_planned(slurm, number):
+    """Wait until the controller has found a time for a job that waits."""
+    wait(lambda: slurm.job(number)["StartTime"] != "Unknown", 30, lambda: f"no time: {slurm.job(number)}")
 
 
 async def test_a_question_that_nobody_waits_for_leaves_nothing_behind(slurm, hasty):

@@ -263,15 +263,18 @@ def test_a_session_that_ends_before_its_job_says_its_own_end(box):
     assert SessionInfo.from_json(made["VISA_SESSION_INFO"]).ends == soon
 
 
-# ---- Apptainer, which this machine has not
+# ---- Apptainer
 def test_apptainers_arguments_are_what_its_manual_says(box):
     asked = some_plan(box, image="/images/base.sif")
-    made = apptainer.arguments("/usr/bin/apptainer", asked, [apptainer.mount("/a,b", "/a,b", True)])
+    made = apptainer.arguments(
+        "/usr/bin/apptainer", asked, "/place/image", [apptainer.mount("/a,b", "/a,b", True)]
+    )
     assert made == [
         *("/usr/bin/apptainer", "--silent", "exec", "--userns", "--containall", "--no-privs", "--no-eval"),
         *("--no-mount", "home,cwd,tmp,hostfs,bind-paths", "--pwd", "/"),
         *("--mount", 'type=bind,"source=/a,b","destination=/a,b",ro'),
-        *("/images/base.sif", "/usr/bin/python3", "-I", "-c", TELL),
+        *("/place/image", "/usr/bin/env", "-u", "LD_LIBRARY_PATH", "-u", "PROMPT_COMMAND", "-u", "PS1"),
+        *("HOME=/", "/usr/bin/python3", "-I", "-c", TELL),
     ]
 
 
@@ -279,7 +282,7 @@ PREPARE = """
 import json, os, sys
 from visa_spawner.backends.slurm.node import apptainer, plan
 asked = plan.read(sys.stdin.buffer.read())
-mounts = apptainer._prepare(asked, sys.argv[1])
+_, mounts = apptainer._prepare(asked, sys.argv[1])
 try:
     open(asked.binds[0].path + "/below/new", "w")
     written = "yes"
@@ -316,7 +319,8 @@ def test_what_apptainer_is_given_is_read_only_down_to_the_last_mount(box):
         assert written == "Read-only file system" and way == str(raw) and passport == "{}"
         assert f"type=bind,source={raw},destination={raw},ro" in mounts
         targets = [mount.split("destination=")[1].split(",")[0] for mount in mounts]
-        assert targets == [str(raw), "/tmp", "/var/tmp", "/etc/passwd", "/etc/group", "/experiments"]
+        own = ["/tmp", "/var/tmp", "/dev/shm", "/etc/passwd", "/etc/group", "/etc/hosts"]
+        assert targets == [str(raw), *own, "/experiments"]
     finally:
         subprocess.run(["umount", raw / "below"], check=True)
 
@@ -360,14 +364,13 @@ def test_the_passport_tells_of_the_tree_that_is_entered(tmp_path, box):
 
 
 def test_a_runtime_that_is_not_installed_is_said(box):
-    box.put("plan", json.dumps(box.plan(runtime="apptainer", binds=[], image="/usr")))
+    box.put("plan", json.dumps(box.plan(runtime="bubblewrap", binds=[], image="/usr")))
     box.put("token", f"0\n{TOKEN}\n")
-    code, said = box.fails()
-    if shutil.which("apptainer") is None:
-        assert (code, said) == (
-            contract.EXIT_BAD_INFO,
-            "visa-slurm-node: apptainer is not installed on this node.\n",
-        )
+    hide = 'mount --bind /dev/null /usr/bin/bwrap && exec setpriv --reuid=$0 --regid=$0 --clear-groups "$@"'
+    command = ["unshare", "--mount", "sh", "-c", hide, str(UID), box.program, box.spool, NONCE]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin:/usr/sbin"})
+    said = "visa-slurm-node: bwrap is not installed on this node.\n"
+    assert (done.returncode, done.stderr) == (contract.EXIT_BAD_INFO, said)
 
 
 def test_apptainer_says_that_it_gives_devices_below_dev_alone(box):

@@ -8,20 +8,20 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
 from slurm_cluster import alive, wait
-from slurm_desk import JOB, ROOT, TOKEN, mark
-from slurm_door import PERSONS_TOKEN, Door
+from slurm_desk import ROOT, TOKEN
+from slurm_job import BELOW_DEV, TMP, data, gpu_device, image, image_as, node_has_it_all, session
 
 from tests.visa_session.viewer import Viewer
-from visa_session.contract import PASSPORT, ExperimentInfo, SessionInfo
+from visa_session.contract import SessionInfo
+
+__all__ = ["data", "image", "node_has_it_all"]
 
 PROBE = (Path(__file__).parent / "slurm_probe.py").read_text()
 LOOK = (ROOT / "tests/images/inside/find_token.py").read_text()
@@ -46,108 +46,16 @@ for process in glob.glob("/proc/[0-9]*"):
         continue
 print("looked at", seen)
 """
-TMP = 96 << 20
 MADE = [Path("/tmp/made-inside"), Path("/dev/shm/made-inside")]
-INSIDE = ("bubblewrap", "charliecloud")
-#: Days before the job ran: the image was another one then.
-WRITTEN_BY_THE_HUB = {"session": "s1", "image": {"recipe": "base", "revision": "old"}, "packages": []}
-pytestmark = pytest.mark.timeout(150)
-
-
-@pytest.fixture(scope="module")
-def image():
-    """The base image, unpacked."""
-    # Kept for the next run: it takes twenty seconds, and changes only when the image does.
-    folder = Path("/var/lib/visa-test-images")
-    subprocess.run([sys.executable, "-m", "images.unpack", "base", folder], cwd=ROOT, check=True)
-    return folder / "base"
-
-
-@pytest.fixture(scope="module")
-def data(slurm_daemons):
-    """Raw and processed data, with a mount of its own below the raw ones on the node that has A100s."""
-    folder = slurm_daemons.folder / "data/a1"
-    raw, processed = folder / "RAW_DATA", folder / "PROCESSED_DATA"
-    for path in (raw / "below", processed):
-        path.mkdir(parents=True)
-    (raw / "measured").write_text("counts")
-    # As a detector's account may leave them: only the mount keeps a session from writing there.
-    for path in (raw, raw / "measured"):
-        path.chmod(0o777)
-    os.chown(processed, 0, 30001)
-    processed.chmod(0o2770)
-    node = ["nsenter", f"--target={slurm_daemons.process_of('slurmd-n1').pid}", "--mount", "--pid"]
-    subprocess.run([*node, "mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", raw / "below"], check=True)
-    yield SimpleNamespace(raw=raw, processed=processed, node=node)
-    subprocess.run([*node, "umount", raw / "below"], check=True)
-
-
-class Started:
-    """A session that said that it is ready, as `Viewer` takes it."""
-
-    def __init__(self, desk, runtime, job, made, door, name):
-        self.desk, self.runtime, self.job, self.made, self.door = desk, runtime, job, made, door
-        self.person, self.token = desk.person(name), PERSONS_TOKEN
-        node = desk.cluster.job(job)["BatchHost"]
-        address = {"n1": "127.0.21.1", "n2": "127.0.21.2"}.get(node, "127.0.0.1")
-        self.url = f"http://{address}:{door.heard[0]['port']}{door.prefix}"
-
-    def processes(self) -> list[psutil.Process]:
-        """All of the person's on the node."""
-        found = []
-        for process in self.desk.cluster.process_of("n1").children(recursive=True):
-            try:
-                if process.uids().real == self.person["uid"]:
-                    found.append(process)
-            except psutil.NoSuchProcess:
-                continue
-        return found
-
-
-@contextmanager
-def session(desk, image, data, runtime, name="alice", command=None, **changes):
-    """A session while inside; by its end it is gone."""
-    door = Door(name, "s1")
-    account = desk.cluster.account(name)
-    experiment = ExperimentInfo(id="a1", raw=str(data.raw), processed=str(data.processed))
-    info = SessionInfo(owner=name, name="s1", interface="desktop", experiments=(experiment,))
-    environment = {"HOME": account.home, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}
-    environment |= door.environment | {"VISA_SESSION_INFO": info.to_json()}
-    if runtime == "plain":
-        environment["PATH"] = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    plan = desk.plan(
-        name,
-        runtime=runtime,
-        image=str(image),
-        command=command or ["visa-session"],
-        binds=[{"path": str(data.raw), "read_only": True}, {"path": str(data.processed), "read_only": False}]
-        + [{"path": account.home, "read_only": False}],
-        short_ways={"/experiments/a1/raw": str(data.raw), "/experiments/a1/processed": str(data.processed)},
-        texts={PASSPORT: json.dumps(WRITTEN_BY_THE_HUB)},
-        environment=environment,
-        gpus=1,
-        tmp_bytes=TMP,
-        listen="0.0.0.0",
-        **changes,
-    )
-    made, job = mark(), JOB | {"memory_mb": 1500, "gpus": 1, "gpu_type": "a100", "partition": "gpu"}
-    id = asyncio.run(desk.launcher.submit(desk.person(name), made, job, plan, TOKEN))
-
-    def said():
-        return "\n".join(asyncio.run(desk.launcher.log(desk.person(name), made, 60)))
-
-    try:
-        wait(lambda: door.heard or over(desk, id), 60, lambda: f"not ready: {said()}")
-        assert door.heard, said()
-        yield Started(desk, runtime, id, made, door, name)
-    finally:
-        asyncio.run(desk.launcher.cancel(desk.person(name), id))
-        wait(lambda: over(desk, id), 30, lambda: desk.cluster.job(id))
-        door.close()
-
-
-def over(desk, job) -> bool:
-    return desk.cluster.job(job)["JobState"] in ("CANCELLED", "FAILED", "COMPLETED")
+INSIDE = ("bubblewrap", "charliecloud", "apptainer")
+DEVICES = dict.fromkeys(
+    INSIDE, {*"core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()}
+)
+DEVICES["apptainer"] = DEVICES["apptainer"] - {"core", "full"} | {
+    "mqueue",
+    Path(BELOW_DEV.format(node="n1", index=0)).name,
+}
+pytestmark = pytest.mark.timeout(300)
 
 
 @contextmanager
@@ -185,16 +93,25 @@ def as_person(person, script, text="", before=()) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("runtime", [*INSIDE, "plain"])
-def test_a_session_is_the_same_by_each_runtime(desk, slurm, image, data, runtime):
-    device = f"{slurm.layout.gpus}/n1/gpu0"
+@pytest.mark.parametrize(
+    ("runtime", "form"),
+    [
+        *((runtime, "unpack") for runtime in (*INSIDE, "plain")),
+        *((runtime, "squash") for runtime in INSIDE),
+        ("apptainer", "sif"),
+        ("bubblewrap", "sif"),
+    ],
+)
+def test_a_session_is_the_same_by_each_runtime(desk, slurm, data, runtime, form):
+    image = image_as(form)
+    device = gpu_device(runtime, slurm.layout).format(node="n1", index=0)
     command = ["python3", "-c", PROBE, str(data.raw), str(data.processed), str(image), device]
     others = subprocess.Popen(["/bin/sleep", "300"], user=20001, env={"A": "neighbour"})
     os.environ["LEAKED"] = "from the hub"
     try:
         with ready_for(runtime, data), session(desk, image, data, runtime, command=command) as started:
             seen = json.loads((data.processed / "seen.json").read_text())
-            check_inside(seen, runtime, data)
+            check_inside(seen, runtime, data, started.person["home"])
             assert started.door.heard[0]["token"] == TOKEN
             asyncio.run(check_desktop(started))
             check_secrets(started, desk)
@@ -226,7 +143,7 @@ def test_a_session_is_the_same_by_each_runtime(desk, slurm, image, data, runtime
         data.processed.chmod(0o2770)
 
 
-def check_inside(seen, runtime, data) -> None:
+def check_inside(seen, runtime, data, home) -> None:
     assert seen["who"] == [20001, 20001, "alice"]
     assert seen["groups"] >= 2, "the team's, though a namespace has no name for it"
     assert seen["cwd"] == "/"
@@ -254,18 +171,23 @@ def check_inside(seen, runtime, data) -> None:
     assert TOKEN not in json.dumps(seen)
     if runtime not in INSIDE:
         return
+    assert environment["PATH"] == "/opt/visa/venv/bin:/usr/local/bin:/usr/bin:/bin"
+    assert environment["HOME"] == home
+    for name in ("PS1", "PROMPT_COMMAND", "LD_LIBRARY_PATH", "PYTHONPATH"):
+        assert name not in environment, "a runtime's own"
     assert not seen["new privileges"]
     assert seen["short ways"] == {"raw": str(data.raw), "processed": str(data.processed)}
-    assert all(seen["image refused"]), seen["image refused"]
+    # Apptainer's /dev is a small file system of the session's own.
+    refused = seen["image refused"][:-1] if runtime == "apptainer" else seen["image refused"]
+    assert all(refused), seen["image refused"]
+    assert seen["hosts"] == Path("/etc/hosts").read_text()
     passport = json.loads(seen["passport"])
     assert (passport["session"], passport["image"]["recipe"]) == ("s1", "base")
     assert {"jupyterlab", "xfdesktop4"} <= {one["name"] for one in passport["packages"]}
     assert passport["image"]["revision"] != "old", "the image that the job entered"
     assert seen["passport refused"] == "Read-only file system"
     assert environment["CUDA_VISIBLE_DEVICES"] == "0"
-    assert seen["devices"] == sorted(
-        "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
-    )
+    assert {*seen["devices"]} - {"new"} == DEVICES[runtime]
     for where in ("tmp", "shm"):
         size, names = seen[where]
         assert size == TMP and names in ([], ["made-inside"]), where

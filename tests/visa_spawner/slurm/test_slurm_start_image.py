@@ -1,32 +1,31 @@
 """The real image in a real job: a desktop and JupyterLab on an experiment's data, through hub and proxy."""
 
+import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
-from local_hub import ROOT
 from slurm_fixtures import a_slurm_hub
+from slurm_job import IMAGES, image_as, node_has_it_all
 
-from visa_session.contract import INFO_VARIABLE, SessionInfo
+from visa_session.contract import INFO_VARIABLE, PASSPORT, SessionInfo
+
+__all__ = ["node_has_it_all"]
 
 OPTIONS = {"experiments": ["A-1"], "profile": "real", "plan": "small", "interface": "desktop"}
 
 
 @pytest.fixture(scope="module")
-def hub(slurm_daemons):
-    # Kept for the next run: it changes only when the image does.
-    images = Path("/var/lib/visa-test-images")
-    subprocess.run([sys.executable, "-m", "images.unpack", "base", images], cwd=ROOT, check=True)
+def hub(slurm_daemons, node_has_it_all):
+    image = image_as("squash")
     with a_slurm_hub(
         slurm_daemons,
         "image",
         cmd=["visa-session"],
         runtime="bubblewrap",
-        image_template=f"{images}/{{recipe}}",
+        image_template=f"{image.parent}/{{recipe}}.squashfs",
         before=write_profile,
     ) as hub:
         yield hub
@@ -100,6 +99,11 @@ def test_a_desktop_on_an_experiments_data(real_hub):
     with pytest.raises(OSError, match="Read-only"):
         (root / f"{raw}".lstrip("/") / "written").write_text("no, not even as root")
     assert os.readlink(root / "experiments/A-1/raw") == str(raw)
+    # By the digest that its file has beside it, the same image can be asked for again.
+    passport = json.loads((root / PASSPORT.lstrip("/")).read_text())
+    known = json.loads((IMAGES / "base.squashfs.json").read_text())
+    assert passport["image"]["digest"] == known["image"]
+    assert len(passport["packages"]) == len(known["packages"]) > 100
     assert {20001} == {one.uids().real for one in inside(hub, "work")}
 
     hub.end_session("work")

@@ -61,14 +61,11 @@ class Capacity:
         line = f" {waiting} {'job waits' if waiting == 1 else 'jobs wait'} in the queue." if waiting else ""
         if count:
             return Availability(count, f"{what_is_free(willing, resources)}{line}")
-        expected = await self.expected(resources, hours, partition)
+        expected = await self.expected(resources, hours)
         return Availability(0, f"{why_none(willing, resources)}{line}", expected)
 
-    async def expected(self, resources: Resources, hours: float, partition: str) -> datetime | None:
-        """When such a session would start that is asked for now; None: the controller cannot tell.
-
-        What the controller says of it leaves out the jobs that wait already: those come first.
-        """
+    async def expected(self, resources: Resources, hours: float) -> datetime | None:
+        """When the controller expects such a session to start, asked for now; None: it cannot tell."""
         now, wanted = time.monotonic(), (resources, hours)
         known = self._expected.get(wanted)
         if known is None or (known.start.done() and now >= known.until):
@@ -76,10 +73,7 @@ class Capacity:
             known = _Expected(now + EXPECTED_FOR, asyncio.create_task(self._ask(*wanted)))
             self._expected[wanted] = known
         start = await asyncio.shield(known.start)
-        if start is None:
-            return None
-        start = max(start, self._monitor.queue.last_start(partition) or start)
-        return start if start > datetime.now(UTC) else None
+        return start if start and start > datetime.now(UTC) else None
 
     async def _ask(self, resources: Resources, hours: float) -> datetime | None:
         try:

@@ -42,6 +42,11 @@ class OnCluster(Backend, SlurmSettings):
         return await asyncio.to_thread(trees.image, template, recipe, digest)
 
     @classmethod
+    async def lacks(cls, recipe: str, config: Config) -> bool:
+        """As far as the hub's own machine sees the images of the nodes."""
+        return await asyncio.to_thread(trees.lacks, Cluster.of(config).image_template, recipe)
+
+    @classmethod
     async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, by the nodes as they were a moment ago."""
         return await Cluster.of(config).capacity.availability(resources, hours)

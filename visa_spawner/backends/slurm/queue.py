@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from .seen import Job
 
@@ -36,15 +35,12 @@ class Queue:
                     lines.setdefault(partition, []).append(job)
         self._places: dict[tuple[int, str], int] = {}
         self._counts: dict[str, int] = {}
-        self._starts: dict[str, datetime] = {}
         for partition, line in lines.items():
             count = 0
             for job in sorted(line, key=lambda job: (-job.priority, job.id)):
                 self._places[job.id, partition] = count + 1
                 count += job.tasks
             self._counts[partition] = count
-            if starts := [job.start for job in line if job.start]:
-                self._starts[partition] = max(starts)
 
     def place(self, job: Job) -> Place | None:
         """A job's place; of several partitions the best. None where it stands in no line."""
@@ -58,10 +54,6 @@ class Queue:
     def waiting(self, partition: str) -> int:
         """How many jobs wait for a partition; a job array counts by its tasks."""
         return self._counts.get(partition, 0)
-
-    def last_start(self, partition: str) -> datetime | None:
-        """When the last of those starts that wait for a partition, as far as the controller has said."""
-        return self._starts.get(partition)
 
 
 def stands_in_line(job: Job) -> bool:

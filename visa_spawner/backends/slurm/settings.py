@@ -59,7 +59,7 @@ class SlurmSettings(HasTraits):
     ).tag(config=True)
     image_template = Unicode(
         "/opt/visa/images/{recipe}",
-        help="Where a profile's image stands on every node: an unpacked tree, or a SIF file for Apptainer.",
+        help="Where a profile's image stands on every node: an unpacked tree, a SquashFS or a SIF file.",
     ).tag(config=True)
     partition = Unicode("", help="Partition of plans that name none; empty: the cluster's own default.").tag(
         config=True

@@ -38,6 +38,12 @@ def image(template: str, recipe: str, digest: str = "") -> Image | None:
     return Image(recipe, said["digest"], said["revision"], said["created"], tuple(said["packages"]))
 
 
+def lacks(template: str, recipe: str) -> bool:
+    """Whether the folder of the nodes' images is here without this one; where it is not, nobody knows."""
+    path = Path(template.format(recipe=recipe))
+    return path.parent.is_dir() and not path.exists()
+
+
 async def entered(plan: SessionPlan, backend) -> dict[str, Any]:
     """What the node program is told of the image: where it stands, and the passport to put into the session.
 

@@ -8,7 +8,7 @@ import sys
 
 from visa_session.contract import EXIT_BAD_INFO
 
-from . import apptainer, bubblewrap, charliecloud, gpus, passport, plain, spool
+from . import apptainer, bubblewrap, charliecloud, gpus, plain, spool
 from . import plan as plans
 from .environment import compose
 from .plan import NotFit
@@ -52,7 +52,6 @@ def prepare(directory: str, nonce: str, job) -> tuple:
     runtime = RUNTIMES.get(plan.runtime)
     if runtime is None:
         raise NotFit(EXIT_BAD_INFO, "The plan of this session names a runtime that is not known.")
-    plan = passport.corrected(plan)
     given = gpus.devices(plan, job)
     environment = compose(plan, job, given, runtime.INSIDE)
     wanted = given + gpus.common(plan, given)

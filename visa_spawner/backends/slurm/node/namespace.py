@@ -56,6 +56,12 @@ def devpts(path: str) -> None:
     _mount("devpts", path, "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620")
 
 
+def fuse(served: int, path: str) -> None:
+    """What the program serves that gets `served`, a descriptor of /dev/fuse; for this account alone."""
+    options = f"fd={served},rootmode=40000,user_id={os.getuid()},group_id={os.getgid()},default_permissions"
+    _mount("visa", path, "fuse", MS_RDONLY | MS_NOSUID | MS_NODEV, options)
+
+
 def bind(source: str, target: str, flags: int = 0) -> None:
     """`source` with all that is mounted below it, at `target`; `flags` hold for every mount of it."""
     _mount(source, target, None, MS_BIND | MS_REC)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 
 from visa_session.contract import EXIT_BAD_INFO, EXIT_HOME_UNUSABLE
 
 from ...accounts import group, passwd
-from . import namespace
+from . import namespace, passport, squash
 from .namespace import MS_NODEV, MS_NOSUID, MS_RDONLY
 from .plan import NotFit, Plan
 
@@ -40,6 +41,7 @@ def build(plan: Plan, place: str, devices: list[str]) -> str:
         namespace.tmpfs(place, "mode=0755,size=16m")
         root = f"{place}/root"
         os.mkdir(root, 0o755)
+        plan = passport.corrected(replace(plan, image=squash.tree(plan.image, place)))
         _Tree(plan, root, devices).build()
         # Nothing of it is the person's to change.
         namespace.restrict(place, MS_RDONLY | _SAFE, below=False)
@@ -85,6 +87,15 @@ def slurm_account() -> list:
         return [("slurm", pwd.getpwnam("slurm").pw_uid)]
     except KeyError:
         return []
+
+
+def node_text(path: str) -> str:
+    """What a file of the node's says; "" where it has none."""
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 class _Tree:
@@ -156,12 +167,7 @@ class _Tree:
     def names(self) -> None:
         """Users and groups by name, the image's few and the person's; machines as the node knows them."""
         texts = {"passwd": passwd(self.plan.person, slurm_account()), "group": group(self.plan.person)}
-        for name in ("hosts", "resolv.conf"):
-            try:
-                with open(f"/etc/{name}") as file:
-                    texts[name] = file.read()
-            except OSError:
-                texts[name] = ""
+        texts.update({name: node_text(f"/etc/{name}") for name in ("hosts", "resolv.conf")})
         for name, text in texts.items():
             source = f"{os.path.dirname(self.root)}/{name}"
             with open(source, "w") as file:

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Make a machine of the image: no password, no key, no login, nothing that listens.
+set -eu
+systemctl set-default multi-user.target
+systemctl enable systemd-networkd.service systemd-resolved.service systemd-timesyncd.service
+# No login on a console, whatever the kernel is told; nothing that changes the machine while people work.
+systemctl mask getty@.service serial-getty@.service console-getty.service \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
+    systemd-networkd-wait-online.service
+# A munge daemon never runs here: see the image's own packages.
+systemctl mask munge.service
+grep -q '^root:[*!]' /etc/shadow
+# The image's own list, with what came for the machine.
+{
+    echo "# Debian"
+    dpkg-query -W -f '${Package} ${Version}\n'
+    sed -n '/^# Python/,$p' /opt/visa/packages.txt
+} > /tmp/build/packages.txt
+cp /tmp/build/packages.txt /opt/visa/packages.txt
+# Each machine makes its own at its first start.
+: > /etc/machine-id
+rm -f /var/lib/dbus/machine-id /var/lib/systemd/random-seed /etc/ssh/ssh_host_*
+# Nobody in a session may become anybody else, on a machine neither.
+find / -xdev -perm /6000 -type f -exec chmod a-s {} +
+rm -rf /tmp/build /var/log/*.log
