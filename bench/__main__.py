@@ -9,13 +9,11 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from images.build import main as build_image
 from images.engine import find_engine
 
 from . import listing, ours, rounds
 from .bare import Bare
 from .command import carry_out
-from .hub import BenchFailed
 from .network import network
 from .plain_image import ensure_plain
 from .report import LEAST_ROUNDS, RESULTS, report
@@ -69,8 +67,6 @@ def take(scratch: Path) -> tuple[str, bool]:
     arguments = options()
     with open(scratch / "plain.log", "wb", buffering=0) as log:
         ensure_plain(find_engine(["podman"], log))
-    if not arguments.stock_only and build_image(["base", "general"]):
-        raise BenchFailed("the image `base` could not be built")
     text = asyncio.run(run(arguments, scratch))
     return text, not arguments.stock_only and not arguments.only and arguments.rounds >= LEAST_ROUNDS
 

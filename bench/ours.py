@@ -15,6 +15,9 @@ from pathlib import Path
 
 import httpx
 
+from demo import software
+from images.build import main as build_images
+
 from .hub import BenchFailed, Hub
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,7 +65,12 @@ async def limits(hub: Hub) -> tuple[float, int]:
 
 @asynccontextmanager
 async def demo(run: Path) -> AsyncIterator[Path]:
-    """Start the demo, wait for its site.json, stop it as Ctrl-C does."""
+    """Start the demo, wait for its site.json, stop it as Ctrl-C does.
+
+    The image of the profile is made before, and no other while figures are taken.
+    """
+    if await asyncio.to_thread(build_images, ["base", PROFILE]):
+        raise BenchFailed("the images could not be built: see above")
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
     site_file = run / "site.json"
     site_file.unlink(missing_ok=True)
@@ -70,7 +78,12 @@ async def demo(run: Path) -> AsyncIterator[Path]:
         process = subprocess.Popen(
             [sys.executable, "-m", "demo"],
             cwd=ROOT,
-            env={**os.environ, "VISA_DEMO_PORT": str(PORT), "VISA_DEMO_RUN": str(run)},
+            env={
+                **os.environ,
+                "VISA_DEMO_PORT": str(PORT),
+                "VISA_DEMO_RUN": str(run),
+                software.VARIABLE: "",
+            },
             stdout=log,
             stderr=log,
             start_new_session=True,

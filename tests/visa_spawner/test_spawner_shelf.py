@@ -46,6 +46,9 @@ async def test_an_image_that_has_come_is_seen_after_a_moment(kind, monkeypatch):
     known = Shelf()
     assert await known.lacks(kind, "tomography", Config()) is True
     kind.answer = False
+    assert await known.lacks(kind, "tomography", Config()) is True, "nobody waits for the new answer"
+    await asyncio.sleep(0.1)  # longer than the backend takes to answer
+    assert len(kind.asked) == 2, "which was asked for meanwhile"
     assert await known.lacks(kind, "tomography", Config()) is False
 
 

@@ -1,6 +1,7 @@
 """Find a powder frame's peaks with ImageD11 and the rings of the crystal that they lie on; prints JSON."""
 
 import json
+import subprocess
 import sys
 
 import h5py
@@ -47,6 +48,7 @@ print(
     json.dumps(
         {
             "peaks": int(peaks.nrows),
+            "dials": subprocess.run(["dials.version"], capture_output=True, text=True, check=True).stdout,
             "expected": len(angles),
             "rings": len(set(distance.argmin(axis=1)[on].tolist())),
             "on rings": float(on[near].mean()),
