@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx
 import yaml
+from portal_cookies import Cookies
 
 from demo import node
 
@@ -56,10 +57,10 @@ def experiments(folder: Path, count: int = 2000) -> list[dict]:
         made.append(_experiment(folder, f"in-{number}", title, *place, began, began + timedelta(days=1000)))
     names = ("ma-1-s1", "ma-1-s2")
     made[0]["datasets"] = [{"id": name, "name": name, "path": f"{made[0]['raw']}/{name}"} for name in names]
-    many = [f"leaf_{number:03}" for number in range(120)]
+    leaf = {"technique": "fluorescence"}
     made[2]["datasets"] = [
-        {"id": name, "name": name, "path": f"{made[2]['raw']}/{name}", "technique": "fluorescence"}
-        for name in many
+        leaf | {"id": name, "name": name, "path": f"{made[2]['raw']}/{name}"}
+        for name in (f"leaf_{number:03}" for number in range(120))
     ]
     return made
 
@@ -172,29 +173,6 @@ def wait_for(url: str, seconds: float = 90, status: int = 200) -> None:
                 return
         time.sleep(0.1)
     raise TimeoutError(f"{url} did not answer {status} within {seconds} s")
-
-
-class Cookies:
-    """Kept and sent as browsers do on localhost, where secure ones travel over plain HTTP too."""
-
-    def __init__(self):
-        self.kept: dict[tuple[str, str, str], str] = {}
-
-    def send(self, request: httpx.Request) -> None:
-        url = request.url
-        found = [f"{n}={v}" for (h, p, n), v in self.kept.items() if h == url.host and url.path.startswith(p)]
-        request.headers.pop("Cookie", None)
-        if found:
-            request.headers["Cookie"] = "; ".join(found)
-
-    def keep(self, response: httpx.Response) -> None:
-        for line in response.headers.get_list("Set-Cookie"):
-            first, *rest = [part.strip() for part in line.split(";")]
-            name, _, value = first.partition("=")
-            about = {part.partition("=")[0].lower(): part.partition("=")[2] for part in rest}
-            key = (response.url.host, about.get("path", "/"), name)
-            gone = about.get("max-age") == "0" or value in ("", '""')
-            self.kept.pop(key, None) if gone else self.kept.update({key: value})
 
 
 @dataclass
@@ -368,10 +346,10 @@ class TestSite:
         self.forget_passports(user)
 
     def forget_passports(self, user: str) -> None:
-        """What somebody used is remembered, and would be suggested to the next test."""
+        """Or what a test used would be suggested to the next one."""
         with closing(sqlite3.connect(self.folder / "jupyterhub.sqlite", timeout=30)) as db, db:
-            mine = "SELECT id FROM visa_passports WHERE owner = ?"
-            db.execute(f"DELETE FROM visa_passport_experiments WHERE passport_id IN ({mine})", [user])
+            mine = "passport_id IN (SELECT id FROM visa_passports WHERE owner = ?)"
+            db.execute(f"DELETE FROM visa_passport_experiments WHERE {mine}", [user])
             db.execute("DELETE FROM visa_passports WHERE owner = ?", [user])
 
     def log_of(self, name: str) -> str:
