@@ -8,7 +8,7 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 TAKEN = DOCS.parent / "tests/results/pictures"
-SHOWN = ("my-sessions", "new-session", "jupyterlab", "h5web", "desktop", "together", "support-banner")
+SHOWN = ("my-sessions", "new-session", "launcher", "h5web", "desktop", "together", "support-banner")
 SHOWN += ("cluster-panel",)
 #: Those that the portal's tests take.
 PORTAL = ("sharing", "link", "join", "support-asks", "shared-with-me", "history")

@@ -42,7 +42,6 @@ async def test_from_login_to_files(person, site: RunningSite, picture):
         tile = page.locator(".jp-LauncherCard", has_text="Desktop")
         await expect(tile).to_be_visible(timeout=60_000)
         await expect(tile.locator("img, svg").first).to_be_visible()
-        await picture(page, "jupyterlab")
         await tile.click()
         frame = page.frame_locator("iframe[src*='/desktop']").first
         await expect(frame.locator("#screen canvas")).to_be_visible(timeout=30_000)
