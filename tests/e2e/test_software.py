@@ -25,14 +25,16 @@ SUGGESTED = {
 
 
 def on_disk(site: RunningSite, instrument: str) -> dict:
-    """An experiment of that instrument with data and a team of the demo's own people."""
+    """An experiment of that instrument with data, of the demo's people, on which nobody has worked yet."""
     people = site.accounts("scientist")
     for line in (site.run / "experiments.jsonl").read_text().splitlines():
         entry = json.loads(line)
         known = [name for name in entry["team"] if name in people]
         if entry["instrument"] == instrument and known and Path(entry["raw"]).is_dir():
-            return entry | {"person": known[0]}
-    raise AssertionError(f"nobody of the demo measured on {instrument}")
+            answer = site.account(known[0]).call("GET", "visa/used", params={"experiment": entry["id"]})
+            if answer.raise_for_status().json() == {"used": []}:
+                return entry | {"person": known[0]}
+    raise AssertionError(f"nothing measured on {instrument} is still untouched")
 
 
 @pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda it: it.name)
