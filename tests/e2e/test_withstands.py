@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.async_api import expect
 
-from .site import Account, RunningSite, patiently
+from .site import IMAGES, Account, RunningSite, patiently
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_two_people_and_the_last_gpu(site: RunningSite):
 
 
 def gpu_plans(account: Account) -> list[tuple[str, dict]]:
-    """Profile and plan of each on this machine that has a GPU; the cluster's are others."""
+    """Profile and plan of each on this machine with a GPU and an image; the cluster's are others."""
     profiles = account.call("GET", "visa/options").json()["profiles"]
-    plans = [(one["name"], plan) for one in profiles for plan in one["plans"]]
+    plans = [(one["name"], plan) for one in profiles if one["name"] in IMAGES for plan in one["plans"]]
     return [(name, plan) for name, plan in plans if plan["gpus"] and plan["backend"] == "container"]
