@@ -6,8 +6,9 @@ The tests drive real engines, browsers and daemons on whatever machine this is, 
 a second. A machine that stalls fails one now and then; a defect fails twice. What needed its second run is
 named at the end, so that it does not go unseen.
 
-Most of a test's time is waiting for such a daemon. So, where all tests are run, those of the cluster run
-beside those of login, pages, sessions and sharing, which share nothing with them; all others run alone.
+Most of a test's time is waiting for such a daemon. So, where all tests are run, some run beside others
+with which they share nothing: those of starts beside those of images, those of the cluster beside those of
+login, pages, sessions and sharing. All others run alone.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: What runs side by side, one process each. Everything else, also what will be added, comes before, alone.
-LANES = {
-    "pages": [
-        *("tests/visa_authenticator", "tests/visa_catalogue", "tests/visa_portal"),
-        *("tests/visa_session", "tests/visa_sharing"),
-    ],
-    "cluster": ["tests/visa_spawner/slurm"],
-}
+#: What runs side by side, one process each, one line after the other; `-` leaves out. Everything else, also
+#: what will be added, comes before, alone.
+LANES = (
+    {"images": ["tests/images"], "starts": ["tests/visa_spawner", "-tests/visa_spawner/slurm"]},
+    {
+        "pages": [
+            *("tests/visa_authenticator", "tests/visa_catalogue", "tests/visa_portal"),
+            *("tests/visa_session", "tests/visa_sharing"),
+        ],
+        "cluster": ["tests/visa_spawner/slurm"],
+    },
+)
 #: More failures than this are no matter of a stalling machine.
 FEW = 8
 PASSED, TESTS_FAILED = 0, 1
@@ -74,18 +79,29 @@ def run(*runs: Lane) -> tuple[int, list[str]]:
 
 def first_run(arguments: list[str]) -> tuple[int, list[str]]:
     """What was asked for, or everything in as little time as it takes."""
-    lanes = {name: [path for path in paths if (ROOT / path).exists()] for name, paths in LANES.items()}
-    if arguments or not all(lanes.values()):
+    if arguments or not all(there(lane) for line in LANES for lane in line.values()):
         return run(Lane("all", arguments))
-    apart = [f"--ignore={path}" for paths in lanes.values() for path in paths]
-    alone, failed = run(Lane("alone", apart))
-    if alone not in (PASSED, TESTS_FAILED):
-        return alone, failed
-    print(f"\nNow side by side: {', '.join(lanes)}", flush=True)
-    *others, shown = lanes.items()
-    beside = [Lane(name, paths, beside=True) for name, paths in others]
-    code, more = run(Lane(shown[0], shown[1]), *beside)
-    return max(alone, code), failed + more
+    apart = sorted({path for line in LANES for lane in line.values() for path in there(lane)})
+    worst, failed = run(Lane("alone", [f"--ignore={path}" for path in apart]))
+    for line in LANES:
+        if worst not in (PASSED, TESTS_FAILED):
+            break
+        print(f"\nNow side by side: {', '.join(line)}", flush=True)
+        *others, shown = line
+        beside = [Lane(name, words(line[name]), beside=True) for name in others]
+        code, more = run(Lane(shown, words(line[shown])), *beside)
+        worst, failed = max(worst, code), failed + more
+    return worst, failed
+
+
+def there(lane: list[str]) -> list[str]:
+    """The paths of a lane that this tree has."""
+    return [path for path in lane if not path.startswith("-") and (ROOT / path).exists()]
+
+
+def words(lane: list[str]) -> list[str]:
+    """What pytest is told of a lane."""
+    return there(lane) + [f"--ignore={path.removeprefix('-')}" for path in lane if path.startswith("-")]
 
 
 def main(arguments: list[str]) -> int:

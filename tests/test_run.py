@@ -30,6 +30,11 @@ def test_alone():
     assert not list(Path({folder!r}).glob("*.began"))
     Path({folder!r}, "alone").touch()
 """
+AFTER = """
+from pathlib import Path
+def test_after():
+    assert len(list(Path({folder!r}).glob("*.began"))) == 2
+"""
 ALWAYS = "def test_broken():\n    assert False\n"
 
 
@@ -43,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def lanes(folder, monkeypatch):
     """Two folders whose tests run side by side: each waits for the other to have begun."""
-    monkeypatch.setattr(run, "LANES", {"left": ["left"], "right": ["right"]})
+    monkeypatch.setattr(run, "LANES", ({"left": ["left"], "right": ["right", "-right/apart"]},))
     for mine, other in (("left", "right"), ("right", "left")):
         (folder / mine).mkdir()
         (folder / mine / f"test_{mine}.py").write_text(
@@ -86,6 +91,14 @@ def test_lanes_run_side_by_side_and_what_no_lane_names_before_them(lanes, capfd)
     assert run.main([]) == 0
     said = capfd.readouterr().out
     assert (lanes / "alone").exists() and said.count("1 passed") == 3
+
+
+def test_what_a_lane_leaves_out_runs_in_another_after_it(lanes, capfd, monkeypatch):
+    (lanes / "right/apart").mkdir()
+    (lanes / "right/apart/test_after.py").write_text(AFTER.format(folder=str(lanes)))
+    monkeypatch.setattr(run, "LANES", (*run.LANES, {"after": ["right/apart"]}))
+    assert run.main([]) == 0
+    assert capfd.readouterr().out.count("1 passed") == 4
 
 
 def test_a_failure_in_any_lane_is_run_again_and_counts(lanes, capfd):
