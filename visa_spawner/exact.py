@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .authorise import Accepted
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The image of a recipe, or that very one by its digest, as `Backend.image` gives it.
+Ask = Callable[[str, str], Awaitable[Image | None]]
+
 UNKNOWN = "no session of this profile has had such an image here"
 SILENT = "whether that software is still there is not known at the moment; try again in a minute"
 
 
-async def look(site: VisaSite, db, backend: str, recipe: str, digest: str) -> Image | None:
+async def look(site: VisaSite, db, ask: Ask, recipe: str, digest: str) -> Image | None:
     """The very image, where it is still there and one of this recipe.
 
     Gives None where it is gone. Raises StartRefused for one that was never this recipe's, and when nobody
@@ -28,7 +33,7 @@ async def look(site: VisaSite, db, backend: str, recipe: str, digest: str) -> Im
     if had and had != recipe:
         raise StartRefused(UNKNOWN, field="image")
     try:
-        found = await site.backend(backend).image(recipe, digest, site.config)
+        found = await ask(recipe, digest)
     except Exception as error:
         log.exception("whether %s is there is not known", digest)
         raise StartRefused(SILENT, field="image", status=503, reason="image") from error
@@ -41,5 +46,7 @@ async def look(site: VisaSite, db, backend: str, recipe: str, digest: str) -> Im
 async def check_image(accepted: Accepted, site: VisaSite, db) -> None:
     """Refuse a request for an image that cannot be had; nothing to do where none is asked for."""
     digest = accepted.request.image
-    if digest and await look(site, db, accepted.plan.backend, accepted.profile.image, digest) is None:
+    # A start asks by itself: what was so a moment ago is not enough.
+    ask = partial(site.backend(accepted.plan.backend).image, config=site.config)
+    if digest and await look(site, db, ask, accepted.profile.image, digest) is None:
         raise StartRefused(IMAGE_GONE, field="image", status=409, reason="gone")

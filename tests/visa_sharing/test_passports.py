@@ -3,14 +3,16 @@
 import json
 
 import pytest
+import yaml
 from local_images import PACKAGES, digest_of
-from sharing_hub import a_sharing_hub
+from sharing_hub import a_sharing_hub, write_teams
 from spawner_support import GOOD_OPTIONS
 from sqlalchemy.orm import Session
 
 from visa_session.contract import SessionInfo
 from visa_sharing import passports
 from visa_sharing.database import Software
+from visa_spawner.shelf import FRESH
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +184,34 @@ def test_what_was_used_before(hub):
     assert hub.api("GET", "visa/used", "alice").status_code == 400
 
 
+def status(hub, who):
+    return hub.api("GET", "visa/used", who, params={"experiment": "A-1"}).status_code
+
+
+def test_open_data_do_not_tell_what_the_team_does(hub):
+    mine, team = ("A-1", "general", "small", "you"), ("A-1", "general", "small", "team")
+    run(hub, "team", who="dave")
+    hub.stop_session("team", "dave")
+    file = hub.root / "experiments.yaml"
+    before = file.read_text()
+    try:
+        file.write_text(yaml.safe_dump([one | {"open_date": "2026-06-01"} for one in yaml.safe_load(before)]))
+        hub.until(lambda: status(hub, "carol") == 200, 10, "the data are open")
+        assert used(hub, "A-1", who="carol") == []
+        run(hub, "own", who="carol")
+        hub.stop_session("own", "carol")
+        assert used(hub, "A-1", who="carol") == [mine]
+        assert used(hub, "A-1", who="bob") == [team]
+        run(hub, "team", who="alice")
+        hub.stop_session("team", "alice")
+        assert set(used(hub, "A-1", who="dave")) == {mine, team}
+        write_teams(hub.root, {"A-1": ["alice"], "B-2": ["alice"]})
+        hub.until(lambda: used(hub, "A-1", who="dave") == [mine], 10, "who has left the team is a stranger")
+    finally:
+        file.write_text(before)
+        hub.until(lambda: status(hub, "carol") == 404, 10, "the data are not open any more")
+
+
 def software(hub, who="alice", **query):
     return hub.api("GET", "visa/software", who, params={"profile": "general", "plan": "small"} | query)
 
@@ -194,8 +224,13 @@ def test_what_a_start_would_get_now(hub, images):
     assert (told["now"]["digest"], told["was"]["digest"]) == (digest_of("general", "2"), digest_of("general"))
     assert told["words"] == ""
     images(general=["2"])
-    told = software(hub, image=digest_of("general")).json()
-    assert told["was"] is None and "not on this machine" in told["words"]
+    assert software(hub, image=digest_of("general")).json() == told, "for some seconds"
+
+    def gone():
+        told = software(hub, image=digest_of("general")).json()
+        return told["was"] is None and "not on this machine" in told["words"]
+
+    hub.until(gone, 2 * FRESH, "an image that is gone is told to be")
     assert "no session of this profile" in software(hub, image=digest_of("general", "7")).json()["words"]
     assert software(hub).json()["now"]["digest"] == digest_of("general", "2")
     assert software(hub, image="sha256:x").status_code == 400

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
+from functools import partial
 
 from tornado import web
 
 from visa_catalogue import CatalogueError, UnknownExperiment
+from visa_catalogue.access import OPEN_DATA, why_visible
+from visa_catalogue.model import Experiment
 from visa_spawner import exact
-from visa_spawner.profiles import Profile
 from visa_spawner.request import MAX_EXPERIMENTS, shown
 from visa_spawner.session import Image, StartRefused
+from visa_spawner.shelf import Images
 
 from .. import passports, team
 from ..rights import NotKnown
@@ -33,7 +37,11 @@ class PassportHandler(PersonHandler):
 
 
 class UsedHandler(PersonHandler):
-    """Which profiles the caller and the teams have worked with on some experiments."""
+    """Which profiles the caller and the teams have worked with on some experiments.
+
+    What a team does is its own: whoever sees an experiment only because its data are open learns their own
+    use alone.
+    """
 
     async def get(self):
         person = self.person()
@@ -44,17 +52,17 @@ class UsedHandler(PersonHandler):
             raise web.HTTPError(400, f"experiment: name from 1 to {MAX_EXPERIMENTS}")
         found = []
         for one in wanted:
-            await self._visible(account, one)
-            try:
-                people = set(await team.people(self.app, one))
-            except NotKnown:
-                people = set()
+            experiment = await self._visible(account, one)
+            people = set()
+            if why_visible(account, experiment, self.catalogue.today()) != OPEN_DATA:
+                with suppress(NotKnown):
+                    people = set(await team.people(self.app, one))
             found += passports.used(self.db, one, person.name, people, allowed)
         self.answer({"used": found})
 
-    async def _visible(self, account, experiment: str) -> None:
+    async def _visible(self, account, experiment: str) -> Experiment:
         try:
-            await self.catalogue.visible(account, experiment)
+            return await self.catalogue.visible(account, experiment)
         except UnknownExperiment:
             words = f"experiment: there is no experiment {shown(experiment)} that you may see"
             raise web.HTTPError(404, words) from None
@@ -77,20 +85,23 @@ class SoftwareHandler(PersonHandler):
         digest = self.get_query_argument("image", "")
         if digest and not re.fullmatch("sha256:[0-9a-f]{64}", digest):
             raise web.HTTPError(400, "image: must be sha256: and 64 characters")
-        answer = {"now": await self._now(profile, plan.backend), "was": None, "words": ""}
+        known = self.settings.setdefault("visa_images", Images())
+        kind = self.site.backend(plan.backend)
+        ask = partial(known.image, person.name, kind, config=self.site.config)
+        answer = {"now": await self._now(ask, profile.image), "was": None, "words": ""}
         if digest:
             try:
-                was = await exact.look(self.site, self.db, plan.backend, profile.image, digest)
+                was = await exact.look(self.site, self.db, ask, profile.image, digest)
                 answer |= {"was": was and was.about(), "words": "" if was else exact.IMAGE_GONE}
             except StartRefused as error:
                 answer["words"] = error.words
         self.answer(answer)
 
-    async def _now(self, profile: Profile, backend: str) -> dict | None:
+    async def _now(self, ask: exact.Ask, recipe: str) -> dict | None:
         try:
-            found: Image | None = await self.site.backend(backend).image(profile.image, "", self.site.config)
+            found: Image | None = await ask(recipe, "")
         except Exception:
-            self.log.exception("which image of %s is there now is not known", profile.image)
+            self.log.exception("which image of %s is there now is not known", recipe)
             return None
         return found and found.about()
 

@@ -1,11 +1,13 @@
 """Which image of a cluster a session enters, by what stands beside the images."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
 
 from visa_session.contract import PASSPORT
+from visa_spawner.backends import software
 from visa_spawner.backends.slurm import trees
 from visa_spawner.session import Image, StartRefused
 
@@ -71,3 +73,17 @@ def test_a_sif_file(tmp_path):
     assert trees.find(template, "base", OLD) == f"{tmp_path}/base-111111111111.sif"
     assert trees.image(template, "base", NEW) == Image("base", NEW)
     assert trees.find(template, "base", f"sha256:{'5' * 64}") is None
+
+
+def test_a_search_reads_the_kept_versions_once(folder, monkeypatch):
+    read, of_result = [], software.of_result
+    monkeypatch.setattr(software, "of_result", lambda place: (read.append(place), of_result(place))[1])
+    template, gone = f"{folder}/{{recipe}}", f"sha256:{'6' * 64}"
+    for _ in range(3):
+        assert trees.find(template, "base", gone) is None
+    assert len(read) == len(set(read)) == 3
+    about = folder / "base-111111111111.json"
+    about.write_text(about.read_text().replace(OLD, gone))
+    os.utime(about, (1, 1))
+    assert trees.find(template, "base", gone) == f"{folder}/base-111111111111"
+    assert trees._digest.cache_info().maxsize == 512

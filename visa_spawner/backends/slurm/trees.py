@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,23 @@ def find(template: str, recipe: str, digest: str = "") -> str | None:
     # `python -m images.unpack` and its like keep a replaced one beside for some time: NAME-VERSION.
     version = f"{present.stem}-{'[0-9a-f]' * 12}{present.suffix}"
     for one in [present, *sorted(present.parent.glob(version))]:
-        if software.of_result(str(one))["digest"] == digest:
+        if _digest(str(one), _state(f"{one}.json"), _state(f"{one}{software.ABOUT_PLACE}")) == digest:
             return str(one)
     return None
+
+
+@lru_cache(maxsize=512)
+def _digest(place: str, *states: tuple[int, ...]) -> str:
+    """Read anew when the files that say so have changed: a search looks at every version that is kept."""
+    return software.of_result(place)["digest"]
+
+
+def _state(path: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def image(template: str, recipe: str, digest: str = "") -> Image | None:
