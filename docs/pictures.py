@@ -19,11 +19,11 @@ INSIDE = ("inside-owner", "inside-together", "inside-viewer", "inside-ending")
 
 
 def main() -> None:
-    """Few colours keep a screenshot sharp and make it small enough for a repository."""
+    """A palette keeps a screenshot sharp and makes it small enough for a repository."""
     (DOCS / "pictures").mkdir(exist_ok=True)
     for name in SHOWN + PORTAL + STAFF + INSIDE:
         with Image.open(TAKEN / f"{name}.png") as picture:
-            small = picture.convert("RGB").quantize(96, dither=Image.Dither.NONE)
+            small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
             small.save(DOCS / "pictures" / f"{name}.png", optimize=True)
 
 

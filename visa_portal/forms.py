@@ -91,13 +91,16 @@ def read_wanted(arguments: Arguments) -> Wanted:
     values["software"] = values["software"] or _one(arguments, f"software-{values['profile']}")[:9]
     hours = _one(arguments, f"lifetime-{values['profile']}")[:9]
     values["lifetime_hours"] = values["lifetime_hours"] or hours
-    for name in ("screen", "image"):
+    # No word of a link's that could be read as the facility's.
+    for name in ("screen", "image", "profile", "plan"):
         try:
             StartForm(
                 **{"name": "a", "profile": "a", "plan": "a"} | ({name: values[name]} if values[name] else {})
             )
         except ValidationError:
             values[name] = ""
+    if not values["profile"]:
+        values["image"] = values["was"] = ""
     values["was"] = values["was"] if re.fullmatch("[0-9a-f]{1,64}", values["was"]) else ""
     return Wanted(**values)
 

@@ -46,16 +46,15 @@ def leave(info: SessionInfo, path: str = PASSPORT) -> None:
     try:
         content, values = read(path)
         name = file_name(values, info.name)
+        copies = [(one.processed, part(content, values, one.id)) for one in info.experiments if one.processed]
     except NoPassport as reason:
         print(f"visa-session: no passport is left beside the results: {reason}", file=sys.stderr, flush=True)
         return
-    for experiment in info.experiments:
-        if not experiment.processed:
-            continue
+    for processed, copy in copies:
         try:
-            put(Path(experiment.processed), name, content)
+            put(Path(processed), name, copy)
         except OSError as error:
-            words = f"visa-session: no passport is left in {experiment.processed}: {error.strerror}"
+            words = f"visa-session: no passport is left in {processed}: {error.strerror}"
             print(words, file=sys.stderr, flush=True)
 
 
@@ -68,24 +67,38 @@ def file_name(values: dict, session: str) -> str:
     return f"{started:%Y%m%dT%H%M%SZ}-{re.sub(r'[^A-Za-z0-9-]', '', session) or 'default'}.json"
 
 
+def part(content: bytes, values: dict, experiment: str) -> bytes:
+    """The passport as one experiment's team may read it, with nothing of the session's other experiments.
+
+    As it is written where it names no other. Raises NoPassport where it cannot be taken apart.
+    """
+    try:
+        entries, options = values["experiments"], values["options"]
+        if {one["id"] for one in entries} | set(options.get("experiments", ())) <= {experiment}:
+            return content
+        own = [one for one in entries if one["id"] == experiment]
+        datasets = {dataset["id"] for one in own for dataset in one["datasets"]}
+        chosen = [dataset for dataset in options.get("datasets", ()) if dataset in datasets]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise NoPassport("it does not say which of it is of which experiment.") from error
+    options = options | {"experiments": [experiment], "datasets": chosen}
+    copy = values | {"experiments": own, "options": options}
+    return (json.dumps(copy, ensure_ascii=False, indent=1) + "\n").encode()
+
+
 def put(processed: Path, name: str, content: bytes) -> None:
     """Make the file anew, the folder too where it is not there; one of that name stays. Raises OSError.
 
     Each step goes from the directory that the last one opened, and none through a link: others of the team
-    write there too. A file that does not get whole is taken away.
+    write there too, and may swap what was made before it is opened. So no mode is ever changed. A file that
+    does not get whole is taken away.
     """
     directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     above = os.open(processed, directory)
     folder = None
     try:
-        try:
-            os.mkdir(FOLDER, 0o700, dir_fd=above)
-            new = True
-        except FileExistsError:
-            new = False
+        make_folder(above)
         folder = os.open(FOLDER, directory, dir_fd=above)
-        if new:  # as open to the team as what it stands in
-            os.fchmod(folder, os.fstat(above).st_mode & 0o2775 | 0o700)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             file = os.open(name, flags, 0o444, dir_fd=folder)
@@ -101,3 +114,17 @@ def put(processed: Path, name: str, content: bytes) -> None:
         for descriptor in (folder, above):
             if descriptor is not None:
                 os.close(descriptor)
+
+
+def make_folder(above: int) -> None:
+    """Make the folder where it is not there, as open to the team as what it stands in. Raises OSError.
+
+    Its group and set-group-id come from the directory above. Only for a process without other threads.
+    """
+    mask = os.umask(0)
+    try:
+        os.mkdir(FOLDER, os.fstat(above).st_mode & 0o775 | 0o700, dir_fd=above)
+    except FileExistsError:
+        pass
+    finally:
+        os.umask(mask)

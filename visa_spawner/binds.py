@@ -93,7 +93,7 @@ def short_ways(experiments: Iterable[Experiment], datasets: Iterable[Dataset] = 
 
 def _file_name(name: str) -> str:
     """A dataset's name as that of a file that people see: no slash, not hidden, not too long."""
-    safe = _NO_FILE_NAME.sub("_", name).lstrip(".-").strip()
+    safe = re.sub(r"^[\s.-]+", "", _NO_FILE_NAME.sub("_", name)).strip()
     # A file's name may have 255 bytes; some are left to tell it from another.
     return safe.encode()[:200].decode("utf-8", "ignore").rstrip() or "dataset"
 

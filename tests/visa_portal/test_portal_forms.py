@@ -104,6 +104,8 @@ def test_a_bad_search_names_its_field(arguments, field):
 
 
 def test_a_link_never_fails():
+    said = read_wanted({"profile": ["Your account is blocked, call 0123"], "was": ["ab"], "plan": ["a b"]})
+    assert (said.profile, said.plan, said.was) == ("", "", "")
     wanted = read_wanted({"profile": ["a"], "plan-a": ["p"], "lifetime-a": ["4"], "screen": ["<script>"]})
     assert (wanted.profile, wanted.plan, wanted.lifetime_hours, wanted.screen) == ("a", "p", "4", "")
 

@@ -153,7 +153,7 @@ def test_a_home_that_is_of_no_use_refuses_the_start(break_it, words):
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"owner": "a"}', '{"owner": "a", "name": "b", "more": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"owner": "a"}'])
 def test_an_unreadable_description_refuses_the_start(text):
     code, said = Launched(NOWHERE, text).run()
     assert code == EXIT_BAD_INFO

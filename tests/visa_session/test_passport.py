@@ -28,10 +28,44 @@ def results(tmp_path):
     return results
 
 
+def entry(id, *datasets):
+    return {
+        "id": id,
+        "title": f"Title of {id}",
+        "proposal": f"proposal-{id}",
+        "instrument": f"instrument-{id}",
+        "technique": f"technique-{id}",
+        "datasets": [{"id": one, "name": f"name of {one}"} for one in datasets],
+    }
+
+
+def about(*entries):
+    """A passport as the hub writes it, of a session with these experiments."""
+    return {
+        "visa_passport": 1,
+        "session": "s1",
+        "owner": "alice",
+        "facility": "Lumen-Küste",
+        "started": "2026-11-29T20:36:14+01:00",
+        "profile": {"name": "tomography", "title": "Tomography", "revision": "r1"},
+        "plan": {"name": "small", "title": "Small", "backend": "container", "cpus": 2, "memory": 2**32},
+        "image": {"recipe": "tomography", "digest": "sha256:" + "0" * 64, "revision": "r2", "created": ""},
+        "packages": [{"type": "deb", "name": "libc6", "version": "2.41"}],
+        "experiments": list(entries),
+        "options": {
+            "experiments": [one["id"] for one in entries],
+            "datasets": [dataset["id"] for one in entries for dataset in one["datasets"]],
+            "profile": "tomography",
+            "plan": "small",
+            "interface": "lab",
+        },
+    }
+
+
 @pytest.fixture
 def written(tmp_path):
     path = tmp_path / "passport.json"
-    path.write_text(json.dumps({"visa_passport": 1, "started": "2026-11-29T20:36:14+01:00"}))
+    path.write_text(json.dumps(about(entry("A", "scan-1"))))
     return path
 
 
@@ -47,6 +81,61 @@ def test_it_is_left_with_each_experiment_that_has_results(results, written):
     assert left.read_bytes() == written.read_bytes()
     assert left.stat().st_mode & 0o777 == 0o444
     assert left.parent.stat().st_mode & 0o7777 == 0o2770, "the team's, as what it stands in"
+
+
+def test_a_team_reads_nothing_of_the_sessions_other_experiments(tmp_path, written):
+    of_a, of_b = entry("EXP-A", "ds-a1", "ds-a2"), entry("EXP-B", "ds-b1")
+    written.write_text(json.dumps(about(of_a, of_b), ensure_ascii=False), "utf-8")
+    places = {"EXP-A": tmp_path / "a", "EXP-B": tmp_path / "b"}
+    for place in places.values():
+        place.mkdir()
+    experiments = tuple(ExperimentInfo(id, processed=str(place)) for id, place in places.items())
+    info = SessionInfo("alice", "s1", experiments=experiments, passport_in_processed=True)
+    passport.leave(info, str(written))
+    for own, other in ((of_a, of_b), (of_b, of_a)):
+        content = (places[own["id"]] / "visa-passports" / NAME).read_bytes()
+        of_other = [value for value in other.values() if isinstance(value, str)]
+        of_other += [value for dataset in other["datasets"] for value in dataset.values()]
+        assert [word for word in of_other if word.encode() in content] == []
+        assert json.loads(content) == about(own), "and all else as it was written"
+
+
+def test_an_experiment_that_keeps_no_results_is_another_one_too(results, written):
+    written.write_text(json.dumps(about(entry("A"), entry("none", "ds-none"))))
+    leave(results, written)
+    assert json.loads((results / "visa-passports" / NAME).read_bytes()) == about(entry("A"))
+
+
+@pytest.mark.parametrize("mode", [0o2770, 0o2750, 0o2777, 0o2700])
+@pytest.mark.parametrize("mask", [0o077, 0o002])
+def test_the_folder_is_as_open_as_what_it_stands_in_whatever_the_umask(results, written, mode, mask):
+    results.chmod(mode)
+    before = os.umask(mask)
+    try:
+        leave(results, written)
+        assert os.umask(mask) == mask, "as it was for whatever comes next"
+    finally:
+        os.umask(before)
+    assert (results / "visa-passports").stat().st_mode & 0o7777 == mode & 0o2775
+
+
+def test_a_private_directory_put_in_the_place_of_the_folder_stays_private(
+    results, written, tmp_path, monkeypatch
+):
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    really = os.open
+
+    def swapped(path, *rest, **where):
+        if path == passport.FOLDER:
+            (results / passport.FOLDER).rename(tmp_path / "made")
+            private.rename(results / passport.FOLDER)
+        return really(path, *rest, **where)
+
+    monkeypatch.setattr(passport.os, "open", swapped)
+    leave(results, written)
+    assert (tmp_path / "made").is_dir()
+    assert (results / passport.FOLDER).stat().st_mode & 0o7777 == 0o700
 
 
 def test_only_where_the_site_wishes_it(results, written):
@@ -82,7 +171,19 @@ def test_it_goes_through_no_link(results, written, tmp_path, place, capfd):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"started": 5}', '{"started": "../../x"}', "\xff", "[" * 100_000]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"started": 5}',
+        '{"started": "../../x"}',
+        "\xff",
+        "[" * 100_000,
+        '{"started": "2026-11-29T20:36:14Z"}',
+        '{"started": "2026-11-29T20:36:14Z", "experiments": [[]], "options": {"experiments": []}}',
+        '{"started": "2026-11-29T20:36:14Z", "experiments": [{"id": "B"}], "options": []}',
+    ],
 )
 def test_one_that_is_none_ends_nothing(results, written, text, capfd):
     written.write_bytes(text.encode("latin-1"))

@@ -32,6 +32,10 @@ CALLS = {
     ("/api/visa/join", "POST"): PEOPLE,
     ("/api/visa/shared", "GET"): PEOPLE,
     ("/api/visa/mine", "GET"): PEOPLE,
+    # What a session was started with: its owner and staff. What was used and is there: of what one may see.
+    ("/api/visa/sessions/([^/]+)/([^/]+)/passport", "GET"): {OWNER, STAFF, ADMIN},
+    ("/api/visa/used", "GET"): PEOPLE,
+    ("/api/visa/software", "GET"): PEOPLE,
 }
 SUPPORT, ADMINISTRATION = "/api/visa/support/([^/]+)/([^/]+)", "/api/visa/admin"
 #: Those of support and administration; what each does for whoever may is tested beside this.

@@ -156,6 +156,8 @@ def names(*datasets):
         ("tooth 2, 40 keV", "tooth 2, 40 keV"),
         ("a/b/../c", "a_b_.._c"),
         ("..", "dataset"),
+        (". ..", "dataset"),
+        ("- .x", "x"),
         ("../../etc/passwd", "_.._etc_passwd"),
         (".hidden", "hidden"),
         ("-rf", "rf"),

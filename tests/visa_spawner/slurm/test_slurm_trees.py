@@ -47,6 +47,9 @@ async def test_the_present_one_and_the_very_one(folder):
     asked, seen = entered(folder, OLD)
     assert (await asked)["image"] == f"{folder}/base-111111111111"
     assert seen[0].digest == OLD
+    # Today's one as well: the link moves on while the job waits in the queue.
+    asked, seen = entered(folder, NEW)
+    assert (await asked)["image"] == f"{folder}/base-222222222222"
 
 
 async def test_one_that_is_gone(folder):
