@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from demo.facility.beamtimes import INSTRUMENTS
+from visa_spawner.shelf import FRESH
 
 from .site import RunningSite, podman
 
@@ -90,6 +91,7 @@ async def test_a_session_s_passport_starts_the_same_again(site: RunningSite, per
             await page.get_by_role("link", name="Start again like this").click()
             await expect(page.get_by_text("The software is the same as then.")).to_be_visible()
             rebuilt(image)
+            await page.wait_for_timeout(1000 * (FRESH + 1))  # the hub tells its last answer that long
             await page.reload()
             await expect(page.get_by_text("The software has been updated since.")).to_be_visible()
             await page.get_by_label("Exactly that software").check()
