@@ -7,35 +7,13 @@ from pathlib import Path
 
 import h5py
 import numpy
-from PIL import ImageGrab
+from hand import screen, wait_for
 
 from visa_session.contract import SessionInfo
 from visa_session.desktop import RUNNING, Desktop
 from visa_session.runtime import make_runtime, prepare_environment
 
 OUT = Path("/out")
-
-
-def wait_for(window: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while window not in subprocess.run(["xwininfo", "-root", "-tree"], capture_output=True, text=True).stdout:
-        if time.monotonic() > deadline:
-            raise SystemExit(f"no window {window}: {desktop.words} {desktop.last_lines()}")
-        time.sleep(0.2)
-
-
-def picture(name: str, seconds: float = 30) -> None:
-    """Keep the screen once it has stopped changing: a window is there before what it shows."""
-    deadline, before, same = time.monotonic() + seconds, None, 0
-    while same < 3:
-        now = ImageGrab.grab(xdisplay=os.environ["DISPLAY"])
-        same = same + 1 if before is not None and now.tobytes() == before.tobytes() else 0
-        before = now
-        if time.monotonic() > deadline:
-            raise SystemExit(f"the screen never came to rest for {name}")
-        time.sleep(0.5)  # between two looks, not instead of one: the loop ends by what it sees or fails
-    before.save(OUT / name)
-
 
 with h5py.File(OUT / "frame.h5", "w") as file:
     file.attrs["default"] = "entry"
@@ -53,15 +31,15 @@ desktop = Desktop(info, runtime)
 desktop.start()
 deadline = time.monotonic() + 30
 while desktop.state != RUNNING and time.monotonic() < deadline:
-    time.sleep(0.1)
-wait_for('"xfce4-panel"')
-wait_for('"Desktop"')
-picture("desktop.png")
+    time.sleep(0.1)  # between two looks, up to the deadline
+wait_for("xfce4-panel")
+wait_for("Desktop")
+screen().save(OUT / "desktop.png")
 
 with open(OUT / "silx.log", "w") as log:
     subprocess.Popen(["silx", "view", OUT / "frame.h5"], stdout=log, stderr=log)
-wait_for('"Silx viewer"')
-picture("silx.png")
+wait_for("Silx viewer")
+screen().save(OUT / "silx.png")
 
 uids = subprocess.run(["ps", "-eo", "uid="], capture_output=True, text=True, check=True).stdout
 (OUT / "uids").write_text(" ".join(sorted(set(uids.split()))))

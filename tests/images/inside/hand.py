@@ -54,7 +54,7 @@ def wait_for(window: str, seconds: float = 40) -> None:
     while f'"{window}' not in windows():
         if time.monotonic() > deadline:
             raise SystemExit(f"no window {window}:\n{windows()}")
-        time.sleep(0.2)
+        time.sleep(0.2)  # between two looks, up to the deadline
 
 
 def screen(seconds: float = 30) -> Image.Image:
