@@ -8,38 +8,22 @@ from a session's plan alone: no image, volume or setting comes from `user_option
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from dockerspawner import DockerSpawner
 from traitlets import Unicode, default, observe
 
-from visa_session.contract import PASSPORT, SESSION_PORT
-
-from ..session import SessionPlan, StartRefused, State, Status, Usage
-from . import gpus, images, usage, words
+from ..session import State, Status, Usage
+from . import usage, words
 from .engine import EngineRefused, EngineSilent
-from .files import archive
-from .nodes import Node
-from .on_nodes import OnNodes
-from .placement import NoRoom, Taken
-from .refusals import StopDelayed, refusal_for
-from .spec import (
-    Limits,
-    address_at,
-    check_sources,
-    container_name,
-    container_spec,
-    image_name,
-    listens_on,
-    reached_at,
-)
+from .making import Making
+from .refusals import StopDelayed
+from .spec import address_at, reached_at
 from .watch import Watch
 
 
-class ContainerBackend(OnNodes, DockerSpawner):
+class ContainerBackend(Making, DockerSpawner):
     """One session in one container."""
 
     session_key = Unicode()
@@ -55,15 +39,13 @@ class ContainerBackend(OnNodes, DockerSpawner):
         self._memory = 0
         self._host, self._published = "", 0
         self._log_lines: list[str] = []
-        self._steps: list[Status] = []
-        self._starting = self._stopping = self._stop_wanted = False
+        self._stopping = self._stop_wanted = False
         self._stopping_since = datetime.now(UTC)
         self._known_since = time.monotonic()
-        self._making: asyncio.Future | None = None
-        self._undoing: asyncio.Task | None = None
         self._settling: asyncio.Task | None = None
         self._running_since: Status | None = None
         self._meter = usage.Meter()
+        self._reset_start()
 
     # What DockerSpawner would derive from its own settings is derived from the plan here.
     @default("object_name")
@@ -108,132 +90,6 @@ class ContainerBackend(OnNodes, DockerSpawner):
     def clear_state(self) -> None:
         """Forget the container; one that is still there becomes the fleet's to remove."""
         self._undo()
-
-    # Start -------------------------------------------------------------------------------------------
-    async def start(self) -> tuple[str, int]:
-        """Make and start the container; returns once its process runs.
-
-        Raises StartRefused, after removing what it had made.
-        """
-        if self.session is None:
-            raise RuntimeError("start without a session's plan")
-        self._reset()
-        self._starting = True
-        try:
-            await self._start(self.session)
-        except BaseException as error:
-            refused = refusal_for(error, self.node_name)
-            if self._final is None:
-                self._final, self._code = (
-                    Status(State.FAILED, refused.words if refused else "The start was given up."),
-                    1,
-                )
-            self._undo()
-            if refused is None:
-                raise
-            if not isinstance(error, StartRefused | NoRoom):
-                self.log.error("Starting %s on node %s: %s", self.session_key, self.node_name, error)
-            if self._undoing is not None:
-                await asyncio.shield(self._undoing)
-            raise refused from error
-        finally:
-            self._starting = False
-            self._stepped.set()
-        return self._host, self._published or SESSION_PORT
-
-    async def _start(self, plan: SessionPlan) -> None:
-        self._say("Looking for room")
-        fleet = self.fleet
-        await fleet.ready()
-        name = container_name(fleet.hub_id, plan.key, secrets.token_hex(4))
-        among = await images.choice_of_nodes(fleet, plan.digest)
-        try:
-            taken = fleet.reserve(name, plan.key, plan.resources, self, among)
-        except NoRoom as error:
-            if error.never:
-                raise
-            # The books are as old as the last look, and one look may have been missed.
-            await fleet.look()
-            taken = fleet.reserve(name, plan.key, plan.resources, self, among)
-        # Known before the engine is asked: a hub killed from here on finds it, made or not.
-        self.object_name, self.node_name, self.session_key = name, taken.node, plan.key
-        self._memory = plan.resources.memory
-        self.remember()
-        node = fleet.by_name[taken.node]
-        self._say(f"Creating the container on {node.name}")
-        share = gpus.share(node, taken.gpus)
-        engine = fleet.engine(node.name)
-        image = await images.wanted(engine, plan, image_name(self.image_template, plan.image))
-        body = self._body(plan, node, taken, share, image.digest)
-        if node.is_local:
-            await asyncio.to_thread(check_sources, body)
-        made = await self._step("create_container_from_config", body, name)
-        self.object_id = made["Id"]
-        if taken.gpus:
-            await self._check_gpus(share)
-        stamped = self.stamp(await images.with_packages(image, fleet, engine, name))
-        files = archive(plan.person, plan.short_ways, plan.accounts, {PASSPORT: stamped})
-        try:
-            await self._step("put_archive", name, "/", files)
-        except EngineRefused as error:
-            # Podman unpacks in a process of its own, which a busy machine was seen to break once.
-            self.log.warning("Unpacking into %s is tried again: %s", name, error)
-            await self._step("put_archive", name, "/", files)
-        self._say("Starting")
-        await self._step("start", name)
-        found = await self.docker("inspect_container", name)
-        self._host, self._published = reached_at(node, found)
-        self._known_since = time.monotonic()
-        fleet.watches[node.name].look_soon()
-        if not found["State"]["Running"]:
-            await self._settle(found)
-            raise StartRefused(self._final.words, status=500, reason="died")
-        self.remember()
-
-    def _body(self, plan: SessionPlan, node: Node, taken: Taken, share: gpus.GpuShare, image: str) -> dict:
-        ip, port = listens_on(node)
-        return container_spec(
-            plan.placed(ip=ip, port=port, gpus=share.paths),
-            node=node,
-            taken=taken,
-            gpus=share,
-            image=image,
-            hub_id=self.fleet.hub_id,
-            limits=Limits(self.shm_size, self.tmp_fraction, self.process_limit, dict(self.ulimits)),
-        )
-
-    async def _step(self, method: str, *args):
-        # Kept: when the start is cancelled the call runs on, and what it makes must still be removed.
-        self._making = self.docker(method, *args)
-        return await asyncio.shield(self._making)
-
-    async def _check_gpus(self, share: gpus.GpuShare) -> None:
-        found = await self.docker("inspect_container", self.object_name)
-        faults = gpus.not_given(share, found["HostConfig"])
-        if faults:
-            raise gpus.GpuNotGiven(f"{self.object_name}: {', '.join(faults)}")
-
-    def _undo(self) -> None:
-        if self.object_name and self.object_name not in self.fleet.leftovers:
-            self._undoing = self.fleet.dispose_soon(self.node_name, self.object_name, self._making)
-        self.object_name = self.object_id = ""
-
-    def _say(self, text: str) -> None:
-        self._steps.append(Status(State.STARTING, text))
-        self._stepped.set()
-
-    async def events(self) -> AsyncIterator[Status]:
-        """Each step of the start; ends when the container's process runs or the start has failed."""
-        given = 0
-        while True:
-            self._stepped.clear()
-            for step in self._steps[given:]:
-                given += 1
-                yield step
-            if given and not self._starting:
-                return
-            if given == len(self._steps):
-                await self._stepped.wait()
 
     # Watching ----------------------------------------------------------------------------------------
     @property

@@ -1,11 +1,12 @@
 """What a session on a cluster withstands, and what its owner reads meanwhile. Each test stands alone."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from slurm_hub import LIGHT, refusal
-from slurm_tiles import over, running, says
+from slurm_tiles import begin_now, over, running, says
 
 from demo.cluster.commands import CommandFailed
 
@@ -71,6 +72,25 @@ def test_the_controller_is_down_at_the_submission(slurm_hub, slurm):
             words = refusal(hub, LIGHT, name)
             assert "The cluster d" in words, words
     hub.until(lambda: not hub.jobs() and not hub.spool(), 60, "nothing is left")
+
+
+def test_a_job_that_a_controller_starts_anew_when_it_was_over_leaves_nothing(slurm_hub, slurm):
+    """As one does that was killed and reads what it had written down before; the hub may not see it run."""
+    hub = slurm_hub
+    job, _ = running(hub, "first")
+    hub.end_session("first")
+    hub.until(lambda: not hub.jobs() and not hub.spool(), 60, "it is over")
+    running(hub)  # somebody's: the queue is looked at each second
+    files = hub.spool()
+    os.kill(hub.hub.pid, signal.SIGSTOP)
+    try:
+        hub.run("scontrol", "requeue", str(job))
+        begin_now(hub, job)
+        hub.until(lambda: len(hub.spool()) > len(files), 60, "Slurm makes its log")
+        hub.until(lambda: job not in hub.jobs(), 60, "it finds no plan, and ends")
+    finally:
+        os.kill(hub.hub.pid, signal.SIGCONT)
+    hub.until(lambda: hub.spool() == files, 60, f"its log is gone: {hub.spool()}")
 
 
 def test_a_session_ended_while_nothing_answers_is_ended_when_it_does(slurm_hub, slurm):

@@ -322,7 +322,7 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
             while self._final is None:
                 await monitor.next_turn()
         try:
-            await cluster.launch.forget(self.person, self.mark)
+            await cluster.remove_files(self.mark, self.person, monitor.find(self.mark, self.person["uid"]))
         except (LauncherRefused, LauncherSilent):
             # The job is over; only its files are still to be removed.
             self._leave()

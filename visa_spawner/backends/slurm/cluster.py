@@ -20,6 +20,7 @@ from .clients.base import SlurmSilent
 from .job import is_of
 from .launcher import Launcher, LauncherRefused, LauncherSilent
 from .monitor import Monitor
+from .over import Over
 from .seen import Job
 from .settings import SlurmSettings
 
@@ -98,6 +99,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self._monitor: Monitor | None = None
         self._capacity: Capacity | None = None
         self._tasks: set[asyncio.Task] = set()
+        self._over = Over()
         self._was_silent = False
         self._heard: tuple = (None, None)
         self._said_until = 0.0
@@ -165,6 +167,14 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             self.log.warning("What is left of %s (job %s) is to be ended", mark, job_id or "unknown")
             self.leftovers[mark] = Leftover(mark, person, job_id, submitted)
         self.monitor.look_soon()
+
+    async def remove_files(self, mark: str, person: dict[str, Any], job: Job | None) -> None:
+        """Remove the files of a session whose job is over; `job` as last seen, None where it never was.
+
+        Raises LauncherRefused or LauncherSilent.
+        """
+        await self.launch.forget(person, mark)
+        self._over.remember(mark, person, job)
 
     def find(self, mark: str, uid: int, job_id: int = 0, submitted: datetime | None = None) -> Job | None:
         """A session's job, by the last look.
@@ -278,6 +288,9 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             self.keep(self.sweep())
         self._was_silent = monitor.answering is False
         if monitor.answering:
+            if not same:
+                for mark, person, job in self._over.returned(monitor):
+                    self.leave(mark, person, job.id, job.submitted)
             for leftover in list(self.leftovers.values()):
                 if not leftover.retrying and time.monotonic() >= leftover.rests_until:
                     self.keep(self._end(leftover))
@@ -300,7 +313,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
                 await self.launch.cancel(leftover.person, job.id)
                 self.monitor.look_soon()
             elif job is not None or self._never(leftover):
-                await self.launch.forget(leftover.person, leftover.mark)
+                await self.remove_files(leftover.mark, leftover.person, job)
                 self.leftovers.pop(leftover.mark, None)
                 self.log.info("Nothing is left of %s", leftover.mark)
         except (LauncherRefused, LauncherSilent) as error:
