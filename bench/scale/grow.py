@@ -1,4 +1,4 @@
-"""Many sessions out of one that was really started: its rows in the database, and its container, again and again.
+"""Many sessions out of one that was really started: its rows in the database and its container, copied.
 
 So thousands are there in seconds, as a hub would have left them. The hub must not run meanwhile.
 """
@@ -77,7 +77,9 @@ def grow(site: Site, count: int, within: float = 20) -> None:
     (server,) = tables.all("servers", id=running["server_id"])
     kept = json.loads(running["state"])["visa"]
     (api_token,) = tables.all("api_tokens", id=kept["token"])
-    (client,) = [row for row in tables.all("oauth_clients") if row["identifier"] == f"jupyterhub-user-{first}-work"]
+    (client,) = [
+        row for row in tables.all("oauth_clients") if row["identifier"] == f"jupyterhub-user-{first}-work"
+    ]
     roles = tables.all("user_role_map", user_id=user["id"])
     (passport,) = tables.all("visa_passports", owner=first)
     groups = {row["name"]: row["id"] for row in tables.all("groups")}
@@ -112,7 +114,9 @@ def grow(site: Site, count: int, within: float = 20) -> None:
                 own |= {"server_id": tables.add("servers", now(server)), "state": json.dumps(state)}
             tables.add("spawners", now(row) | own)
         passport_id = tables.add("visa_passports", now(passport))
-        tables.add("visa_passport_experiments", {"passport_id": passport_id, "experiment": experiment(number)})
+        tables.add(
+            "visa_passport_experiments", {"passport_id": passport_id, "experiment": experiment(number)}
+        )
         containers.append(json.loads(now(json.dumps(container))) | {"node": node})
     tables.write()
     for begin in range(0, len(containers), AT_ONCE):

@@ -1,8 +1,8 @@
-"""Inside the hub's process: how many statements it gave its database, and how long its event loop stood still.
+"""Inside the hub's process: the statements it gave its database, and how long its event loop stood still.
 
 Loaded by the harness's settings alone. It answers on a unix socket with one JSON object, the counts since the
-hub's start. A thread looks at the loop fifty times a second; where it has not turned for a while, the stack it
-stands in is kept, so that a freeze is told with its cause.
+hub's start. A thread looks at the loop fifty times a second; where it has not turned for a while, the stack
+that it stands in is kept, so that a freeze is told with its cause.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Probe:
 
     def _statement(self, connection, cursor, statement, parameters, context, executemany):
         self.statements += 1
-        words = statement.split(None, 3)
-        self.kinds[f"{words[0]} {statement.partition(' FROM ')[2].split(None, 1)[0] if words[0] == 'SELECT' and ' FROM ' in statement else ''}"] += 1
+        self.kinds[_kind(statement)] += 1
 
     def _commit(self, connection):
         self.commits += 1
@@ -64,7 +63,9 @@ class Probe:
             if time.perf_counter() - mark < LONG:
                 continue
             frame = sys._current_frames().get(self._main)
-            stack = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_stack(frame)][-14:]
+            stack = [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in traceback.extract_stack(frame)][
+                -14:
+            ]
             while self._mark == mark:
                 time.sleep(RESOLUTION)
             self.stalls.append({"at": time.time(), "seconds": round(self._mark - mark, 3), "stack": stack})
@@ -89,6 +90,13 @@ class Probe:
         writer.write(json.dumps(answer).encode())
         await writer.drain()
         writer.close()
+
+
+def _kind(statement: str) -> str:
+    """The verb, and of a question the first table it is put to."""
+    verb, _, rest = statement.replace("\n", " ").partition(" ")
+    _, _, table = rest.partition(" FROM ")
+    return f"{verb} {table.split(None, 1)[0]}" if verb == "SELECT" and table else verb
 
 
 def join(socket: str) -> asyncio.Task:

@@ -172,5 +172,7 @@ class Sessions:
                 await socket.send_str(message.data)
             return socket
         if request.match_info["rest"] == "api":
-            return web.Response(text=json.dumps({"version": "2"}), content_type="application/json", headers=headers)
+            return web.Response(
+                text=json.dumps({"version": "2"}), content_type="application/json", headers=headers
+            )
         return web.Response(body=PAGE, content_type="text/html", headers=headers)

@@ -49,7 +49,9 @@ class Site:
         self.hub, self.proxy_api = f"http://127.0.0.1:{hub}", f"http://127.0.0.1:{proxy_api}"
         self.url = f"http://localhost:{self.port}"
         self.portal_url = f"http://visa--service.localhost:{self.port}/services/visa/"
-        self.token, self.proxy_token, self.portal_token, self.crypt_key = (secrets.token_hex(32) for _ in "1234")
+        self.token, self.proxy_token, self.portal_token, self.crypt_key = (
+            secrets.token_hex(32) for _ in "1234"
+        )
         self.sockets = root / "sockets"
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         self.processes: dict[str, subprocess.Popen] = {}
@@ -67,7 +69,9 @@ class Site:
 
     def start_engines(self) -> None:
         told = {"folder": str(self.sockets), "nodes": len(self.nodes), "port": self.session_port}
-        self._run("engines", [sys.executable, "-m", "bench.scale.engine", json.dumps(told)], PYTHONPATH=str(ROOT))
+        self._run(
+            "engines", [sys.executable, "-m", "bench.scale.engine", json.dumps(told)], PYTHONPATH=str(ROOT)
+        )
         self.until(lambda: self._answers(self.bench, "http://bench/bench"), 30, "the engines answer")
 
     def start_proxy(self) -> None:
@@ -188,7 +192,7 @@ class Site:
 
 @contextmanager
 def a_site(people: int, database: str = "", nodes: int = 50, settings: dict | None = None):
-    """A furnished site that is not started; removed afterwards. `database`: SQLite below its root by default."""
+    """A furnished site that is not started; removed afterwards. `database`: by default SQLite below it."""
     # Where only root may write, as at a facility.
     root = Path(tempfile.mkdtemp(prefix="visa-scale-", dir="/var/lib"))
     root.chmod(0o755)
