@@ -50,6 +50,8 @@ EXIT_GPU_MISSING = 72
 EXIT_BAD_INFO = 73
 EXIT_HOME_UNUSABLE = 74
 EXIT_NO_TOKEN = 75
+#: A session that was to wait for its person could not, or not any longer: no person ever saw it.
+EXIT_NOT_WAITING = 76
 
 
 def known(of: type, values: Mapping) -> dict:

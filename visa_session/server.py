@@ -10,6 +10,12 @@ from .desktop import Desktop
 from .lean import import_server
 
 
+def import_all() -> None:
+    """Import all that a session's server starts with; nothing of it depends on whose session it is."""
+    import_server()
+    from . import singleuser  # noqa: F401
+
+
 def serve(info: SessionInfo, socket: sockets.socket, runtime: Path, token: str) -> int:
     """Run the server on a bound socket until it is told to stop; its exit code.
 
@@ -18,7 +24,7 @@ def serve(info: SessionInfo, socket: sockets.socket, runtime: Path, token: str) 
     desktop = Desktop(info, runtime)
     if info.interface == "desktop":
         desktop.start()  # it comes up beside the imports below
-    import_server()
+    import_all()
     from .singleuser import run
 
     return run(info, socket, desktop, token)

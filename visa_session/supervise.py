@@ -102,12 +102,11 @@ def end_rest() -> set[int]:
     return left
 
 
-def become_child(parent: int) -> None:
-    """Set the forked child up: default signals, an end when the parent is killed."""
+def end_with(parent: int) -> None:
+    """End this child when its parent is killed. To be said again after each change of the user id."""
     prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
 
 
 def run_beside(work: Callable[[], None]) -> None:
@@ -126,28 +125,38 @@ def run_beside(work: Callable[[], None]) -> None:
         os._exit(0)
 
 
-def supervise(serve: Callable[[], int], at_end: Callable[[], None] = lambda: None) -> int:
-    """Run `serve` in a child until it ends or this process is told to stop; its exit code.
+def begin_supervising() -> None:
+    """Keep the signals that `watch` hears for it, and become the parent of what loses its own."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+
+
+def fork_server(serve: Callable[[], int]) -> int:
+    """Run `serve` in a child, with the signals as a program expects them; its process id."""
+    parent = os.getpid()
+    server = os.fork()
+    if server != 0:
+        return server
+    code = 1
+    try:
+        end_with(parent)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
+        code = serve()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:  # noqa: BLE001 - said as Python says it, then the child ends like any other
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # not through the parent's own clean-up, and past threads that still wait
+
+
+def watch(server: int, at_end: Callable[[], None] = lambda: None) -> int:
+    """Wait until the server ends or this process is told to stop, and leave nothing; the exit code.
 
     0 when it was told to stop and ended in order. `at_end` is run once beside the end, for a second at most.
     """
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
-    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
-    parent = os.getpid()
-    server = os.fork()
-    if server == 0:
-        become_child(parent)
-        code = 1
-        try:
-            code = serve()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except Exception:  # noqa: BLE001 - said as Python says it, then the child ends like any other
-            sys.excepthook(*sys.exc_info())
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)  # not through the parent's own clean-up, and past threads that still wait
     code, asked, deadline = None, False, None
     while code is None:
         wait = 3600.0 if deadline is None else max(0.0, deadline - time.monotonic())
@@ -166,3 +175,9 @@ def supervise(serve: Callable[[], int], at_end: Callable[[], None] = lambda: Non
     if left:
         print(f"visa-session: could not end {sorted(left)}", file=sys.stderr)
     return 0 if asked and code in (0, 128 + signal.SIGTERM) else code
+
+
+def supervise(serve: Callable[[], int], at_end: Callable[[], None] = lambda: None) -> int:
+    """Run `serve` in a child until it ends or this process is told to stop; the exit code of `watch`."""
+    begin_supervising()
+    return watch(fork_server(serve), at_end)

@@ -1,4 +1,4 @@
-"""The few kernel calls that Python has no name for: openat2, open_tree, mount_setattr, move_mount.
+"""The few kernel calls that Python has no name for: openat2, open_tree, mount_setattr, move_mount, setns.
 
 Each raises OSError with the kernel's errno, and nothing else. Numbers and layouts are those of
 linux/openat2.h and linux/mount.h; the call numbers from 424 on are the same on every architecture.
@@ -16,6 +16,9 @@ _OPEN_TREE, _MOVE_MOUNT, _OPENAT2, _MOUNT_SETATTR = 428, 429, 437, 442
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 
+AT_FDCWD = -100
+
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 
@@ -31,6 +34,9 @@ MS_PRIVATE = 1 << 18
 
 MNT_DETACH = 2
 UMOUNT_NOFOLLOW = 8
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
 
 
 class _OpenHow(ctypes.Structure):
@@ -71,6 +77,21 @@ def attach_tree(tree: int, directory: int) -> None:
 def detach(path: str) -> None:
     """Take a mount and all below it away, at once for new users, for others when they are done."""
     if _libc.umount2(os.fsencode(path), MNT_DETACH | UMOUNT_NOFOLLOW) != 0:
+        _fail()
+
+
+def detach_directory(directory: int) -> None:
+    """As `detach`, for what is mounted at an open directory; leaves the process in `/`."""
+    os.fchdir(directory)
+    try:
+        detach(".")
+    finally:
+        os.chdir("/")
+
+
+def enter(process: int, namespaces: int) -> None:
+    """Join namespaces of the process that a pidfd stands for; only a process with one thread can."""
+    if _libc.setns(ctypes.c_int(process), ctypes.c_int(namespaces)) != 0:
         _fail()
 
 
