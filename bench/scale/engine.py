@@ -111,11 +111,6 @@ class Engine:
         last = request.path.rpartition("/")[2]
         counted = last in ("json", "create", "archive", "start", "stop", "logs")
         what = f"{request.method} {last}" if counted else request.method
-        what = (
-            what
-            if what.split()[1] in ("json", "create", "archive", "start", "stop", "logs")
-            else request.method
-        )
         self.calls[what] = self.calls.get(what, 0) + 1
         return await handler(request)
 

@@ -80,6 +80,9 @@ class Site:
         command += ["--api-ip", "127.0.0.1", "--api-port", self.proxy_api.rpartition(":")[2]]
         command += ["--error-target", f"http://127.0.0.1:{self.portal_port}/services/visa/proxy-error"]
         self._run("proxy", command, CONFIGPROXY_AUTH_TOKEN=self.proxy_token)
+        self.until(
+            lambda: self._answers(self.http, f"{self.proxy_api}/api/routes", 403), 60, "the proxy is up"
+        )
 
     def start_portal(self) -> None:
         self._run(
@@ -176,9 +179,9 @@ class Site:
         return found
 
     @staticmethod
-    def _answers(client: httpx.Client, url: str) -> bool:
+    def _answers(client: httpx.Client, url: str, status: int = 200) -> bool:
         try:
-            return client.get(url).status_code == 200
+            return client.get(url).status_code == status
         except httpx.TransportError:
             return False
 
