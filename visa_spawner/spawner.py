@@ -22,6 +22,7 @@ from .authorise import Accepted
 from .binds import wanted_for
 from .extending import Extending
 from .kept import Kept, Outcome
+from .made_often import MadeOften
 from .resuming import Resuming
 from .rounds import rounds
 from .session import Image, StartRefused, State
@@ -36,7 +37,7 @@ api.join_hub()
 MAX_LINES, MAX_LINE = 40, 500
 
 
-class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
+class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, WrapSpawner):
     """One session."""
 
     def __init__(self, **kwargs):
