@@ -165,6 +165,12 @@ class Keeper:
         else:
             self._tasks[spawner_id] = asyncio.create_task(self._settle(spawner_id))
 
+    async def settled(self, spawner_id: int) -> None:
+        """Settle a session by what is committed now, and return when it is and has been told."""
+        self._settle_soon(spawner_id)
+        while task := self._tasks.get(spawner_id):
+            await asyncio.wait([task])
+
     async def _settle(self, spawner_id: int) -> None:
         try:
             while True:

@@ -50,6 +50,10 @@ class KeptPassports(Passports):
         ids = {one["id"] for one in passport["experiments"]}
         db.add_all(PassportExperiment(passport_id=row.id, experiment=one) for one in sorted(ids))
 
+    def last(self, db: Session, owner: str, session: str) -> dict[str, Any] | None:
+        """The passport of a session's last start, with what was added since; None where there is none."""
+        return last(db, owner, session)
+
     def recipe_of(self, db: Session, digest: str) -> str:
         """Of which recipe an image was that sessions have had here; empty where none has."""
         known = db.get(Software, digest)

@@ -49,6 +49,7 @@ async def keep_watch(site: VisaSite) -> None:
     swept = None
     while True:
         await _attempt("ending sessions whose time is over", end_overdue(app))
+        await _attempt("settling data that were being added or taken away", settle_data(app))
         await _attempt("sweeping staged directories", _sweep_staging(site))
         if swept is None or time.monotonic() - swept >= SWEEP_INTERVAL:
             for name, backend in site.used_backends().items():
@@ -94,6 +95,13 @@ async def _end(app: JupyterHub, user: User, spawner: Admission, said: str) -> No
         log.exception("ending %s failed; it is tried again", spawner._log_name)
     finally:
         spawner._stop_pending = False
+
+
+async def settle_data(app: JupyterHub) -> None:
+    """Set right what a hub that was killed had begun to add to running sessions, or to take away."""
+    for _, spawner in _spawners(app):
+        if spawner.has_unsettled_data:
+            await _attempt(f"settling the data of {spawner._log_name}", spawner.settle_data())
 
 
 async def _sweep_staging(site: VisaSite) -> None:

@@ -16,6 +16,7 @@ from traitlets import Unicode, default, observe
 
 from ..session import State, Status, Usage
 from . import usage, words
+from .container_data import ChangesData
 from .engine import EngineRefused, EngineSilent
 from .making import Making
 from .refusals import StopDelayed
@@ -23,7 +24,7 @@ from .spec import address_at, reached_at
 from .watch import Watch
 
 
-class ContainerBackend(Making, DockerSpawner):
+class ContainerBackend(ChangesData, Making, DockerSpawner):
     """One session in one container."""
 
     session_key = Unicode()
