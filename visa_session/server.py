@@ -12,9 +12,11 @@ from .live import LiveInfo
 
 
 def import_all() -> None:
-    """Import all that a session's server starts with; nothing of it depends on whose session it is."""
+    """Import and look up all that a session's server starts with and that is the same whoever's it is."""
     import_server()
-    from . import singleuser  # noqa: F401
+    from .singleuser import proxies_installed
+
+    proxies_installed(group="jupyter_serverproxy_servers")
 
 
 def serve(info: SessionInfo, socket: sockets.socket, runtime: Path, token: str) -> int:

@@ -13,11 +13,13 @@ import os
 import secrets
 import socket as sockets
 import warnings
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from shutil import which
 
 import jupyter_server_proxy
+import jupyter_server_proxy.config
 import jupyterlab.labapp
 import jupyterlab_server.config
 from jupyter_core.paths import jupyter_path, jupyter_runtime_dir
@@ -28,7 +30,7 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
 
-from . import cluster, collaboration, extension, welcome
+from . import afresh, cluster, collaboration, extension, welcome
 from .contract import PASSPORT
 from .desktop import Desktop
 from .files import SessionFiles
@@ -82,8 +84,19 @@ def extensions_chosen() -> dict[str, bool]:
     return off | {collaboration.__name__: True, "jupyter_server_fileid": True}
 
 
+@cache
+def proxies_installed(group: str) -> tuple[EntryPoint, ...]:
+    """The entries of jupyter-server-proxy that the image's packages have, but for those left out.
+
+    Found once: it reads what every package of the image says of itself.
+    """
+    return tuple(entry for entry in entry_points(group=group) if entry.name not in PROXIES_LEFT_OUT)
+
+
 def leave_out_proxies() -> None:
     """Drop the entries of jupyter-server-proxy that lead round the desktop's gate and passwords."""
+    # Before they are imported, which takes time; and after, should a new version find them in another way.
+    jupyter_server_proxy.config.entry_points = proxies_installed
     entries = jupyter_server_proxy.get_entrypoint_server_processes
 
     def without_ours():
@@ -151,6 +164,9 @@ class SessionServer(ServerApp):
         self.http_server.add_socket(self.bound)
         return True
 
+    def migrate_config(self) -> None:
+        """Nothing is taken over from IPython 3, whose folder each kernel makes anew in the home directory."""
+
     def write_server_info_file(self) -> None:
         """Not written: it holds the session's token, and nothing here reads it."""
 
@@ -169,7 +185,7 @@ class SessionApp(JupyterHubSingleUser):
     @default("hub_auth")
     def _default_hub_auth(self):
         """The one that the identity provider asks too; it alone holds the session's token."""
-        return SessionAuth(parent=self, api_token=self.token)
+        return SessionAuth(parent=self, api_token=self.token, **afresh.of_the_hub(os.environ))
 
     async def check_hub_version(self):
         """Done with the answer to `visa/ready`, so that a hub that restarts delays or ends nothing."""
@@ -191,6 +207,7 @@ class SessionApp(JupyterHubSingleUser):
         quiet = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
         ours = {"extension_manager": "readonly", "extra_labextensions_path": [str(LAB_EXTENSIONS)]}
         config = Config({"LabApp": quiet | ours})
+        config.merge(afresh.of_the_person(os.environ))
         config.merge(collaboration.settings(Path(jupyter_runtime_dir())))
         # Kernels of the person's own run in processes of their own, and may come from the home directory.
         kernels = jupyter_path("kernels")
