@@ -31,12 +31,13 @@ from traitlets import default
 from traitlets.config import Config
 
 from . import afresh, cluster, collaboration, extension, welcome
-from .contract import PASSPORT, SessionInfo
+from .contract import PASSPORT
 from .desktop import Desktop
 from .files import SessionFiles
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .kernels import SessionKernels
+from .live import LiveInfo
 from .pages import owners_page, portal_address
 from .places import top_directories, writable_directory
 from .proxied import guard_programs
@@ -142,6 +143,7 @@ def page_settings(hook, portal: str, name: str):
         page_config["visaWelcome"] = welcome.is_there()
         page_config["visaSharing"] = owners_page(portal, name, "sharing")
         page_config["visaExtend"] = owners_page(portal, name, "extend")
+        page_config["visaData"] = owners_page(portal, name, "data")
         return page_config
 
     return changed
@@ -177,7 +179,7 @@ class SessionApp(JupyterHubSingleUser):
     """JupyterHub's single-user extension, as a session needs it."""
 
     serverapp_class = SessionServer
-    info: SessionInfo
+    info: LiveInfo
     desktop: Desktop
     token: str
 
@@ -260,6 +262,12 @@ class SessionApp(JupyterHubSingleUser):
         settings["page_config_hook"] = page_settings(settings["page_config_hook"], portal, self.info.name)
         self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
         SessionIdentity.full_name = self.people.members.full_name
+        self.info.watch(self.show_data)
+
+    def show_data(self):
+        """Have the file browser and the desktop follow data that came or went."""
+        self.serverapp.contents_manager.shown = top_directories(self.info, os.environ["HOME"])
+        self.desktop.show_data()
 
     async def _start_jupyter_server_extension(self, serverapp):
         """The server listens: say so to the hub, then load what could wait."""
@@ -308,7 +316,7 @@ def _jupyter_server_extension_points():
     return [{"module": __name__, "app": SessionApp}]
 
 
-def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
+def run(info: LiveInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
     """Serve until told to stop; the exit code."""
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
     SessionApp.token = token
