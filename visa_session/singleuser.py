@@ -67,8 +67,8 @@ PLUGINS_OF = {
         "@jupyterlab/notebook-extension:language-server",
     )
 }
-#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file. Each with
-#: what to import beside the event loop, since its own loading would import it in there.
+#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file. With
+#: what to import beside the event loop first, since its own loading would import it in there.
 LATER = {"jupyterlab_h5web": "jupyterlab_h5web.handlers", cluster.PANEL: cluster.PANEL}
 #: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
 PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
