@@ -67,8 +67,9 @@ PLUGINS_OF = {
         "@jupyterlab/notebook-extension:language-server",
     )
 }
-#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file.
-LATER = ("jupyterlab_h5web", cluster.PANEL)
+#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file. With
+#: what to import beside the event loop first, since its own loading would import it in there.
+LATER = {"jupyterlab_h5web": "jupyterlab_h5web.handlers", cluster.PANEL: cluster.PANEL}
 #: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
 PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
 
@@ -290,11 +291,11 @@ class SessionApp(JupyterHubSingleUser):
         # An import keeps the interpreter busy also from a thread: the word to the hub goes first.
         await asyncio.wait([self.ready_task], timeout=2)
         manager = self.serverapp.extension_manager
-        for name in LATER:
+        for name, slow in LATER.items():
             if importlib.util.find_spec(name) is None or (name == cluster.PANEL and not cluster.reached()):
                 continue
             try:
-                await asyncio.to_thread(importlib.import_module, name)
+                await asyncio.to_thread(importlib.import_module, slow)
                 manager.add_extension(name, enabled=True)
                 manager.link_extension(name)
                 manager.load_extension(name)

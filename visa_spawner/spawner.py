@@ -23,6 +23,7 @@ from .authorise import Accepted
 from .binds import wanted_for
 from .extending import Extending
 from .kept import Kept, Outcome
+from .made_often import MadeOften
 from .resuming import Resuming
 from .rounds import rounds
 from .session import Image, StartRefused, State
@@ -38,7 +39,7 @@ api_data.join_hub()
 MAX_LINES, MAX_LINE = 40, 500
 
 
-class VisaSpawner(Admission, Waiting, Resuming, Extending, Adding, WrapSpawner):
+class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, WrapSpawner):
     """One session."""
 
     def __init__(self, **kwargs):

@@ -47,6 +47,8 @@ class Fleet(FleetSettings, LoggingConfigurable):
     """The nodes of one hub in this process; get it with `Fleet.of`."""
 
     _known: ClassVar[dict[str, Fleet]] = {}
+    #: A hub has one configuration, for whose sessions this is asked thousands of times at its start.
+    _last: ClassVar[tuple[Config, Fleet] | None] = None
 
     @classmethod
     def of(cls, config: Config) -> Fleet:
@@ -54,6 +56,8 @@ class Fleet(FleetSettings, LoggingConfigurable):
 
         Raises TraitError when the configuration is wrong.
         """
+        if cls._last is not None and cls._last[0] is config and not cls._last[1].closed:
+            return cls._last[1]
         own = Config(
             {
                 "Fleet": {
@@ -66,6 +70,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
         mark = json.dumps(own, sort_keys=True, default=repr)
         if mark not in cls._known:
             cls._known[mark] = cls(config=own)
+        cls._last = config, cls._known[mark]
         return cls._known[mark]
 
     def __init__(self, **kwargs):

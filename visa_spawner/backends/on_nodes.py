@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from traitlets.config import Config
 
+from ..made_often import MadeOften
 from ..session import Availability, Image, NodeState, Resources
 from .base import Backend
 from .fleet import Fleet
@@ -14,8 +15,11 @@ from .settings import ContainerSettings
 from .spec import image_name
 
 
-class OnNodes(Backend, ContainerSettings):
+class OnNodes(MadeOften, Backend, ContainerSettings):
     """A backend on the nodes of a fleet."""
+
+    # The fleet's, once for all.
+    not_for_each = {"ContainerBackend": frozenset({"nodes"})}
 
     _fleet: Fleet | None = None
 
