@@ -54,7 +54,8 @@ def test_data_come_read_only_stay_over_a_restart_and_go(hub, podman, site_files)
     assert inside("cat /experiments/B-2/raw/scan.h5")[1] == "counts"
     answer = hub.api("DELETE", f"{DATA}/B-2", "alice")
     assert answer.json() == {"experiments": ["A-1"], "datasets": []}
-    assert inside(f"ls /experiments; ls {site_files}/visitor")[1].split() == ["A-1", "mine", "passport.json", "a1"]
+    there = inside(f"ls /experiments; ls {site_files}/visitor")[1].split()
+    assert there == ["A-1", "mine", "passport.json", "a1"]
     # A directory that is not the facility's alone is refused as at a start, and nothing is left.
     (site_files / "visitor/b2").chmod(0o777)
     answer = hub.api("POST", DATA, "alice", json={"experiment": "B-2"})
