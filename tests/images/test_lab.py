@@ -112,6 +112,31 @@ async def test_the_launcher_has_what_the_session_brings(lab):
     await picture(lab, "image-launcher")
 
 
+async def test_the_launcher_comes_before_the_layout_is_saved(lab, session):
+    """JupyterLab alone would wait for the answer to that, which never comes here."""
+
+    async def never(route):
+        if route.request.method != "PUT":
+            await route.continue_()
+
+    await lab.route("**/lab/api/workspaces/*", never)
+    await lab.goto(session.url + "lab")
+    await expect(tile(lab, "Desktop")).to_be_visible(timeout=30000)
+    await lab.unroute_all(behavior="ignoreErrors")
+
+
+async def test_there_is_one_launcher_and_none_beside_a_file_that_was_asked_for(lab, session):
+    kept = re.compile("/lab/api/workspaces/")
+    async with lab.expect_response(lambda it: it.request.method == "PUT" and kept.search(it.url)):
+        await lab.goto(f"{session.url}lab?reset")
+    await expect(lab.locator(".jp-Launcher")).to_have_count(1)
+    await lab.goto(f"{session.url}lab/tree/experiments/passport.json")
+    await expect(lab.locator("#jp-main-dock-panel").get_by_role("tab", name="passport.json")).to_be_visible(
+        timeout=30000
+    )
+    await expect(lab.locator(".jp-Launcher")).to_have_count(0)
+
+
 async def test_the_welcome_notebook_opens_beside_the_results_and_runs(lab, data):
     await tile(lab, "Welcome").focus()
     await lab.keyboard.press("Enter")
