@@ -16,6 +16,7 @@ from .admission import Admission
 from .kept import Kept
 from .session import State
 from .site import VisaSite
+from .turns import in_turns
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ async def end_overdue(app: JupyterHub) -> None:
     """End every ready session whose time is over; one whose backend does not answer waits until it does."""
     now = datetime.now(UTC)
     overdue = []
-    for user, spawner in _spawners(app):
+    async for user, spawner in in_turns(_spawners(app)):
         status = spawner.child_spawner.status if spawner.child_spawner else None
         # Neither of a backend that does not answer, nor of a session that it has put back into its queue.
         left_alone = status is not None and status.state in (State.UNKNOWN, State.STARTING)
@@ -102,8 +103,8 @@ async def _sweep_staging(site: VisaSite) -> None:
 
 def live_keys(app: JupyterHub) -> set[str]:
     """`OWNER/NAME` of every session that runs, starts, or may run."""
-    rows = app.db.query(orm.Spawner).filter(orm.Spawner.server_id.isnot(None))
-    keys = {f"{row.user.name}/{row.name}" for row in rows}
+    rows = app.db.query(orm.User.name, orm.Spawner.name).join(orm.Spawner, orm.Spawner.user_id == orm.User.id)
+    keys = {f"{owner}/{name}" for owner, name in rows.filter(orm.Spawner.server_id.isnot(None))}
     return keys | {spawner.key for _, spawner in _spawners(app) if spawner.active or spawner.kept.phase}
 
 

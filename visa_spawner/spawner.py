@@ -23,6 +23,7 @@ from .binds import wanted_for
 from .extending import Extending
 from .kept import Kept, Outcome
 from .resuming import Resuming
+from .rounds import rounds
 from .session import Image, StartRefused, State
 from .site import VisaSite
 from .steps import Steps
@@ -303,6 +304,21 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
         return token
 
     # Watching ----------------------------------------------------------------------------------------
+    def start_polling(self) -> None:
+        """As in JupyterHub, by the one task of all sessions instead of a timer of this one's own."""
+        if self.poll_interval > 0:
+            rounds().add(self)
+
+    def stop_polling(self) -> None:
+        """Not from now on."""
+        rounds().remove(self)
+
+    def may_have_ended(self) -> bool:
+        """Whether `poll` could say anything but that it runs, as far as is known without asking."""
+        if self._starting or self._interrupted or self._lost or self._kept.phase == "starting":
+            return False
+        return self.child_spawner is None or self.child_spawner.may_have_ended()
+
     async def poll(self) -> int | None:
         """None while it runs, starts, or nobody can tell; never raises, since the hub takes that for dead."""
         if self._starting or self._interrupted or self._lost or self._kept.phase == "starting":

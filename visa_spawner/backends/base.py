@@ -123,6 +123,13 @@ class Backend(HasTraits):
         """
         raise NotImplementedError
 
+    def may_have_ended(self) -> bool:
+        """Whether `poll` has to be asked: False only where the watch's last word leaves no doubt.
+
+        Asked about each session every few seconds, so it must be quick.
+        """
+        return True
+
     async def ended(self) -> Status:
         """Wait until, on the backend's own word, the session's process has ended."""
         while True:

@@ -130,6 +130,13 @@ class ContainerBackend(Making, DockerSpawner):
         if self.object_name and not busy and self._gone_or_ended():
             self._settling = self.fleet.keep(self._settle())
 
+    def may_have_ended(self) -> bool:
+        """Whether the watch has said so, or has not looked since this backend knows the container."""
+        if self._final is not None or not self.object_name or self._settling is not None:
+            return True
+        watch = self._watch
+        return watch is None or watch.as_of <= self._known_since or self._gone_or_ended()
+
     async def poll(self) -> int | None:
         """None while the session runs or nobody can tell; its exit code once the engine said so."""
         if self._final is not None:

@@ -16,6 +16,7 @@ from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 
 from ..session import NodeState, Resources
+from .by_node import ByNode
 from .engine import Engine, EngineRefused, EngineSilent
 from .nodes import Node, read_nodes
 from .placement import Placement, Taken
@@ -75,11 +76,13 @@ class Fleet(FleetSettings, LoggingConfigurable):
         self.by_name: dict[str, Node] = {node.name: node for node in self.placement.nodes}
         self.engines: dict[str, Engine] = {}
         self.watches: dict[str, Watch] = {}
-        self.claims: dict[str, tuple[str, str, Claim]] = {}
+        self.claims: ByNode[tuple[str, str, Claim]] = ByNode(lambda claim: claim[0])
         #: The packages of images, by digest, as `SessionPlan` has them: an image never changes.
         self.packages: dict[str, tuple[dict[str, str], ...]] = {}
         #: What should be gone and is not yet, by container name: also in the hub's log.
         self.leftovers: dict[str, Leftover] = {}
+        #: Its like is another one from then on.
+        self.closed = False
         self._tasks: set[asyncio.Task] = set()
 
     def start(self) -> None:
@@ -117,7 +120,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
             await watch.close()
         for engine in self.engines.values():
             engine.close()
-        self.watches, self.engines = {}, {}
+        self.watches, self.engines, self.closed = {}, {}, True
         for mark, fleet in list(self._known.items()):
             if fleet is self:
                 del self._known[mark]
@@ -127,7 +130,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
         answer = []
         for node in self.placement.nodes:
             watch = self.watches.get(node.name)
-            keys = {key for where, key, _ in self.claims.values() if where == node.name}
+            keys = {key for _, key, _ in self.claims.on(node.name).values()}
             for seen in watch.seen.values() if watch else ():
                 if seen.labels.get(HUB_LABEL) == self.hub_id and not seen.ended:
                     keys.add(seen.labels.get(SESSION_LABEL, ""))
@@ -264,7 +267,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
         return removed
 
     def _busy(self, node: str) -> bool:
-        return any(where == node for where, _, _ in self.claims.values()) or any(
+        return bool(self.claims.on(node)) or any(
             leftover.node == node for leftover in self.leftovers.values()
         )
 
@@ -280,7 +283,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
                     listed[seen.name] = taken_from(node, seen.labels)
                 except ValueError as error:
                     self.log.warning("Container %s on node %s: %s", seen.name, node, error)
-        here = [name for name, (where, _, _) in self.claims.items() if where == node]
+        here = list(self.claims.on(node))
         kept = [name for name, leftover in self.leftovers.items() if leftover.node == node]
         self.placement.follow(node, listed, [*here, *kept])
         for name in here:

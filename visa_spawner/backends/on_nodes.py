@@ -17,10 +17,15 @@ from .spec import image_name
 class OnNodes(Backend, ContainerSettings):
     """A backend on the nodes of a fleet."""
 
+    _fleet: Fleet | None = None
+
     @property
     def fleet(self) -> Fleet:
         """The nodes this backend's settings name, shared with all its like."""
-        return Fleet.of(self.config)
+        # Asked for at every look at every session: the settings of all nodes are not compared each time.
+        if self._fleet is None or self._fleet.closed:
+            self._fleet = Fleet.of(self.config)
+        return self._fleet
 
     @classmethod
     async def image(cls, recipe: str, digest: str, config: Config) -> Image | None:

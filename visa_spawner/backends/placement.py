@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..session import Availability, Resources
+from .by_node import ByNode
 from .nodes import Node
 
 
@@ -45,8 +46,13 @@ class Placement:
 
     nodes: tuple[Node, ...]
     answering: set[str] = field(default_factory=set)
-    taken: dict[str, Taken] = field(default_factory=dict)
     closed: Callable[[str], str | None] = lambda node: None
+    taken: ByNode[Taken] = field(init=False)
+    #: What is taken of a node altogether, until that changes: cores, bytes of memory, GPUs.
+    _sums: dict[str, tuple[float, int, frozenset[str]]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.taken = ByNode(lambda taken: taken.node, lambda node: self._sums.pop(node, None))
 
     def reserve(self, container: str, resources: Resources, among: set[str] | None = None) -> Taken:
         """Take room for a container on one of these nodes, None for any; raises NoRoom.
@@ -85,8 +91,8 @@ class Placement:
         keep = set(claimed)
         for container, taken in listed.items():
             self.taken.setdefault(container, taken)
-        for container, taken in list(self.taken.items()):
-            if taken.node == node and container not in listed and container not in keep:
+        for container in list(self.taken.on(node)):
+            if container not in listed and container not in keep:
                 del self.taken[container]
 
     def silent(self, node: str) -> None:
@@ -111,15 +117,21 @@ class Placement:
         return not node.drained and self.closed(node.name) is None
 
     def _free(self, node: Node) -> tuple[float, int]:
-        mine = [taken for taken in self.taken.values() if taken.node == node.name]
+        cpus, memory, _ = self._sum(node)
         # Rounded: sums of fractional cores must not leave a node with 0.9999 of one.
-        return (
-            round(node.cpus - sum(taken.cpus for taken in mine), 6),
-            node.memory - sum(taken.memory for taken in mine),
-        )
+        return round(node.cpus - cpus, 6), node.memory - memory
+
+    def _sum(self, node: Node) -> tuple[float, int, frozenset[str]]:
+        found = self._sums.get(node.name)
+        if found is None:
+            mine = self.taken.on(node.name).values()
+            gpus = frozenset(gpu for taken in mine for gpu in taken.gpus)
+            found = sum(taken.cpus for taken in mine), sum(taken.memory for taken in mine), gpus
+            self._sums[node.name] = found
+        return found
 
     def _free_gpus(self, node: Node, gpu_type: str = "") -> list[str]:
-        used = {gpu for taken in self.taken.values() if taken.node == node.name for gpu in taken.gpus}
+        used = self._sum(node)[2]
         return [
             key
             for key, gpu in node.gpus.items()

@@ -243,6 +243,10 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
             return self._code
         return None if self.mark else 0
 
+    def may_have_ended(self) -> bool:
+        """Whether the monitor has said so, or there is no job."""
+        return self._final is not None or not self.mark
+
     async def ended(self) -> Status:
         """Wait until, on Slurm's own word, the job is over."""
         while self._final is None:

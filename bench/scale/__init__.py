@@ -1,0 +1,1 @@
+"""What one hub bears: thousands of sessions, and a population that behaves like people."""
