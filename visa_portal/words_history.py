@@ -48,6 +48,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "message-sent": ("{who}, an administrator, wrote to {whom}",) * 2,
     "session-stopped": ("{who}, an administrator, stopped the session",) * 2,
     "session-ended": ("The session ended",) * 2,
+    "data-added": ("{who} added the data of {experiment} to the running session",) * 2,
+    "data-removed": ("{who} took the data of {experiment} out of the running session",) * 2,
     "session-extended": ("{who} gave the session more time, until {until}",) * 2,
 }
 #: What an owner answered support, in place of the table's sentence.

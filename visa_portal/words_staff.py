@@ -51,6 +51,8 @@ KINDS = {
     "message-sent": "Message to an owner",
     "session-stopped": "Stopped by an administrator",
     "session-ended": "Session ended",
+    "data-added": "Data added",
+    "data-removed": "Data taken away",
     "session-extended": "Given more time",
 }
 

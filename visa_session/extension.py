@@ -10,10 +10,10 @@ from jupyter_server.utils import url_path_join
 from . import bootscript
 from .applications import ApplicationCall, ApplicationIcon, ApplicationsCall
 from .cluster import ExamplesCall
-from .contract import SessionInfo
 from .desktop import Desktop
 from .gate import Gate, guard
 from .identity import SessionAuth
+from .live import LiveInfo
 from .pages import DesktopPage, KeyboardCall, PageFiles, SessionCall, WithSlash
 from .passportpage import PassportFile, PassportPage
 from .people import People
@@ -38,7 +38,7 @@ def launcher_entries() -> dict[str, dict]:
     return {"visa-desktop": {"launcher_entry": tile, "new_browser_tab": False}}
 
 
-def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: SessionAuth) -> People:
+def load(serverapp: ServerApp, info: LiveInfo, desktop: Desktop, auth: SessionAuth) -> People:
     """Add the handlers and put the gate before every handler of the server; the people it asks about."""
     people = People(info, desktop, auth)
     base = serverapp.web_app.settings["base_url"]

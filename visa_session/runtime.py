@@ -36,12 +36,17 @@ def remove_runtime(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def prepare_imports(environment: MutableMapping[str, str]) -> None:
+    """Say what JupyterHub's package goes by when it is imported, whoever's session it is."""
+    # The hub's single-user server as an extension of Jupyter Server, which VISA's gate stands in front of.
+    environment["JUPYTERHUB_SINGLEUSER_EXTENSION"] = "1"
+
+
 def prepare_environment(environment: MutableMapping[str, str], runtime: Path, name: str) -> None:
     """Point the processes of a session at its own directory, and fill in what a bare container lacks."""
     environment["XDG_RUNTIME_DIR"] = str(runtime)
     environment["JUPYTER_RUNTIME_DIR"] = str(runtime / "jupyter")
-    # The hub's single-user server as an extension of Jupyter Server, which VISA's gate stands in front of.
-    environment["JUPYTERHUB_SINGLEUSER_EXTENSION"] = "1"
+    prepare_imports(environment)
     # JupyterLab's open tabs are the session's own: those of another would lead to another's address.
     workspaces = Path(environment["HOME"], ".jupyter/lab/workspaces/visa", name or "default")
     environment["JUPYTERLAB_WORKSPACES_DIR"] = str(workspaces)

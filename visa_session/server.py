@@ -8,12 +8,15 @@ from pathlib import Path
 from .contract import SessionInfo
 from .desktop import Desktop
 from .lean import import_server
+from .live import LiveInfo
 
 
 def import_all() -> None:
-    """Import all that a session's server starts with; nothing of it depends on whose session it is."""
+    """Import and look up all that a session's server starts with and that is the same whoever's it is."""
     import_server()
-    from . import singleuser  # noqa: F401
+    from .singleuser import proxies_installed
+
+    proxies_installed(group="jupyter_serverproxy_servers")
 
 
 def serve(info: SessionInfo, socket: sockets.socket, runtime: Path, token: str) -> int:
@@ -21,6 +24,7 @@ def serve(info: SessionInfo, socket: sockets.socket, runtime: Path, token: str) 
 
     `token` is what proves to the hub that this is its session.
     """
+    info = LiveInfo(info)
     desktop = Desktop(info, runtime)
     if info.interface == "desktop":
         desktop.start()  # it comes up beside the imports below

@@ -13,11 +13,13 @@ import os
 import secrets
 import socket as sockets
 import warnings
-from functools import partial
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from shutil import which
 
 import jupyter_server_proxy
+import jupyter_server_proxy.config
 import jupyterlab.labapp
 import jupyterlab_server.config
 from jupyter_core.paths import jupyter_path, jupyter_runtime_dir
@@ -28,13 +30,14 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
 
-from . import cluster, collaboration, extension, later, welcome
-from .contract import PASSPORT, SessionInfo
+from . import afresh, cluster, collaboration, extension, later, welcome
+from .contract import PASSPORT
 from .desktop import Desktop
 from .files import SessionFiles
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .kernels import SessionKernels
+from .live import LiveInfo
 from .pages import owners_page, portal_address
 from .places import top_directories, writable_directory
 from .proxied import guard_programs
@@ -64,8 +67,9 @@ PLUGINS_OF = {
         "@jupyterlab/notebook-extension:language-server",
     )
 }
-#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file.
-LATER = ("jupyterlab_h5web", cluster.PANEL)
+#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file. With
+#: what to import beside the event loop first, since its own loading would import it in there.
+LATER = {"jupyterlab_h5web": "jupyterlab_h5web.handlers", cluster.PANEL: cluster.PANEL}
 #: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
 PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
 
@@ -81,8 +85,19 @@ def extensions_chosen() -> dict[str, bool]:
     return off | {collaboration.__name__: True, "jupyter_server_fileid": True}
 
 
+@cache
+def proxies_installed(group: str) -> tuple[EntryPoint, ...]:
+    """The entries of jupyter-server-proxy that the image's packages have, but for those left out.
+
+    Found once: it reads what every package of the image says of itself.
+    """
+    return tuple(entry for entry in entry_points(group=group) if entry.name not in PROXIES_LEFT_OUT)
+
+
 def leave_out_proxies() -> None:
     """Drop the entries of jupyter-server-proxy that lead round the desktop's gate and passwords."""
+    # Before they are imported, which takes time; and after, should a new version find them in another way.
+    jupyter_server_proxy.config.entry_points = proxies_installed
     entries = jupyter_server_proxy.get_entrypoint_server_processes
 
     def without_ours():
@@ -129,6 +144,7 @@ def page_settings(hook, portal: str, name: str, workspaces: str):
         page_config["visaWelcome"] = welcome.is_there()
         page_config["visaSharing"] = owners_page(portal, name, "sharing")
         page_config["visaExtend"] = owners_page(portal, name, "extend")
+        page_config["visaData"] = owners_page(portal, name, "data")
         return page_config
 
     return changed
@@ -150,6 +166,9 @@ class SessionServer(ServerApp):
         self.http_server.add_socket(self.bound)
         return True
 
+    def migrate_config(self) -> None:
+        """Nothing is taken over from IPython 3, whose folder each kernel makes anew in the home directory."""
+
     def write_server_info_file(self) -> None:
         """Not written: it holds the session's token, and nothing here reads it."""
 
@@ -161,14 +180,14 @@ class SessionApp(JupyterHubSingleUser):
     """JupyterHub's single-user extension, as a session needs it."""
 
     serverapp_class = SessionServer
-    info: SessionInfo
+    info: LiveInfo
     desktop: Desktop
     token: str
 
     @default("hub_auth")
     def _default_hub_auth(self):
         """The one that the identity provider asks too; it alone holds the session's token."""
-        return SessionAuth(parent=self, api_token=self.token)
+        return SessionAuth(parent=self, api_token=self.token, **afresh.of_the_hub(os.environ))
 
     async def check_hub_version(self):
         """Done with the answer to `visa/ready`, so that a hub that restarts delays or ends nothing."""
@@ -190,6 +209,7 @@ class SessionApp(JupyterHubSingleUser):
         quiet = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
         ours = {"extension_manager": "readonly", "extra_labextensions_path": [str(LAB_EXTENSIONS)]}
         config = Config({"LabApp": quiet | ours})
+        config.merge(afresh.of_the_person(os.environ))
         config.merge(collaboration.settings(Path(jupyter_runtime_dir())))
         # Kernels of the person's own run in processes of their own, and may come from the home directory.
         kernels = jupyter_path("kernels")
@@ -245,6 +265,12 @@ class SessionApp(JupyterHubSingleUser):
         )
         self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
         SessionIdentity.full_name = self.people.members.full_name
+        self.info.watch(self.show_data)
+
+    def show_data(self):
+        """Have the file browser and the desktop follow data that came or went."""
+        self.serverapp.contents_manager.shown = top_directories(self.info, os.environ["HOME"])
+        self.desktop.show_data()
 
     def workspaces(self) -> str:
         """The directory of JupyterLab's layouts."""
@@ -273,11 +299,11 @@ class SessionApp(JupyterHubSingleUser):
         # An import keeps the interpreter busy also from a thread: the word to the hub goes first.
         await asyncio.wait([self.ready_task], timeout=2)
         manager = self.serverapp.extension_manager
-        for name in LATER:
+        for name, slow in LATER.items():
             if importlib.util.find_spec(name) is None or (name == cluster.PANEL and not cluster.reached()):
                 continue
             try:
-                await asyncio.to_thread(importlib.import_module, name)
+                await asyncio.to_thread(importlib.import_module, slow)
                 manager.add_extension(name, enabled=True)
                 manager.link_extension(name)
                 manager.load_extension(name)
@@ -298,7 +324,7 @@ def _jupyter_server_extension_points():
     return [{"module": __name__, "app": SessionApp}]
 
 
-def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
+def run(info: LiveInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
     """Serve until told to stop; the exit code."""
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
     SessionApp.token = token

@@ -22,6 +22,7 @@ from . import door, handover, hostname, person
 from .checks import NotFit
 from .contract import EXIT_BAD_INFO, EXIT_NOT_WAITING, SessionInfo
 from .handover import Handover, Refused
+from .runtime import prepare_imports
 from .secret import hide_process
 from .signals import readable_when
 from .supervise import HEARD, STOP_SIGNALS, begin_supervising, end_with, fork_server, reap
@@ -157,6 +158,7 @@ def _wait_to_serve(line: socket.socket, parents: socket.socket) -> int:
     from .server import import_all, serve
 
     parents.close()
+    prepare_imports(os.environ)
     import_all()
     line.sendall(IMPORTED)
     values, _ = _take(line)

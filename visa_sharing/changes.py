@@ -27,6 +27,7 @@ class Concerned:
 
     def __init__(self):
         self.sessions: set[int] = set()  #: ids of orm.Spawner rows
+        self.involved: set[int] = set()  #: of these sessions, whom others than the owner have to do with
         self.people: set[int] = set()  #: ids of orm.User rows: their rights, their account
         self.owners: set[str] = set()  #: names: all of their sessions
         self.joined: set[int] = set()  #: of these people, who may be in a team or see more than before
@@ -55,6 +56,14 @@ class Changes:
     async def wait(self) -> Concerned:
         """What has changed since the last time, as soon as there is something."""
         await self._something.wait()
+        return self.taken()
+
+    def involves(self, spawner_id: int) -> bool:
+        """Whether somebody else than its owner has been let into this session, or the like, since then."""
+        return spawner_id in self._waiting.involved
+
+    def taken(self) -> Concerned:
+        """What has changed since the last time, which may be nothing."""
         self._something.clear()
         found, self._waiting = self._waiting, Concerned()
         return found
@@ -136,6 +145,7 @@ def _changed(what: Concerned, row, *, fresh: bool) -> None:
     if isinstance(row, (orm.Share, *_OF_A_SESSION)):
         if row.spawner_id is not None:
             what.sessions.add(row.spawner_id)
+            what.involved.add(row.spawner_id)
     elif isinstance(row, orm.Spawner):
         if fresh or _differs(row, *_OF_THE_ROW):
             what.sessions.add(row.id)

@@ -33,6 +33,7 @@ from .drained import drained
 from .keeper import Keeper
 from .passports import KeptPassports
 from .settings import VisaSharing
+from .settled import KeptMembers
 
 #: Every call of ours, below /hub/api/.
 HANDLERS = [
@@ -76,7 +77,9 @@ def prepare(config: Config) -> VisaSharing:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return settings  # the file is only being read, as by a test or `jupyterhub upgrade-db`
-    _keeper = loop.create_task(Keeper(settings).run())
+    keeper = Keeper(settings)
+    VisaSite.of(config).members = KeptMembers(keeper)
+    _keeper = loop.create_task(keeper.run())
     return settings
 
 

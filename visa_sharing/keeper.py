@@ -7,7 +7,7 @@ comes of it to the session's line.
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
 import logging
 import time
 from datetime import datetime
@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from visa_catalogue.account import TEAM_PREFIX
 from visa_spawner.site import VisaSite
 
-from . import grants, support, table, team
+from . import grants, plain, support, table, team
 from .audit.record import record
 from .changes import Concerned, changes, touched
 from .database import Event, Grant, Request, TeamShare, now
@@ -45,6 +45,10 @@ class Keeper:
         self._tasks: dict[int, asyncio.Task] = {}
         self._again: set[int] = set()
         self._due: dict[int, asyncio.TimerHandle] = {}
+        #: Sessions that others than their owner have to do with; None until that was asked.
+        self._involved: set[int] | None = None
+        #: Sessions of their owners alone that wait to be told.
+        self._plain: dict[int, None] = {}
 
     async def run(self) -> None:
         """For as long as the hub runs, from when it has loaded its sessions."""
@@ -54,16 +58,43 @@ class Keeper:
         refreshing = asyncio.create_task(self._refresh())
         try:
             while True:
-                what = await changes().wait()
+                # What is new goes before the many that nobody but their owner has to do with.
+                what = changes().taken() if self._plain else await changes().wait()
                 try:
-                    found = self._sessions(what)
+                    found, involved = self._sessions(what), self._others_too(what)
                 except Exception:
                     log.exception("which sessions a change concerns is not known: all are looked at")
-                    found = set(self._shared()) | set(lines().sessions)
+                    found = involved = set(self._shared()) | set(lines().sessions)
                 for one in found:
-                    self._settle_soon(one)
+                    if one in involved or one in self._tasks:
+                        self._plain.pop(one, None)
+                        self._settle_soon(one)
+                    else:
+                        self._plain[one] = None
+                await self._tell_some()
         finally:
             refreshing.cancel()
+
+    def _others_too(self, what: Concerned) -> set[int]:
+        """Sessions that others than their owner have to do with, or had."""
+        if self._involved is None:
+            self._involved = plain.involved(self._app.db)
+        self._involved |= what.involved
+        return self._involved
+
+    async def _tell_some(self) -> None:
+        """Tell some of the sessions that wait for it and need no settling."""
+        some = list(itertools.islice(self._plain, plain.AT_ONCE))
+        for one in some:
+            del self._plain[one]
+        try:
+            await plain.tell(self._app, some)
+        except Exception as error:
+            log.exception("some sessions could not be told; each is settled by itself")
+            if isinstance(error, SQLAlchemyError):
+                self._app.db.rollback()
+            for one in some:
+                self._settle_soon(one)
 
     async def _refresh(self) -> None:
         """What no commit tells: an account that was blocked, a catalogue that has other teams now."""
@@ -133,6 +164,12 @@ class Keeper:
             self._again.add(spawner_id)
         else:
             self._tasks[spawner_id] = asyncio.create_task(self._settle(spawner_id))
+
+    async def settled(self, spawner_id: int) -> None:
+        """Settle a session by what is committed now, and return when it is and has been told."""
+        self._settle_soon(spawner_id)
+        while task := self._tasks.get(spawner_id):
+            await asyncio.wait([task])
 
     async def _settle(self, spawner_id: int) -> None:
         try:
@@ -232,13 +269,5 @@ def _tell_refusal(app: JupyterHub, row: orm.Spawner, member: table.Member) -> No
 
 async def tell(app: JupyterHub, row: orm.Spawner) -> None:
     """Write the session's table to its lines; close those of a session that is not any more."""
-    spawner = app.users[row.user].spawners.get(row.name)
-    kept = getattr(spawner, "kept", None)
-    for line in lines().of(row.id):
-        if kept is None or not kept.phase or kept.token != line.token:
-            line.close()
-    if not lines().of(row.id):
-        return
-    text = json.dumps(await table.snapshot(app, row), ensure_ascii=False, separators=(",", ":"))
-    for line in lines().of(row.id):
-        line.put(text.encode() + b"\n")
+    if plain.listening_lines(app, row.id, row):
+        plain.write(lines().of(row.id), await table.snapshot(app, row))

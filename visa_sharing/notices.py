@@ -43,18 +43,36 @@ def notices_for(
     """What this account is to be shown now: announcements to all or to users of these instruments, and
     messages that it has not seen. With `session`, messages about another session are left out.
     """
-    found = []
-    for row in _live(db, account):
-        if row.instrument and row.instrument not in instruments:
-            continue
-        if row.account and session is not None and row.session not in ("", session):
-            continue
-        kind = "message" if row.account else "announcement"
-        found.append({"id": row.id, "kind": kind, "words": row.words, "made": iso(row.made_at)})
-    return found
+    return Board(db, {account}).notices_for(account, instruments, session)
 
 
-def _live(db: Session, account: str) -> list[Notice]:
+class Board:
+    """The notices that hold now for these accounts, asked for once."""
+
+    def __init__(self, db: Session, accounts: Collection[str]):
+        self._rows = _live(db, *accounts)
+
+    @property
+    def has_instruments(self) -> bool:
+        """Whether any is for the users of one instrument."""
+        return any(row.instrument for row in self._rows)
+
+    def notices_for(
+        self, account: str, instruments: Collection[str] = (), session: str | None = None
+    ) -> list[dict]:
+        """As the function of that name."""
+        found = []
+        for row in self._rows:
+            if row.account not in ("", account) or (row.instrument and row.instrument not in instruments):
+                continue
+            if row.account and session is not None and row.session not in ("", session):
+                continue
+            kind = "message" if row.account else "announcement"
+            found.append({"id": row.id, "kind": kind, "words": row.words, "made": iso(row.made_at)})
+        return found
+
+
+def _live(db: Session, *accounts: str) -> list[Notice]:
     moment = now()
     return (
         db.query(Notice)
@@ -62,7 +80,7 @@ def _live(db: Session, account: str) -> list[Notice]:
             Notice.since <= moment,
             or_(Notice.until.is_(None), Notice.until > moment),
             Notice.seen_at.is_(None),
-            Notice.account.in_(("", account)),
+            Notice.account.in_(("", *accounts)),
         )
         .order_by(Notice.id)
         .all()

@@ -87,8 +87,8 @@ class Standing:
 
 
 def experiments_of(spawner: orm.Spawner) -> tuple[str, ...]:
-    """Ids of the experiments in a session, as it was started last."""
-    return tuple(Kept.read(spawner.state).options.get("experiments") or ())
+    """Ids of the experiments whose data a session has, or may have by now; had, where it does not run."""
+    return Kept.read(spawner.state).experiments
 
 
 async def standing(user: User, spawner: orm.Spawner, experiments: Experiments) -> Standing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from jupyterhub import orm
@@ -157,6 +157,7 @@ async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
         "owner": {"name": owner.name, "full_name": known.account.name or owner.name},
         "away": away(app, spawner),
         "ends": report.moment(Kept.read(spawner.state).ends) or "",
+        "experiments": [asdict(one) for one in Kept.read(spawner.state).data],
         "may_extend": report.session(owner, spawner, with_log=False)["may_extend"],
         "trust_seconds": VisaSharing.of(app.config).trust_seconds,
         "requests": requests,

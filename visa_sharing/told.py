@@ -49,7 +49,7 @@ def before_flush(session: Session) -> None:
 
 
 def _tell_time(session: Session, row: orm.Spawner) -> None:
-    """A running session that ends later than before, which only its owner can have; one that has ended."""
+    """A running session that ends later, or has other data, than before; one that has ended."""
     now = Kept.read(row.state)
     if now.phase == "starting" or row.user is None:
         return
@@ -64,6 +64,19 @@ def _tell_time(session: Session, row: orm.Spawner) -> None:
     if same_run and before.ends and now.ends and now.ends > before.ends:
         who = row.user.name
         record(session, "session-extended", owner=who, session=row.name, who=who, until=now.ends)
+    if same_run and now.data != before.data:
+        _tell_data(session, row, [one.id for one in before.data], [one.id for one in now.data])
+
+
+def _tell_data(session: Session, row: orm.Spawner, before: list[str], now: list[str]) -> None:
+    """What came into a running session, and what left it, which only its owner can have."""
+    names = {"owner": row.user.name, "session": row.name, "who": row.user.name}
+    for one in now:
+        if one not in before:
+            record(session, "data-added", **names, experiment=one)
+    for one in before:
+        if one not in now:
+            record(session, "data-removed", **names, experiment=one)
 
 
 def _tell_end(session: Session, share: orm.Share) -> None:

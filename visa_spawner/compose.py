@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from visa_catalogue.account import Account
+from visa_catalogue.model import Experiment
 from visa_session.contract import INFO_VARIABLE, DatasetInfo, ExperimentInfo, SessionInfo
 
 from .authorise import Accepted
@@ -81,21 +82,23 @@ def session_info(
         ends=ends.isoformat(timespec="seconds"),
         cpus=accepted.plan.cpus,
         memory=accepted.plan.memory,
-        experiments=tuple(
-            ExperimentInfo(
-                id=experiment.id,
-                title=experiment.title,
-                instrument=experiment.instrument,
-                technique=experiment.technique,
-                raw=experiment.raw,
-                processed=experiment.processed or "",
-                datasets=tuple(
-                    DatasetInfo(dataset.id, dataset.name, dataset.path.removeprefix(f"{experiment.raw}/"))
-                    for dataset in accepted.datasets
-                    if dataset.experiment == experiment.id
-                ),
-            )
-            for experiment in accepted.experiments
+        experiments=tuple(experiment_info(accepted, one) for one in accepted.experiments),
+    )
+
+
+def experiment_info(accepted: Accepted, experiment: Experiment) -> ExperimentInfo:
+    """What the session is told about one of its experiments."""
+    return ExperimentInfo(
+        id=experiment.id,
+        title=experiment.title,
+        instrument=experiment.instrument,
+        technique=experiment.technique,
+        raw=experiment.raw,
+        processed=experiment.processed or "",
+        datasets=tuple(
+            DatasetInfo(dataset.id, dataset.name, dataset.path.removeprefix(f"{experiment.raw}/"))
+            for dataset in accepted.datasets
+            if dataset.experiment == experiment.id
         ),
     )
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from visa_session.contract import ExperimentInfo
+
 from .authorise import Accepted
 from .session import State
 
@@ -33,7 +35,9 @@ class Kept(BaseModel):
     `url` is where its server was last reached. `started` is when this run was asked for, by a person or by
     the backend that put it back into its queue; `placed` when it had its place, None where there is no
     queue; `running` from when its lifetime counts, and `ends` until when, None while that is not known.
-    `options`, the titles and the hours describe the last start that was granted and stay after the end, as
+    `data` are the experiments that the session has, as it was told of them, `home` is its person's; one in
+    `adding` may be in it by now, and the id in `removing` may be out of it. `options`, the titles and the
+    hours describe the last start that was granted, with what was added since, and stay after the end, as
     `outcome` does.
     """
 
@@ -54,6 +58,10 @@ class Kept(BaseModel):
     lifetime_hours: float = 0
     idle_hours: float | None = None
     outcome: Outcome | None = None
+    home: str = ""
+    data: tuple[ExperimentInfo, ...] = ()
+    adding: ExperimentInfo | None = None
+    removing: str = ""
 
     @classmethod
     def read(cls, state: dict | None) -> Kept:
@@ -85,6 +93,7 @@ class Kept(BaseModel):
     def renewed(self, token: int) -> Kept:
         """The backend starts the same session anew, with this token: it waits for its place again."""
         new = {"phase": "starting", "token": token, "started": datetime.now(UTC), "url": self.url}
+        new |= {"home": self.home, "data": self.data}
         return self.but(**_NOT_YET | new)
 
     def runs(self, url: str, backend_ends: datetime | None) -> Kept:
@@ -101,6 +110,12 @@ class Kept(BaseModel):
     def runs_since(self) -> datetime | None:
         """From when its lifetime counts."""
         return self.running or self.started
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Ids of all experiments whose data may be in it; by the last start where it does not run."""
+        known = tuple(self.options.get("experiments") or ())
+        return (*known, self.adding.id) if self.adding and self.adding.id not in known else known
 
     @property
     def lifetime(self) -> timedelta:
@@ -123,4 +138,8 @@ _NOT_YET = {
     "running": None,
     "ends": None,
     "outcome": None,
+    "home": "",
+    "data": (),
+    "adding": None,
+    "removing": "",
 }

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
+from visa_session.contract import ExperimentInfo
+
 from .authorise import Accepted
-from .session import Image
+from .session import Image, Start
 
 #: The form that a passport has; grows with a change that older readers would misunderstand.
 VERSION = 1
@@ -56,6 +59,30 @@ def passport(
     }
 
 
+def changed(
+    last: Mapping[str, Any],
+    data: Iterable[ExperimentInfo],
+    datasets: Iterable[str],
+    proposals: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The passport of a running session with what it has now; `proposals` are those of new experiments."""
+    data = list(data)
+    known = {one["id"]: one["proposal"] for one in last["experiments"]} | dict(proposals)
+    experiments = [
+        {
+            "id": one.id,
+            "title": one.title,
+            "proposal": known.get(one.id, ""),
+            "instrument": one.instrument,
+            "technique": one.technique,
+            "datasets": [{"id": dataset.id, "name": dataset.name} for dataset in one.datasets],
+        }
+        for one in data
+    ]
+    now = {"experiments": [one.id for one in data], "datasets": list(datasets)}
+    return {**last, "experiments": experiments, "options": {**last["options"], **now}}
+
+
 def text(passport: Mapping[str, Any]) -> str:
     """A passport as the file of it, for people to read as well."""
     return json.dumps(passport, ensure_ascii=False, indent=1) + "\n"
@@ -67,6 +94,14 @@ class Passports:
     def keep(self, db, passport: Mapping[str, Any]) -> None:
         """Keep the passport of a session that is being started; committed when it returns."""
 
+    def last(self, db, owner: str, session: str) -> dict[str, Any] | None:
+        """The passport of a session's last start; None where it is not known."""
+        return None
+
     def recipe_of(self, db, digest: str) -> str:
         """Of which recipe an image was that sessions have had here; empty where none has."""
         return ""
+
+    def starts(self, db, since: datetime) -> Sequence[Start]:
+        """The starts since then, the earliest first."""
+        return ()

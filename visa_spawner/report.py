@@ -52,6 +52,8 @@ def session(owner: User, row: orm.Spawner, *, with_log: bool) -> dict:
         "ready": bool(spawner and spawner.ready and kept.phase == "running" and not spawner.put_back),
         "queued": queued,
         "may_extend": spawner.may_extend if spawner and state is State.RUNNING else 0,
+        # None of a session that does not run: there it is a matter of the next start.
+        "why_not_added": spawner.why_not_added if spawner and state is State.RUNNING else None,
         "url": owner.server_url(row.name),
         "pending": spawner.pending if spawner else None,
     }

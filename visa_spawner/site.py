@@ -19,6 +19,7 @@ from visa_catalogue.account import Role
 from .authorise import Limits
 from .backends.base import Backend
 from .cluster_access import ClusterAccess
+from .members import Members
 from .passport import Passports
 from .profile_files import ProfileError, load_profiles
 from .profiles import Profile
@@ -122,6 +123,8 @@ class VisaSite(SingletonConfigurable):
         self.keeper: asyncio.Task | None = None
         #: What the hub remembers of sessions' passports; set by who has the tables for it.
         self.passports = Passports()
+        #: Whoever is let into sessions; set by who has the tables for it.
+        self.members = Members()
         self.cluster = ClusterAccess.of(self.config)
         self.staging = Staging(self.staging_dir, self.home_roots, self.pin_binds)
 

@@ -16,12 +16,14 @@ from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import default
 from wrapspawner import WrapSpawner
 
-from . import api, compose, forms, passport, renewing, rerouting, words
+from . import api, api_data, compose, forms, passport, renewing, rerouting, words
+from .adding import Adding
 from .admission import Admission, as_spawn_exception
 from .authorise import Accepted
 from .binds import wanted_for
 from .extending import Extending
 from .kept import Kept, Outcome
+from .made_often import MadeOften
 from .resuming import Resuming
 from .rounds import rounds
 from .session import Image, StartRefused, State
@@ -31,12 +33,13 @@ from .vouched import VouchedServer
 from .waiting import Waiting
 
 api.join_hub()
+api_data.join_hub()
 
 #: How much of a session's log is kept when it ends: lines, and characters a line.
 MAX_LINES, MAX_LINE = 40, 500
 
 
-class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
+class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, WrapSpawner):
     """One session."""
 
     def __init__(self, **kwargs):
@@ -45,6 +48,7 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
         self._steps = Steps()
         self._get_ready_to_wait()
         self._get_ready_to_extend()
+        self._get_ready_to_add()
         self._queue_seconds = 0
         self._starting = False
         self._going_on: asyncio.Task | None = None
@@ -191,7 +195,9 @@ class VisaSpawner(Admission, Waiting, Resuming, Extending, WrapSpawner):
     async def _start(self, accepted: Accepted) -> str:
         token = orm.APIToken.find(self.user.db, self.api_token)
         child = self.construct_child()
+        data = tuple(compose.experiment_info(accepted, one) for one in accepted.experiments)
         self._kept = self._kept.begun(token.id if token else None, queue=self.has_queue)
+        self._kept = self._kept.but(data=data, home=accepted.account.home)
         self.remember()
         async with self._in_time() as left:
             await self._stage(accepted, child)

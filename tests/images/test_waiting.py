@@ -12,6 +12,7 @@ import time
 import uuid
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -148,6 +149,7 @@ def environment(door: HubDoor) -> dict[str, str]:
         "JUPYTERHUB_USER": "alice",
         "JUPYTERHUB_SERVER_NAME": "x",
         "JUPYTERHUB_CLIENT_ID": "x",
+        "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=alice/x", "access:servers!user=alice"]',
     }
 
 
@@ -231,6 +233,28 @@ def test_the_door_is_for_root_outside_alone_and_nobody_blocks_it(waiting, door):
             except ConnectionResetError:
                 pass
     wait_until(lambda: door.heard, 40, "it did not become ready")
+
+
+def test_what_was_imported_as_root_works_as_the_person(waiting, door, home):
+    """Settings in their own home, cookies for the session's own address, kernels under their name."""
+    assert waiting.hand_over(document(door)) == {"taken": True}
+    wait_until(lambda: door.heard, 40, "it did not become ready")
+    door.people["token-of-alice"] = "alice"
+    base = f"http://127.0.0.1:{door.heard[0]['port']}/user/alice/x/"
+    alice = httpx.Client(base_url=base, headers={"Authorization": "token token-of-alice"}, timeout=20)
+    with alice:
+        theme = "lab/api/settings/@jupyterlab/apputils-extension:themes"
+        alice.put(theme, content=json.dumps({"raw": '{"theme": "JupyterLab Dark"}'})).raise_for_status()
+        written = next(home.glob(".jupyter/lab/user-settings/**/themes.jupyterlab-settings"))
+        assert written.stat().st_uid == ALICE.uid
+        alice.post("api/kernels", json={"name": "python3"}).raise_for_status()
+    led = httpx.get(base + "lab", headers={"Sec-Fetch-Mode": "navigate"}, timeout=20)
+    assert led.status_code == 302, led.text
+    cookies = led.headers.get_list("set-cookie")
+    assert cookies and all("Path=/user/alice/x/" in cookie for cookie in cookies), cookies
+    mine = waiting.status(waiting.pid)
+    for process in waiting.processes():
+        assert waiting.status(process) == mine, process
 
 
 @pytest.mark.parametrize("fault", ["uid", "files", "cut"])

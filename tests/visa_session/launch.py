@@ -24,6 +24,8 @@ class HubDoor:
     def __init__(self, port: int = 0):
         self.answers: list[int] = []
         self.heard: list[dict] = []
+        #: Whom the hub knows each token as.
+        self.people: dict[str, str] = {}
         door = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -37,6 +39,17 @@ class HubDoor:
                 self.send_response(door.answers.pop(0) if door.answers else 204)
                 self.send_header("X-JupyterHub-Version", "6.1.1")
                 self.end_headers()
+
+            def do_GET(self):
+                name = door.people.get(self.headers["Authorization"].removeprefix("token "))
+                known = self.path.endswith("/api/user") and name
+                scopes = ["access:servers", f"access:servers!user={name}"]
+                model = {"name": name, "kind": "user", "admin": False, "groups": [], "scopes": scopes}
+                answer = json.dumps(model if known else {"message": "unknown"}).encode()
+                self.send_response(200 if known else 404)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *args):
                 pass

@@ -304,6 +304,31 @@ def test_a_version_that_needs_more_than_the_empty_modules_is_imported_in_full():
     assert "Importing JupyterHub in full" in done.stderr
 
 
+PARSED = """
+import json, sys
+from visa_session import lean
+if sys.argv[1] == "lean":
+    lean.parse_nothing_quickly()
+from jupyter_server.serverapp import ServerApp
+def parsed(*arguments):
+    app = ServerApp()
+    app.parse_command_line(list(arguments))
+    return [app.argv, app.cli_config, app.extra_args, app.config, app.port]
+print(json.dumps([parsed(), parsed("--port", "1234", "--ServerApp.base_url=/x/")]))
+"""
+
+
+def test_no_argument_parsed_quickly_is_as_nothing_as_in_full():
+    env = {"PYTHONPATH": str(TREE), "PATH": "/usr/bin:/bin"}
+    answers = []
+    for how in ("lean", "full"):
+        done = subprocess.run([sys.executable, "-c", PARSED, how], env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        answers.append(json.loads(done.stdout))
+    assert answers[0] == answers[1]
+    assert answers[0][1][4] == 1234, "and what there is to parse is parsed"
+
+
 def test_of_who_only_watches_nothing_that_acts_is_passed_on():
     stream = rfb.ClientStream(watching=True)
     assert stream.take(KEY + POINTER + CUT + EXTENDED_CUT + QEMU_KEY) == (b"", False)

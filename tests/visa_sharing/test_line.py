@@ -32,7 +32,8 @@ def test_the_first_table_comes_at_once_and_is_whole(hub, token):
     line = hub.line(token)
     at, table = line.until(lambda table: True)
     expected = {"members", "owner", "away", "ends", "may_extend", "trust_seconds", "requests", "help"}
-    assert set(table) == expected | {"notices"}
+    assert set(table) == expected | {"notices", "experiments"}
+    assert [one["id"] for one in table["experiments"]] == ["A-1"]
     assert table["owner"] == {"name": "alice", "full_name": "Alice A"}
     assert (table["away"], table["trust_seconds"]) == ("leave", 6)
     assert at - begun < 1

@@ -1,7 +1,9 @@
 """A backend for these tests alone: sessions are processes of this machine, found again by their marks.
 
 Files in `marks` steer it: while `down` exists it cannot tell how anything stands; while `hold-create` or
-`hold-start` exist, a start waits before its process is made, or after.
+`hold-start` exist, a start waits before its process is made, or after; while `hold-mount` or `hold-add` do,
+data that are added wait before they are mounted, or after. `KEY.data` says what a session was given later:
+each target with what stands there, the links, and the passport.
 """
 
 import asyncio
@@ -117,6 +119,44 @@ class LocalBackend(Backend, Spawner):
             return None
         file = self.marks / f"{self.key}.exit"
         return int(file.read_text()) if file.exists() else 1
+
+    @property
+    def fixed_data(self):
+        return "data stay as they are here" if (self.marks / "fixed").exists() else ""
+
+    async def add_data(self, binds, links, texts):
+        self.asked_for_data()
+        await self.held("hold-mount")
+        given = self.given()
+        given["mounts"] |= {one.target: [sorted(os.listdir(one.source)), one.read_only] for one in binds}
+        given["links"] |= links
+        self.give(given, texts)
+        await self.held("hold-add")
+        if (self.marks / "fail-add").exists():
+            raise RuntimeError("it is not known whether they are there")
+
+    async def remove_data(self, targets, links, texts):
+        self.asked_for_data()
+        given = self.given()
+        given["mounts"] = {place: it for place, it in given["mounts"].items() if place not in targets}
+        given["links"] = {place: it for place, it in given["links"].items() if place not in links}
+        given["removed"] = [*given["removed"], *targets]
+        self.give(given, texts)
+        await self.held("hold-remove")
+
+    def asked_for_data(self):
+        if self.is_down:
+            raise RuntimeError("the machine does not answer")
+
+    def given(self):
+        file = self.marks / f"{self.key}.data"
+        return json.loads(file.read_text()) if file.exists() else {"mounts": {}, "links": {}, "removed": []}
+
+    def give(self, given, texts):
+        given["passport"] = next(iter(texts.values()), given.get("passport"))
+        scratch = self.marks / f"{self.key}.data-new"
+        scratch.write_text(json.dumps(given))
+        scratch.rename(self.marks / f"{self.key}.data")
 
     async def stop(self, now=False):
         if self.is_down:

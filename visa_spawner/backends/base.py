@@ -25,13 +25,26 @@ The environment is `session.environment`, whole: `Spawner.get_env` of the backen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from traitlets import Any, HasTraits, Instance, Integer, Unicode
 from traitlets.config import Config
 
-from ..session import Availability, Image, NodeState, Resources, SessionPlan, State, Status, Usage
+from ..session import (
+    Availability,
+    Bind,
+    Image,
+    NodeState,
+    Resources,
+    SessionPlan,
+    Start,
+    StartRefused,
+    State,
+    Status,
+    Usage,
+    WarmPair,
+)
 
 #: Seconds between two looks at `status` where a backend has no quicker way to learn that a session ended.
 LOOK_INTERVAL = 0.2
@@ -111,6 +124,13 @@ class Backend(HasTraits):
         empty. It is asked often and must be quick. What runs on a closed node stays.
         """
 
+    @classmethod
+    def keep_waiting(cls, pairs: Iterable[WarmPair], starts: Iterable[Start], config: Config) -> None:
+        """Have containers wait for sessions of these pairs, as many as are started, where that can be.
+
+        Called once after the hub's start, with what was started lately.
+        """
+
     @property
     def status(self) -> Status | None:
         """What the backend's own watch last said of this session; None before it said anything."""
@@ -163,6 +183,27 @@ class Backend(HasTraits):
         """
         raise NotImplementedError
         yield
+
+    @property
+    def fixed_data(self) -> str:
+        """In words for the owner, why a running session here keeps the data it started with; "" where not."""
+        return "its data can be chosen at the start alone here; start a new session with all that you need"
+
+    async def add_data(
+        self, binds: Sequence[Bind], links: Mapping[str, str], texts: Mapping[str, str]
+    ) -> None:
+        """Mount more directories in the running session, and make links to them; all or nothing.
+
+        `texts` are small files that only root may change, by their place. Raises StartRefused, in words for
+        the owner; anything else means that it may have been done.
+        """
+        raise StartRefused(self.fixed_data, field="session", status=409)
+
+    async def remove_data(
+        self, targets: Sequence[str], links: Sequence[str], texts: Mapping[str, str]
+    ) -> None:
+        """Take mounts and links away, as far as they are there; raises as `add_data`."""
+        raise StartRefused(self.fixed_data, field="session", status=409)
 
     async def last_lines(self, count: int = 40) -> list[str]:
         """The end of the session's own log, for staff; empty where there is none."""

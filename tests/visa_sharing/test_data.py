@@ -1,0 +1,235 @@
+"""Data added to a session that runs, and taken away: who may, who is told, who is out, what a kill leaves."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+from sharing_hub import ACCOUNTS, SharingHub, a_sharing_hub, write_teams
+
+DATA = "visa/sessions/alice/work/data"
+
+
+@pytest.fixture(scope="module")
+def hub():
+    accounts = ACCOUNTS | {
+        "alice": ACCOUNTS["alice"]
+        | {"teams": ["A-1", "B-2", "C-3", "D-4"], "roles": ["scientist", "helpdesk"]}
+    }
+
+    class DataHub(SharingHub):
+        def __init__(self, root, *rest, **site):
+            add_experiments(root)
+            super().__init__(root, *rest, **site)
+
+    DataHub.accounts = accounts
+    with a_sharing_hub({"refresh_seconds": 3600, "trust_seconds": 6}, DataHub, max_sessions=9) as hub:
+        yield hub
+
+
+def add_experiments(root):
+    """C-3 stands around B-2's folder, D-4's raw data in A-1's results, E-5 is nobody's of ours."""
+    file = root / "experiments.yaml"
+    known = yaml.safe_load(file.read_text())
+    (root / "visitor/a1/PROCESSED_DATA/raw").mkdir()
+    for id, raw in (("C-3", "visitor/b2"), ("D-4", "visitor/a1/PROCESSED_DATA"), ("E-5", "visitor/a1")):
+        known.append(known[1] | {"id": id, "proposal": id, "raw": f"{root}/{raw}", "datasets": []})
+    file.write_text(yaml.safe_dump(known))
+    write_teams(root, {"A-1": ["alice"], "B-2": ["alice"], "C-3": ["alice"], "D-4": ["alice"], "E-5": []})
+    (root / "visitor/b2/RAW_DATA/scan").mkdir()
+
+
+@pytest.fixture
+def work(hub):
+    """A session with A-1; gone again afterwards."""
+    (hub.marks / "alice+work.data").unlink(missing_ok=True)
+    yield hub.run()
+    for mark in ("fixed", "down", "hold-mount", "hold-add", "hold-remove", "fail-add"):
+        (hub.marks / mark).unlink(missing_ok=True)
+    hub.stop_session("work")
+
+
+def add(hub, experiment="B-2", who="alice", **more):
+    return hub.api("POST", DATA, who, json={"experiment": experiment} | more)
+
+
+def take(hub, experiment="B-2", who="alice"):
+    return hub.api("DELETE", f"{DATA}/{experiment}", who)
+
+
+def given(hub):
+    file = hub.marks / "alice+work.data"
+    return json.loads(file.read_text()) if file.exists() else {"mounts": {}, "links": {}}
+
+
+def refused(answer, status, words):
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["message"], answer.text
+
+
+def state(hub, name="work"):
+    ((found,),) = hub.sql("SELECT state FROM spawners WHERE name = ?", name)
+    return json.loads(found)["visa"]
+
+
+def test_data_come_and_go_and_everybody_who_must_know_knows(hub, work):
+    line, raw = hub.line(work), f"{hub.root}/visitor/b2/RAW_DATA"
+    line.until(lambda table: [one["id"] for one in table["experiments"]] == ["A-1"])
+    answer = add(hub, datasets=["B-2-scan"])
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"experiments": ["A-1", "B-2"], "datasets": ["B-2-scan"]}
+    inside = given(hub)
+    assert inside["mounts"] == {raw: [["scan"], True]}
+    links = {"/experiments/B-2/raw": raw, "/experiments/B-2/datasets/scan": f"{raw}/scan"}
+    assert inside["links"] == links
+    _, table = line.until(lambda table: len(table["experiments"]) == 2)
+    assert table["experiments"][1]["raw"] == raw
+    assert [one["name"] for one in table["experiments"][1]["datasets"]] == ["scan"]
+    passport = hub.api("GET", "visa/sessions/alice/work/passport", "alice").json()
+    assert json.loads(inside["passport"]) == passport
+    assert [(one["id"], one["proposal"]) for one in passport["experiments"]] == [
+        ("A-1", "A-1"),
+        ("B-2", "B-2"),
+    ]
+    assert passport["options"]["experiments"] == ["A-1", "B-2"]
+    assert hub.session("work")["experiments"] == ["A-1", "B-2"]
+    (event,) = hub.events(what="data-added")
+    assert (event["owner"], event["session"], event["who"]) == ("alice", "work", "alice")
+    assert event["details"] == {"experiment": "B-2"}
+    assert hub.mounts() == []
+    # The hub knows them after a restart, and the session keeps them.
+    hub.kill()
+    hub.start()
+    hub.until(lambda: hub.session("work")["ready"], 20, "it is found again")
+    assert hub.session("work")["experiments"] == ["A-1", "B-2"]
+    assert given(hub) == inside
+    refused(add(hub), 409, "experiment: it is in this session already")
+    line = hub.line(work)
+    line.until(lambda table: len(table["experiments"]) == 2)
+    answer = take(hub)
+    assert answer.json() == {"experiments": ["A-1"], "datasets": []}
+    assert given(hub)["mounts"] == given(hub)["links"] == {}
+    line.until(lambda table: len(table["experiments"]) == 1)
+    (event,) = hub.events(what="data-removed")
+    assert event["details"] == {"experiment": "B-2"}
+    passport = hub.api("GET", "visa/sessions/alice/work/passport", "alice").json()
+    assert passport["options"]["experiments"] == ["A-1"]
+    assert passport["options"]["datasets"] == []
+    line.close()
+
+
+def test_a_session_that_is_started_again_has_what_it_had_last(hub, work):
+    assert add(hub).status_code == 200
+    hub.stop_session("work", remove=False)
+    answer = hub.api("POST", "users/alice/servers/work", "alice")
+    assert answer.status_code in (201, 202), answer.text
+    hub.until(lambda: hub.session("work")["ready"], 30, "it runs again")
+    plan = json.loads((hub.marks / "alice+work.plan").read_text())["plan"]
+    assert f"{hub.root}/visitor/b2/RAW_DATA" in [bind["target"] for bind in plan["binds"]]
+
+
+def test_whoever_may_not_see_it_is_out_before_it_is_there(hub, work):
+    for name in ("bob", "frank"):
+        hub.token(name)
+        hub.let_in(name, "collaborator")
+    line = hub.line(work)
+    line.roles(bob="collaborator", frank="collaborator")
+    (hub.marks / "hold-mount").touch()
+    with ThreadPoolExecutor() as beside:
+        answer = beside.submit(add, hub)
+        line.roles(frank="collaborator")
+        assert set(hub.members()) == {"frank"}
+        assert given(hub)["mounts"] == {}
+        (hub.marks / "hold-mount").unlink()
+        assert answer.result().status_code == 200
+    (ended,) = [one for one in hub.events(what="member-ended", whom="bob") if one["session"] == "work"][-1:]
+    assert ended["details"]["why"] == "may not see B-2"
+    refused(hub.let_in("bob"), 403, "B-2")
+    assert take(hub).status_code == 200
+    assert hub.let_in("bob").status_code < 300
+    line.close()
+    # A session that cannot be told is given nothing.
+    hub.until(lambda: add(hub).status_code == 503, 10, "nobody listens")
+    assert given(hub)["mounts"] == {}
+    assert hub.session("work")["experiments"] == ["A-1"]
+
+
+def test_only_the_owner_and_only_what_they_may_see(hub, work):
+    for who in ("frank", "adam", "heidi", hub.admin_token, work):
+        hub.token(who) if who in ACCOUNTS else None
+        assert add(hub, who=who).status_code in (403, 404)
+        assert take(hub, "A-1", who).status_code in (403, 404)
+    refused(add(hub, "E-5"), 400, "experiment: there is no experiment E-5 that you may see")
+    refused(add(hub, "Z-9"), 400, "there is no experiment Z-9 that you may see")
+    refused(add(hub, datasets=["A-1-scan"]), 400, "datasets: there is no dataset A-1-scan in B-2")
+    refused(add(hub, "C-3/.."), 400, "experiment: must be the id")
+    refused(add(hub, datasets=["x", "x"]), 400, "datasets: must be")
+    refused(add(hub, plan="big"), 400, "body: takes experiment and datasets")
+    refused(hub.api("POST", DATA, "alice", content="no"), 400, "body: must be one JSON object")
+    refused(take(hub, "B-2"), 404, "experiment: it is not in this session")
+    refused(
+        hub.api("POST", "visa/sessions/alice/none/data", "alice", json={"experiment": "B-2"}), 404, "session"
+    )
+    (hub.marks / "fixed").touch()
+    refused(add(hub), 409, "session: data stay as they are here")
+    assert hub.session("work")["why_not_added"] == "data stay as they are here"
+    assert given(hub)["mounts"] == {}
+    assert not hub.events(what="data-added", session="other")
+
+
+def test_directories_that_would_hide_or_open_one_another_are_refused(hub, work):
+    # D-4's raw data are where A-1's results may be written.
+    refused(add(hub, "D-4"), 409, "where this session may write")
+    assert add(hub, "B-2").status_code == 200
+    # C-3 would hide what B-2 has below.
+    refused(add(hub, "C-3"), 409, "holds one that this session has already")
+    assert take(hub).status_code == 200
+    assert add(hub, "C-3").status_code == 200
+    assert add(hub, "B-2").status_code == 200
+    refused(take(hub, "C-3"), 409, "take that one away first")
+    assert take(hub, "B-2").status_code == 200
+    assert take(hub, "C-3").status_code == 200
+
+
+def test_a_failure_leaves_nothing_and_what_is_not_known_is_set_right(hub, work):
+    before = state(hub)
+    (hub.marks / "fail-add").touch()
+    refused(add(hub), 503, "session: its data could not be added")
+    assert given(hub)["mounts"] == {}
+    assert state(hub) == before
+    # Neither is known: it is being added for as long as that is so, and counts for who may be let in.
+    (hub.marks / "hold-add").touch()
+    with ThreadPoolExecutor() as beside:
+        beside.submit(add, hub)
+        hub.until(lambda: given(hub)["mounts"], 20, "it is mounted")
+        (hub.marks / "down").touch()
+        (hub.marks / "hold-add").unlink()
+    assert state(hub)["adding"]["id"] == "B-2"
+    hub.token("bob")
+    refused(hub.let_in("bob"), 403, "B-2")
+    refused(add(hub), 503, "session: the last change to its data is not over yet")
+    for mark in ("down", "fail-add"):
+        (hub.marks / mark).unlink()
+    hub.until(lambda: not state(hub)["adding"], 10, "it is set right")
+    assert given(hub)["mounts"] == {}
+    assert hub.mounts() == []
+
+
+@pytest.mark.parametrize("moment", ["add", "remove"])
+def test_a_hub_that_is_killed_midway_sets_it_right(hub, work, moment):
+    if moment == "remove":
+        assert add(hub).status_code == 200
+    (hub.marks / f"hold-{moment}").touch()
+    raw = f"{hub.root}/visitor/b2/RAW_DATA"
+    with ThreadPoolExecutor() as beside:
+        beside.submit(add if moment == "add" else take, hub)
+        hub.until(lambda: (raw in given(hub)["mounts"]) == (moment == "add"), 20, "it has happened")
+        hub.kill()
+    (hub.marks / f"hold-{moment}").unlink()
+    hub.start()
+    hub.until(lambda: hub.session("work")["ready"], 20, "it is found again")
+    hub.until(lambda: not state(hub)["adding"] and not state(hub)["removing"], 20, "it is set right")
+    assert given(hub)["mounts"] == {}
+    assert hub.session("work")["experiments"] == ["A-1"]
+    assert hub.mounts() == []
+    assert add(hub).status_code == 200
