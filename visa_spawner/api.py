@@ -197,7 +197,7 @@ def _kind(profile: Profile, plan: Plan) -> tuple[str, Resources, float]:
 
 def _profile(profile: Profile, free: dict, lacking: set[tuple[str, str]]) -> dict:
     answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
-    hidden = {"partition", "account", "qos", "reservation"}
+    hidden = {"partition", "account", "qos", "reservation", "warm"}
     return answer | {
         "revision": profile.revision,
         "plans": [

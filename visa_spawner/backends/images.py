@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..session import Image, SessionPlan, StartRefused
 from ..words import IMAGE_GONE
 from . import software
 from .engine import Engine, EngineRefused, EngineSilent
-from .fleet import Fleet
 from .image_contents import text_in
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
 
 #: What the build of an image wrote on it: see docs/operators/images.md.
 TITLE_LABEL, RECIPE_LABEL = "org.opencontainers.image.title", "org.visa.recipe"
