@@ -7,6 +7,7 @@ from pathlib import Path
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 
+from . import bootscript
 from .applications import ApplicationCall, ApplicationIcon, ApplicationsCall
 from .cluster import ExamplesCall
 from .desktop import Desktop
@@ -42,6 +43,10 @@ def load(serverapp: ServerApp, info: LiveInfo, desktop: Desktop, auth: SessionAu
     people = People(info, desktop, auth)
     base = serverapp.web_app.settings["base_url"]
     told = {"info": info, "desktop": desktop}
+    boot = bootscript.BootScript.read()
+    begins = []
+    if bootscript.use(serverapp.web_app.settings["lab_jinja2_env"], boot):
+        begins = [(url_path_join(base, r"visa/boot/(.+)\.js"), bootscript.BootFile, {"boot": boot})]
     and_until_when = told | {"members": people.members}
     serverapp.web_app.add_handlers(
         ".*",
@@ -59,6 +64,7 @@ def load(serverapp: ServerApp, info: LiveInfo, desktop: Desktop, auth: SessionAu
             (url_path_join(base, "visa/passport"), PassportPage),
             (url_path_join(base, r"visa/passport\.json"), PassportFile),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
+            *begins,
             *people.handlers(base),
         ],
     )

@@ -30,7 +30,7 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
 
-from . import afresh, cluster, collaboration, extension, welcome
+from . import afresh, cluster, collaboration, extension, later, welcome
 from .contract import PASSPORT
 from .desktop import Desktop
 from .files import SessionFiles
@@ -120,7 +120,7 @@ def leave_out_own_page_settings() -> None:
     jupyterlab.labapp.get_static_page_config = jupyterlab_server.config.get_static_page_config
 
 
-def page_settings(hook, portal: str, name: str):
+def page_settings(hook, portal: str, name: str, workspaces: str):
     """Tell JupyterLab's page where the portal is, and turn off what would fail or hand out links.
 
     News it asks each newcomer about even where that is turned off.
@@ -134,6 +134,7 @@ def page_settings(hook, portal: str, name: str):
 
     def changed(handler, page_config):
         page_config = hook(handler, page_config)
+        later.put_off(handler, page_config, workspaces)
         page_config.setdefault("disabledExtensions", []).extend(off)
         page_config["visaPortal"] = portal
         page_config["visaCluster"] = cluster.reached()
@@ -257,7 +258,9 @@ class SessionApp(JupyterHubSingleUser):
         settings = self.serverapp.web_app.settings
         hub_host = self.serverapp.identity_provider.hub_auth.hub_host
         portal = portal_address(self.info.portal_url, hub_host)
-        settings["page_config_hook"] = page_settings(settings["page_config_hook"], portal, self.info.name)
+        settings["page_config_hook"] = page_settings(
+            settings["page_config_hook"], portal, self.info.name, self.workspaces()
+        )
         self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
         SessionIdentity.full_name = self.people.members.full_name
         self.info.watch(self.show_data)
@@ -266,6 +269,11 @@ class SessionApp(JupyterHubSingleUser):
         """Have the file browser and the desktop follow data that came or went."""
         self.serverapp.contents_manager.shown = top_directories(self.info, os.environ["HOME"])
         self.desktop.show_data()
+
+    def workspaces(self) -> str:
+        """The directory of JupyterLab's layouts."""
+        (lab,) = self.serverapp.extension_manager.extension_apps["jupyterlab"]
+        return lab.workspaces_dir
 
     async def _start_jupyter_server_extension(self, serverapp):
         """The server listens: say so to the hub, then load what could wait."""

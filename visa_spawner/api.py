@@ -12,7 +12,7 @@ from tornado import web
 from visa_catalogue.account import Account
 from visa_session.contract import READY_PATH
 
-from . import report
+from . import bootscripts, report
 from .admission import Admission, granted_account
 from .profiles import Plan, Profile
 from .session import Availability, Resources, StartRefused
@@ -216,6 +216,7 @@ _HANDLERS = [
     ("/api/visa/options", OptionsHandler),
     ("/api/visa/sessions", SessionsHandler),
     ("/api/visa/sessions/([^/]+)/([^/]+)/extend", ExtendHandler),
+    *bootscripts.HANDLERS,
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .. import bootscripts
 from ..session import Image, SessionPlan, StartRefused
 from ..words import IMAGE_GONE
 from . import software
@@ -92,4 +93,5 @@ async def with_packages(image: Image, fleet: Fleet, engine: Engine, container: s
             fleet.log.warning("The packages of image %s cannot be read: %s", image.digest, error)
             return image
         known = fleet.packages[image.digest] = tuple(software.packages(text))
+        await bootscripts.held.take(engine, container, fleet.log)
     return replace(image, packages=known)
