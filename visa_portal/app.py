@@ -23,6 +23,7 @@ from .handlers import (
     announcements,
     asking,
     audit,
+    data,
     datasets,
     extending,
     history,
@@ -47,7 +48,7 @@ from .starts import Starts
 MAX_BODY = 1 << 20
 
 PAGES = (
-    *(misc, sessions, starting, new, notices, sharing, shared, join, asking, history, extending),
+    *(misc, sessions, starting, new, notices, sharing, shared, join, asking, history, extending, data),
     *(datasets, passport, support, admin, nodes, announcements, audit),
 )
 

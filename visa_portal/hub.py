@@ -41,6 +41,9 @@ FIELDS = (
 )
 _FIELD = re.compile(rf"^({'|'.join(FIELDS)})(?:[.\[][^:\s]*)?\s*:\s*(.*)$", re.DOTALL)
 
+#: Seconds for a change to a session's data: members are told first, and a machine may be busy.
+DATA_SECONDS = 60.0
+
 #: The address of the browser that the present request came from; told to the hub with each call.
 browser: ContextVar[str] = ContextVar("browser", default="")
 
@@ -156,6 +159,20 @@ class HubClient:
     async def stop(self, token: str, owner: str, name: str) -> None:
         """Stop a session; its name and options stay."""
         await self.call("DELETE", self._server(owner, name), token, timeout=60)
+
+    async def add_data(self, token: str, owner: str, name: str, experiment: str) -> None:
+        """Add an experiment's data to a running session; raises Refused in the hub's own words."""
+        body = {"experiment": experiment}
+        await self.call("POST", self._data(owner, name), token, body, timeout=DATA_SECONDS)
+
+    async def take_data_away(self, token: str, owner: str, name: str, experiment: str) -> None:
+        """Take an experiment's data out of a running session; raises Refused in the hub's own words."""
+        at = f"{self._data(owner, name)}/{quote(experiment, safe='')}"
+        await self.call("DELETE", at, token, timeout=DATA_SECONDS)
+
+    @staticmethod
+    def _data(owner: str, name: str) -> str:
+        return f"visa/sessions/{quote(owner, safe='')}/{quote(name, safe='')}/data"
 
     async def extend(self, token: str, owner: str, name: str, hours: float) -> None:
         """Have a session end so many hours later; raises Refused where that may not be."""

@@ -129,7 +129,8 @@ class Session(Answer):
     """One session as its owner sees it; times are in UTC.
 
     `queued`: it stands in a queue, and `words` say where. `may_extend` is by how many hours its owner may
-    extend it now; `image` the digest of the very image that was asked for, empty where none was.
+    extend it now; `why_not_added` says why no data can be added to it now, "" where they can, None where it
+    does not run; `image` the digest of the very image that was asked for, empty where none was.
     """
 
     owner: str
@@ -155,6 +156,7 @@ class Session(Answer):
     pending: str | None = None
     queued: bool = False
     may_extend: float = 0
+    why_not_added: str | None = None
     image: str = ""
     log: tuple[str, ...] = ()
 
@@ -201,6 +203,14 @@ class ExtendForm(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     hours: float = Field(gt=0, le=24 * 366, allow_inf_nan=False)
+
+
+class DataForm(BaseModel):
+    """An experiment to add to a running session, or to take away. Whether it may be is the hub's to say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    experiment: ExperimentId
 
 
 class FormError(ValueError):

@@ -122,8 +122,9 @@ class Node(Room):
     """A machine that sessions run on, with what is free there.
 
     Drained ones get no new sessions: by an administrator, whose `words` say why, or `by_settings`. `state`
-    is answers, silent or unknown, since `since`. Of a `scheduled` one a cluster's scheduler says what starts
-    there, beside this site: it is `closed` by that, and `said` is the scheduler's own word.
+    is answers, silent or unknown, since `since`; `waiting` containers wait for a session. Of a `scheduled`
+    one a cluster's scheduler says what starts there, beside this site: it is `closed` by that, and `said` is
+    the scheduler's own word.
     """
 
     backend: str
@@ -137,6 +138,7 @@ class Node(Room):
     drained_at: datetime | None = None
     free: Room = Field(default_factory=Room)
     sessions: tuple[str, ...] = ()
+    waiting: int = 0
     scheduled: bool = False
     closed: bool = False
     said: str = ""

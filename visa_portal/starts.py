@@ -135,7 +135,8 @@ class Starts:
         running = self.get(owner, name)
         if running is not None and running.finished is None:
             return running
-        if body is None and running is not None:
+        # One that ran may have been given other data since, which the hub knows.
+        if body is None and running is not None and running.state != "ready":
             body = running.body
         return self._follow(token, owner, name, asked=True, body=body)
 

@@ -23,6 +23,11 @@ EXPERIMENTS_ROOT = "/experiments"
 #: What the hub wrote down of the session: profile, image, packages, plan, experiments. Root's, and read-only.
 PASSPORT = f"{EXPERIMENTS_ROOT}/passport.json"
 
+#: The script that JupyterLab's page begins with, made with an image, compressed; and where the hub serves
+#: such scripts, by the SHA-256 of what is in them, below its own prefix.
+BOOT_SCRIPT = "/opt/visa/boot.js.gz"
+BOOT_ADDRESS = "api/visa/boot/"
+
 #: Custom scopes; each is granted for exactly one server: `SCOPE!server=OWNER/NAME`.
 VIEW_SCOPE = "custom:visa:view"
 CONTROL_SCOPE = "custom:visa:control"

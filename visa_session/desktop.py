@@ -79,6 +79,10 @@ class Desktop:
             self._thread = threading.Thread(target=self._run, name="desktop", daemon=True)
             self._thread.start()
 
+    def show_data(self) -> None:
+        """Have the icons of a desktop that is up follow data that came or went."""
+        xfce.follow_experiments(self.info, self.directory / "icons")
+
     def stop(self) -> None:
         """End the desktop for good, and wait until it has ended."""
         with self._lock:

@@ -7,12 +7,13 @@ from pathlib import Path
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 
+from . import bootscript
 from .applications import ApplicationCall, ApplicationIcon, ApplicationsCall
 from .cluster import ExamplesCall
-from .contract import SessionInfo
 from .desktop import Desktop
 from .gate import Gate, guard
 from .identity import SessionAuth
+from .live import LiveInfo
 from .pages import DesktopPage, KeyboardCall, PageFiles, SessionCall, WithSlash
 from .passportpage import PassportFile, PassportPage
 from .people import People
@@ -37,11 +38,15 @@ def launcher_entries() -> dict[str, dict]:
     return {"visa-desktop": {"launcher_entry": tile, "new_browser_tab": False}}
 
 
-def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: SessionAuth) -> People:
+def load(serverapp: ServerApp, info: LiveInfo, desktop: Desktop, auth: SessionAuth) -> People:
     """Add the handlers and put the gate before every handler of the server; the people it asks about."""
     people = People(info, desktop, auth)
     base = serverapp.web_app.settings["base_url"]
     told = {"info": info, "desktop": desktop}
+    boot = bootscript.BootScript.read()
+    begins = []
+    if bootscript.use(serverapp.web_app.settings["lab_jinja2_env"], boot):
+        begins = [(url_path_join(base, r"visa/boot/(.+)\.js"), bootscript.BootFile, {"boot": boot})]
     and_until_when = told | {"members": people.members}
     serverapp.web_app.add_handlers(
         ".*",
@@ -59,6 +64,7 @@ def load(serverapp: ServerApp, info: SessionInfo, desktop: Desktop, auth: Sessio
             (url_path_join(base, "visa/passport"), PassportPage),
             (url_path_join(base, r"visa/passport\.json"), PassportFile),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
+            *begins,
             *people.handlers(base),
         ],
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from .contract import ExperimentInfo
 from .roles import Role
 
 log = logging.getLogger("visa")
@@ -73,6 +74,8 @@ class Table:
     #: When the session ends, ISO 8601, where the hub says so, and by how many hours its owner may extend it.
     ends: str = ""
     may_extend: float = 0.0
+    #: The experiments whose data the session has; None where the hub does not say.
+    experiments: tuple[ExperimentInfo, ...] | None = None
 
     @classmethod
     def read(cls, given: object) -> Table:
@@ -100,9 +103,21 @@ class Table:
                 tuple(given.get("notices") or ()),
                 str(given.get("ends") or ""),
                 float(given.get("may_extend") or 0),
+                _experiments(given.get("experiments")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"the hub's table is not readable: {error!r}") from error
+
+
+def _experiments(given: object) -> tuple[ExperimentInfo, ...] | None:
+    """What the session has, as the hub says it; None where that is not clear, which changes nothing."""
+    if given is None:
+        return None
+    try:
+        return tuple(map(ExperimentInfo.from_dict, given))
+    except (TypeError, AttributeError) as error:
+        log.error("The hub's words for the session's data are not clear: %s", error)
+        return None
 
 
 class Members:

@@ -6,7 +6,8 @@ reads it. An empty line says that the stream is alive. For the owner:
     {"role": "owner", "owner": {"name", "full_name", "present"}, "away",
      "members": [{"name", "full_name", "role", "support", "since", "until", "present": time | null}],
      "requests", "help", "notices",        the last three and `away` as the hub has them
-     "ends": time | "", "may_extend"}      when the session ends, and by how many hours it may be extended
+     "ends": time | "", "may_extend",      when the session ends, and by how many hours it may be extended
+     "data": [{"id", "title"}]}            the experiments that it has now
 
 and for a member, who learns who else is in, and nothing that is between the owner and the hub:
 
@@ -78,6 +79,7 @@ class News:
                 "notices": list(table.notices),
                 "ends": table.ends or self.info.ends,
                 "may_extend": table.may_extend,
+                "data": [{"id": one.id, "title": one.title} for one in self.info.experiments],
             }
         own = table.members.get(name)
         return {

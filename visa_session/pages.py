@@ -148,6 +148,7 @@ class DesktopPage(JupyterHandler):
                 portal=portal,
                 sharing=owners_page(portal, self.info.name, "sharing"),
                 extend=owners_page(portal, self.info.name, "extend") if owner else "",
+                data=owners_page(portal, self.info.name, "data") if owner else "",
                 script=names["desktop.js"],
                 style=names["desktop.css"],
                 keyboards=KEYBOARDS if owner else {},

@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .contract import PASSPORT, SessionInfo
+from .contract import EXPERIMENTS_ROOT, PASSPORT, SessionInfo
 
 #: The folder in an experiment's processed data.
 FOLDER = "visa-passports"
@@ -46,16 +46,38 @@ def leave(info: SessionInfo, path: str = PASSPORT) -> None:
     try:
         content, values = read(path)
         name = file_name(values, info.name)
-        copies = [(one.processed, part(content, values, one.id)) for one in info.experiments if one.processed]
+        copies = [(where, part(content, values, one)) for one, where in results_of(info, values).items()]
     except NoPassport as reason:
         print(f"visa-session: no passport is left beside the results: {reason}", file=sys.stderr, flush=True)
         return
     for processed, copy in copies:
+        if not processed:
+            continue
         try:
             put(Path(processed), name, copy)
         except OSError as error:
             words = f"visa-session: no passport is left in {processed}: {error.strerror}"
             print(words, file=sys.stderr, flush=True)
+
+
+def results_of(info: SessionInfo, values: dict) -> dict[str, str]:
+    """The experiments of the passport and where the results of each are, "" where it keeps none.
+
+    Some may have come after the start, when there is only the short way to ask; raises NoPassport.
+    """
+    known = {one.id: one.processed for one in info.experiments}
+    try:
+        ids = [one["id"] for one in values["experiments"]]
+    except (KeyError, TypeError) as error:
+        raise NoPassport("it does not say which of it is of which experiment.") from error
+    return {one: known[one] if one in known else _short_way(one) for one in ids}
+
+
+def _short_way(experiment: str) -> str:
+    try:
+        return os.readlink(f"{EXPERIMENTS_ROOT}/{experiment}/processed")
+    except (OSError, ValueError):
+        return ""
 
 
 def file_name(values: dict, session: str) -> str:

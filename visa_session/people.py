@@ -8,12 +8,12 @@ from jupyter_server.utils import url_path_join
 
 from .away import ENTERED, Presence, Visit
 from .connections import Connections
-from .contract import SessionInfo
 from .desktop import Desktop
 from .entries import Entries
 from .hubcalls import HubCalls
 from .identity import SessionAuth
 from .line import Line
+from .live import LiveInfo
 from .members import Members
 from .news import AnswersCall, MembersCall, News, NewsCall, NoticeCall
 from .roles import CONTROLS_DESKTOP
@@ -22,7 +22,7 @@ from .roles import CONTROLS_DESKTOP
 class People:
     """One session's people; nothing runs before `start`."""
 
-    def __init__(self, info: SessionInfo, desktop: Desktop, auth: SessionAuth):
+    def __init__(self, info: LiveInfo, desktop: Desktop, auth: SessionAuth):
         self.info, self.desktop = info, desktop
         self.hub = HubCalls(auth.api_token)
         self.members = Members(info.owner)
@@ -34,6 +34,7 @@ class People:
         self.line = Line(self.hub, self.members, before=auth.forget)
         self._controlled: set[str] = set()
         self.members.watch(self.connections.settle)
+        self.members.watch(lambda: info.follow(self.members.table.experiments))
         self.members.watch(self._guard_desktop)
         self.members.watch(self.news.told)
         self._tasks: list[asyncio.Task] = []

@@ -71,6 +71,7 @@ class Allowed:
 ANYONE: tuple[Allowed, ...] = (
     Allowed(r"/desktop/static/[^/]+", READ, (), "the desktop page's script and style", anyone=True),
     Allowed(r"/static/.+", READ, (), "JupyterLab's own scripts, styles and fonts", anyone=True),
+    Allowed(r"/visa/boot/[0-9a-f]{64}\.js", READ, (), "the same scripts in one", anyone=True),
     Allowed(r"/lab/extensions/.+", READ, (), "scripts of JupyterLab's extensions", anyone=True),
     Allowed(r"/lab/api/themes/.+", READ, (), "styles of JupyterLab's themes", anyone=True),
     Allowed(r"/api/?", READ, (), "the server's version: how the hub sees that it is up", anyone=True),

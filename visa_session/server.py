@@ -8,6 +8,7 @@ from pathlib import Path
 from .contract import SessionInfo
 from .desktop import Desktop
 from .lean import import_server
+from .live import LiveInfo
 
 
 def import_all() -> None:
@@ -23,6 +24,7 @@ def serve(info: SessionInfo, socket: sockets.socket, runtime: Path, token: str) 
 
     `token` is what proves to the hub that this is its session.
     """
+    info = LiveInfo(info)
     desktop = Desktop(info, runtime)
     if info.interface == "desktop":
         desktop.start()  # it comes up beside the imports below

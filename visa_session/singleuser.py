@@ -30,20 +30,19 @@ from jupyterhub.singleuser.extension import JupyterHubSingleUser, _fatal_errors
 from traitlets import default
 from traitlets.config import Config
 
-from . import afresh, cluster, collaboration, extension, welcome
-from .contract import PASSPORT, SessionInfo
+from . import afresh, cluster, collaboration, extension, later, welcome
+from .contract import PASSPORT
 from .desktop import Desktop
 from .files import SessionFiles
 from .gate import SessionAuthorizer, check_targets
 from .identity import SessionAuth, SessionIdentity
 from .kernels import SessionKernels
+from .live import LiveInfo
 from .pages import owners_page, portal_address
 from .places import top_directories, writable_directory
 from .proxied import guard_programs
 from .ready import Refused, post_ready
-
-#: JupyterLab's part of what people see of each other, made by hand: no bundler, no copy to install.
-LAB_EXTENSIONS = Path(__file__).parent / "labextensions"
+from .schemas import LAB_EXTENSIONS, check_beforehand
 
 #: Server extensions that a session does not load, and why.
 LEFT_OUT = {
@@ -66,8 +65,9 @@ PLUGINS_OF = {
         "@jupyterlab/notebook-extension:language-server",
     )
 }
-#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file.
-LATER = ("jupyterlab_h5web", cluster.PANEL)
+#: Loaded once the server listens: slow to import, and asked for only when a person opens such a file. With
+#: what to import beside the event loop first, since its own loading would import it in there.
+LATER = {"jupyterlab_h5web": "jupyterlab_h5web.handlers", cluster.PANEL: cluster.PANEL}
 #: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
 PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
 
@@ -120,7 +120,7 @@ def leave_out_own_page_settings() -> None:
     jupyterlab.labapp.get_static_page_config = jupyterlab_server.config.get_static_page_config
 
 
-def page_settings(hook, portal: str, name: str):
+def page_settings(hook, portal: str, name: str, workspaces: str):
     """Tell JupyterLab's page where the portal is, and turn off what would fail or hand out links.
 
     News it asks each newcomer about even where that is turned off.
@@ -134,6 +134,7 @@ def page_settings(hook, portal: str, name: str):
 
     def changed(handler, page_config):
         page_config = hook(handler, page_config)
+        later.put_off(handler, page_config, workspaces)
         page_config.setdefault("disabledExtensions", []).extend(off)
         page_config["visaPortal"] = portal
         page_config["visaCluster"] = cluster.reached()
@@ -141,6 +142,7 @@ def page_settings(hook, portal: str, name: str):
         page_config["visaWelcome"] = welcome.is_there()
         page_config["visaSharing"] = owners_page(portal, name, "sharing")
         page_config["visaExtend"] = owners_page(portal, name, "extend")
+        page_config["visaData"] = owners_page(portal, name, "data")
         return page_config
 
     return changed
@@ -176,7 +178,7 @@ class SessionApp(JupyterHubSingleUser):
     """JupyterHub's single-user extension, as a session needs it."""
 
     serverapp_class = SessionServer
-    info: SessionInfo
+    info: LiveInfo
     desktop: Desktop
     token: str
 
@@ -262,9 +264,22 @@ class SessionApp(JupyterHubSingleUser):
         settings = self.serverapp.web_app.settings
         hub_host = self.serverapp.identity_provider.hub_auth.hub_host
         portal = portal_address(self.info.portal_url, hub_host)
-        settings["page_config_hook"] = page_settings(settings["page_config_hook"], portal, self.info.name)
+        settings["page_config_hook"] = page_settings(
+            settings["page_config_hook"], portal, self.info.name, self.workspaces()
+        )
         self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
         SessionIdentity.full_name = self.people.members.full_name
+        self.info.watch(self.show_data)
+
+    def show_data(self):
+        """Have the file browser and the desktop follow data that came or went."""
+        self.serverapp.contents_manager.shown = top_directories(self.info, os.environ["HOME"])
+        self.desktop.show_data()
+
+    def workspaces(self) -> str:
+        """The directory of JupyterLab's layouts."""
+        (lab,) = self.serverapp.extension_manager.extension_apps["jupyterlab"]
+        return lab.workspaces_dir
 
     async def _start_jupyter_server_extension(self, serverapp):
         """The server listens: say so to the hub, then load what could wait."""
@@ -287,12 +302,13 @@ class SessionApp(JupyterHubSingleUser):
         """Load the extensions in `LATER` that are installed, importing beside the event loop."""
         # An import keeps the interpreter busy also from a thread: the word to the hub goes first.
         await asyncio.wait([self.ready_task], timeout=2)
+        await asyncio.to_thread(check_beforehand)
         manager = self.serverapp.extension_manager
-        for name in LATER:
+        for name, slow in LATER.items():
             if importlib.util.find_spec(name) is None or (name == cluster.PANEL and not cluster.reached()):
                 continue
             try:
-                await asyncio.to_thread(importlib.import_module, name)
+                await asyncio.to_thread(importlib.import_module, slow)
                 manager.add_extension(name, enabled=True)
                 manager.link_extension(name)
                 manager.load_extension(name)
@@ -313,7 +329,7 @@ def _jupyter_server_extension_points():
     return [{"module": __name__, "app": SessionApp}]
 
 
-def run(info: SessionInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
+def run(info: LiveInfo, socket: sockets.socket, desktop: Desktop, token: str) -> int:
     """Serve until told to stop; the exit code."""
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
     SessionApp.token = token

@@ -141,6 +141,20 @@ def place_experiments(info: SessionInfo, icons: Path) -> None:
         placed.chmod(0o700)
 
 
+def follow_experiments(info: SessionInfo, icons: Path) -> None:
+    """Have the icons of a desktop that is up follow data that came or went; what fails is logged."""
+    try:
+        if not icons.is_dir():
+            return
+        wanted = {f"experiment-{one.id}.desktop" for one in info.experiments}
+        for placed in icons.glob("experiment-*.desktop"):
+            if placed.name not in wanted:
+                placed.unlink()
+        place_experiments(info, icons)
+    except OSError as error:
+        log.warning("The desktop's icons could not follow the session's data: %s", error)
+
+
 def _arrange_icons(settings: Path, icons: Path, screen: str) -> None:
     """Say where the icons stand: home and experiments on the left, the applications beside them.
 

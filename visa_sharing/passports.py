@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from visa_spawner.passport import Passports
+from visa_spawner.session import Start
 
 from .database import Passport, PassportExperiment, Software
+
+#: A week of a large facility has a tenth of it.
+MOST_STARTS = 50_000
 
 
 class KeptPassports(Passports):
@@ -58,6 +62,17 @@ class KeptPassports(Passports):
         """Of which recipe an image was that sessions have had here; empty where none has."""
         known = db.get(Software, digest)
         return known.recipe if known else ""
+
+    def starts(self, db: Session, since: datetime) -> Sequence[Start]:
+        """The starts since then, the earliest first; at most the last `MOST_STARTS`."""
+        question = (
+            select(Passport.profile, Passport.plan, Passport.started)
+            .where(Passport.started >= since.astimezone(UTC).replace(tzinfo=None))
+            .order_by(Passport.id.desc())
+            .limit(MOST_STARTS)
+        )
+        rows = db.execute(question).all()
+        return [Start(profile, plan, when.replace(tzinfo=UTC)) for profile, plan, when in reversed(rows)]
 
 
 def last(db: Session, owner: str, session: str) -> dict[str, Any] | None:

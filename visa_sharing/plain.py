@@ -14,8 +14,6 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import Session
 
-from visa_spawner import report
-from visa_spawner.kept import Kept
 from visa_spawner.turns import in_turns
 
 from . import accounts, notices
@@ -23,7 +21,7 @@ from .changes import changes
 from .database import NotAgain, Request, SessionPolicy, TeamShare
 from .line import Line, lines
 from .settings import VisaSharing
-from .table import instruments_of
+from .table import instruments_of, of_its_run
 
 #: Sessions whose notices are asked for at once.
 AT_ONCE = 100
@@ -63,8 +61,7 @@ async def _tell(app: JupyterHub, spawner_id: int, row: orm.Spawner | None, board
         "members": [],
         "owner": {"name": owner.name, "full_name": name},
         "away": settings.owner_away,
-        "ends": report.moment(Kept.read(row.state).ends) or "",
-        "may_extend": report.session(owner, row, with_log=False)["may_extend"],
+        **of_its_run(owner, row),
         "trust_seconds": settings.trust_seconds,
         "requests": [],
         "help": None,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from jupyterhub import orm
 from jupyterhub.app import JupyterHub
+from jupyterhub.user import User
 
 from visa_spawner import report
 from visa_spawner.kept import Kept
@@ -156,13 +157,21 @@ async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
         ],
         "owner": {"name": owner.name, "full_name": known.account.name or owner.name},
         "away": away(app, spawner),
-        "ends": report.moment(Kept.read(spawner.state).ends) or "",
-        "experiments": [asdict(one) for one in Kept.read(spawner.state).data],
-        "may_extend": report.session(owner, spawner, with_log=False)["may_extend"],
+        **of_its_run(owner, spawner),
         "trust_seconds": VisaSharing.of(app.config).trust_seconds,
         "requests": requests,
         "help": wanted,
         "notices": notices.notices_for(app.db, owner.name, instruments, spawner.name),
+    }
+
+
+def of_its_run(owner: User, spawner: orm.Spawner) -> dict:
+    """What a table says of the session itself: when it ends, whether that can be put off, what it has."""
+    kept = Kept.read(spawner.state)
+    return {
+        "ends": report.moment(kept.ends) or "",
+        "may_extend": report.session(owner, spawner, with_log=False)["may_extend"],
+        "experiments": [asdict(one) for one in kept.data],
     }
 
 

@@ -66,10 +66,10 @@ class Adding:
                 finally:
                     self._release()
                 self._still_runs()
+                self._hold([*self.kept.data, new], accepted.request.datasets, made)
             except Exception as error:
                 await self._take_back(child, new)
                 raise self._in_words(error, "added") from error
-            self._hold([*self.kept.data, new], accepted.request.datasets, made)
 
     async def take_data_away(self, experiment: str) -> None:
         """Take an experiment's data out of the session; what is open there stays open to who has it open.
@@ -175,12 +175,19 @@ class Adding:
 
     def _hold(self, data: Sequence[ExperimentInfo], datasets: Sequence[str], made: dict | None) -> None:
         """Commit what the session has from now on: it, its members and its log are told by that."""
-        options = self.kept.options | {"experiments": [one.id for one in data], "datasets": list(datasets)}
-        self._kept = self.kept.but(options=options, data=tuple(data), adding=None, removing="")
-        self.user_options = self.orm_spawner.user_options = options
-        self.remember()
-        if made:
-            self.site.passports.keep(self.user.db, made)
+        before = self.kept
+        options = before.options | {"experiments": [one.id for one in data], "datasets": list(datasets)}
+        try:
+            if made:
+                self.site.passports.keep(self.user.db, made)
+            self._kept = before.but(options=options, data=tuple(data), adding=None, removing="")
+            self.orm_spawner.user_options = options
+            self.remember()
+        except Exception:
+            self.user.db.rollback()
+            self._kept = before
+            raise
+        self.user_options = options
 
     def _passport(self, data, datasets, proposals=MappingProxyType({})) -> dict | None:
         """The session's passport with other experiments; None where it is not known."""

@@ -12,7 +12,7 @@ from tornado import web
 from visa_catalogue.account import Account
 from visa_session.contract import READY_PATH
 
-from . import report
+from . import bootscripts, report
 from .admission import Admission, granted_account
 from .gone import has_gone
 from .profiles import Plan, Profile
@@ -209,7 +209,7 @@ def _kind(profile: Profile, plan: Plan) -> tuple[str, Resources, float]:
 
 def _profile(profile: Profile, free: dict, lacking: set[tuple[str, str]]) -> dict:
     answer = profile.model_dump(mode="json", exclude={"plans", "roles", "image"})
-    hidden = {"partition", "account", "qos", "reservation"}
+    hidden = {"partition", "account", "qos", "reservation", "warm"}
     return answer | {
         "revision": profile.revision,
         "plans": [
@@ -228,6 +228,7 @@ _HANDLERS = [
     ("/api/visa/options", OptionsHandler),
     ("/api/visa/sessions", SessionsHandler),
     ("/api/visa/sessions/([^/]+)/([^/]+)/extend", ExtendHandler),
+    *bootscripts.HANDLERS,
 ]
 
 

@@ -114,6 +114,12 @@ class ClusterAccess(SingletonConfigurable):
             if not os.path.exists(path):
                 log.warning("ClusterAccess.binds: %s is not there; sessions on this machine need it", path)
 
+    def binds_for(self, profile: Profile) -> tuple[Bind, ...]:
+        """What is bound in all sessions of a profile."""
+        if not profile.cluster:
+            return ()
+        return tuple(Bind(path, path, read_only=True, path=path) for path in self.binds)
+
     def given(self, plan: SessionPlan, profile: Profile) -> SessionPlan:
         """The plan with what leads to the cluster, where its profile has that; else as it is."""
         if not profile.cluster:
@@ -124,6 +130,6 @@ class ClusterAccess(SingletonConfigurable):
             CLUSTER_VARIABLE: "1",
             IN_IMAGE_VARIABLE: shlex.join(word.replace("{recipe}", plan.image) for word in self.in_image),
         }
-        binds = tuple(Bind(path, path, read_only=True, path=path) for path in self.binds)
+        binds = self.binds_for(profile)
         accounts = tuple(sorted(self.accounts.items()))
         return replace(plan, environment=environment, binds=plan.binds + binds, accounts=accounts)

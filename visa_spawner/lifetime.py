@@ -14,12 +14,14 @@ from jupyterhub.user import User
 from . import words
 from .admission import Admission
 from .kept import Kept
-from .session import State
+from .session import State, WarmPair
 from .site import VisaSite
 from .turns import in_turns
 
 log = logging.getLogger(__name__)
 
+#: How far back starts tell how many containers should wait.
+REMEMBERED = timedelta(days=8)
 #: Seconds between two sweeps of the backends.
 SWEEP_INTERVAL = 300
 
@@ -46,6 +48,7 @@ async def keep_watch(site: VisaSite) -> None:
     app = JupyterHub.instance()
     while app.http_server is None:  # noqa: ASYNC110
         await asyncio.sleep(0.2)
+    await _attempt("saying for whom containers should wait", _keep_waiting(site, app))
     swept = None
     while True:
         await _attempt("ending sessions whose time is over", end_overdue(app))
@@ -107,6 +110,18 @@ async def settle_data(app: JupyterHub) -> None:
 async def _sweep_staging(site: VisaSite) -> None:
     for key in site.staging.sweep():
         log.warning("removed directories staged for %s, whose start was interrupted", key)
+
+
+async def _keep_waiting(site: VisaSite, app: JupyterHub) -> None:
+    starts = site.passports.starts(app.db, datetime.now(UTC) - REMEMBERED)
+    for name, backend in site.used_backends().items():
+        pairs = [
+            WarmPair(profile.name, plan_name, profile.image, plan.resources, site.cluster.binds_for(profile))
+            for profile in site.profiles.values()
+            for plan_name, plan in profile.plans.items()
+            if plan.warm and plan.backend == name
+        ]
+        backend.keep_waiting(pairs, starts, app.config)
 
 
 def live_keys(app: JupyterHub) -> set[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from visa_session.contract import ExperimentInfo
 
 from .authorise import Accepted
-from .session import Image
+from .session import Image, Start
 
 #: The form that a passport has; grows with a change that older readers would misunderstand.
 VERSION = 1
@@ -101,3 +101,7 @@ class Passports:
     def recipe_of(self, db, digest: str) -> str:
         """Of which recipe an image was that sessions have had here; empty where none has."""
         return ""
+
+    def starts(self, db, since: datetime) -> Sequence[Start]:
+        """The starts since then, the earliest first."""
+        return ()

@@ -15,6 +15,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -100,7 +102,8 @@ AccountRule = Annotated[
 
 class Plan(_Part):
     """Hardware, and the backend that has it. `memory` and `disk` are in bytes once read, `hours` the
-    longest a session on this plan may last.
+    longest a session on this plan may last. `warm`: containers wait for its sessions, as
+    `c.ContainerBackend.warm_memory` has room.
 
     For a cluster: `cpus`, `memory` and `gpus` are those of each of its `nodes`; `account` is a name, or the
     rule `{proposal}` or `{instrument}`, which stands for that of the session's first experiment; `tasks` the
@@ -123,6 +126,16 @@ class Plan(_Part):
     tasks: Annotated[int, Field(ge=1, le=65536)] = 1
     disk: Bytes | None = None
     hours: Annotated[float, Field(gt=0, le=8784)] | None = None
+    warm: bool = False
+
+    @field_validator("warm")
+    @classmethod
+    def _can_wait(cls, warm: bool, values: ValidationInfo) -> bool:
+        if warm and values.data.get("backend", "container") != "container":
+            raise ValueError("only a plan with `backend: container` can have containers that wait")
+        if warm and values.data.get("gpus"):
+            raise ValueError("a container that waits would hold a GPU that somebody needs")
+        return warm
 
     @property
     def resources(self) -> Resources:
@@ -156,5 +169,7 @@ class Profile(_Part):
 
     @cached_property
     def revision(self) -> str:
-        """Twelve hexadecimal digits that change with anything the file says."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits that change with anything that the file says of its sessions."""
+        # Whether containers wait makes no difference to what a session is.
+        said = self.model_dump_json(exclude={"plans": {"__all__": {"warm"}}})
+        return hashlib.sha256(said.encode()).hexdigest()[:12]

@@ -93,8 +93,9 @@ class NodeState:
 
     `answers` is None until it was asked once, `since` when that last changed (UTC); `drained` that the
     settings let nothing new start there. `free_*` are what new sessions could take; `sessions` the keys
-    `OWNER/NAME` of those that are there. `scheduled`: a cluster's own scheduler says what starts there;
-    `closed` that it lets nothing new start there now, and `words` what it says of the node.
+    `OWNER/NAME` of those that are there, `waiting` how many containers wait for one. `scheduled`: a cluster's
+    own scheduler says what starts there; `closed` that it lets nothing new start there now, and `words` what
+    it says of the node.
     """
 
     name: str
@@ -108,6 +109,7 @@ class NodeState:
     free_memory: int
     free_gpus: int
     sessions: tuple[str, ...] = ()
+    waiting: int = 0
     scheduled: bool = False
     closed: bool = False
     words: str = ""
@@ -126,6 +128,34 @@ class Bind:
     target: str
     read_only: bool
     path: str = ""
+
+
+@dataclass(frozen=True)
+class WarmPair:
+    """A profile and a plan whose sessions may find a container that waits for them, made beforehand.
+
+    `image` is the recipe's name; `binds` are the operator's own, the same in all of its sessions.
+    """
+
+    profile: str
+    plan: str
+    image: str
+    resources: Resources
+    binds: tuple[Bind, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Profile and plan, which no two pairs have in common."""
+        return self.profile, self.plan
+
+
+@dataclass(frozen=True)
+class Start:
+    """That a session of a profile and a plan was started once, and when (UTC)."""
+
+    profile: str
+    plan: str
+    when: datetime
 
 
 @dataclass(frozen=True)

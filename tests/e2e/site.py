@@ -66,6 +66,10 @@ class RunningSite:
         wanted = [word for one in (f"label=visa.hub={self.hub_id}", *filters) for word in ("--filter", one)]
         return podman("ps", "-a", "--no-trunc", *wanted, "--format", fields).split("\n")[:-1]
 
+    def of_session(self, owner: str, name: str) -> list[str]:
+        """A session's containers by their name, which also one has that waited for its session."""
+        return self.containers(f"name=^visa-{self.hub_id}-{owner}-{name}-")
+
 
 @dataclass
 class Account:
@@ -130,7 +134,7 @@ class Account:
         return httpx.get(url, headers=self.headers, timeout=20, trust_env=False)
 
     def container(self, name: str) -> str:
-        (found,) = self.site.containers(f"label=visa.session={self.name}/{name}")
+        (found,) = self.site.of_session(self.name, name)
         return found
 
     def run(self, name: str, script: str, user: str | None = None) -> subprocess.CompletedProcess:

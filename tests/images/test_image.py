@@ -172,6 +172,24 @@ def test_a_bill_of_materials_that_lacks_what_it_must_have_is_found_wrong():
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is not None
 
 
+LOADED = """
+import importlib, sys, types
+from visa_session.server import import_all
+import_all()
+from visa_session.singleuser import LATER
+importlib.import_module(LATER["jupyterlab_h5web"])
+before = set(sys.modules)
+app = types.SimpleNamespace(root_dir="/", log=types.SimpleNamespace(info=print))
+app.web_app = types.SimpleNamespace(settings={"base_url": "/"}, add_handlers=lambda *rules: None)
+sys.modules["jupyterlab_h5web"]._load_jupyter_server_extension(app)
+print("imported", sorted(set(sys.modules) - before))
+"""
+
+
+def test_loading_h5web_later_imports_nothing_in_the_event_loop(run):
+    assert "imported []" in run("python", "-c", LOADED).stdout
+
+
 def test_jupyterlab_has_h5web(run):
     done = run("jupyter", "labextension", "list")
     assert re.search(r"jupyterlab-h5web v\S+ .*enabled.*OK", done.stdout + done.stderr)

@@ -112,6 +112,62 @@ async def test_the_launcher_has_what_the_session_brings(lab):
     await picture(lab, "image-launcher")
 
 
+async def test_the_launcher_needs_one_script_of_jupyterlabs_and_the_rest_comes_later(lab, session):
+    """The hub of these tests has no such script: the page then takes it from the session."""
+    asked, answered, drawn = [], {}, asyncio.Event()
+    lab.on("request", lambda it: asked.append(it.url.partition("?")[0]))
+    lab.on("response", lambda it: answered.setdefault(it.url, it))
+
+    async def hold(route):
+        await drawn.wait()
+        await route.continue_()
+
+    await lab.route("**/lab/extensions/jupyterlab-h5web/**", hold)
+    await lab.goto(session.url + "lab?reset")
+    await expect(tile(lab, "Desktop")).to_be_visible(timeout=30000)
+    scripts = [url for url in asked if url.endswith(".js")]
+    hubs, own = [url for url in scripts if "/visa/boot/" in url]
+    assert "/hub/api/" in hubs
+    assert answered[hubs].status == 404
+    assert answered[own].headers["content-encoding"] == "gzip"
+    assert "immutable" in answered[own].headers["cache-control"]
+    assert [url for url in scripts if "/static/lab/" in url] == []
+    assert [url for url in scripts if "slurm" in url] == [], "no cluster is reached here"
+    assert len(scripts) <= 20, scripts
+    async with lab.expect_console_message(lambda it: "jupyterlab-h5web is activated" in it.text):
+        drawn.set()
+    await lab.get_by_role("menuitem", name="File", exact=True).click()
+    await lab.get_by_role("menuitem", name="Open from Path").click()
+    await lab.locator(".jp-Dialog input").fill("experiments/HG-1/raw/scan/scan_0001/scan_0001.h5")
+    await lab.keyboard.press("Enter")
+    await expect(lab.get_by_role("treeitem", name=re.compile("measured"))).to_be_visible(timeout=30000)
+
+
+async def test_the_launcher_comes_before_the_layout_is_saved(lab, session):
+    """JupyterLab alone would wait for the answer to that, which never comes here."""
+
+    async def never(route):
+        if route.request.method != "PUT":
+            await route.continue_()
+
+    await lab.route("**/lab/api/workspaces/*", never)
+    await lab.goto(session.url + "lab")
+    await expect(tile(lab, "Desktop")).to_be_visible(timeout=30000)
+    await lab.unroute_all(behavior="ignoreErrors")
+
+
+async def test_there_is_one_launcher_and_none_beside_a_file_that_was_asked_for(lab, session):
+    kept = re.compile("/lab/api/workspaces/")
+    async with lab.expect_response(lambda it: it.request.method == "PUT" and kept.search(it.url)):
+        await lab.goto(f"{session.url}lab?reset")
+    await expect(lab.locator(".jp-Launcher")).to_have_count(1)
+    await lab.goto(f"{session.url}lab/tree/experiments/passport.json")
+    await expect(lab.locator("#jp-main-dock-panel").get_by_role("tab", name="passport.json")).to_be_visible(
+        timeout=30000
+    )
+    await expect(lab.locator(".jp-Launcher")).to_have_count(0)
+
+
 async def test_the_welcome_notebook_opens_beside_the_results_and_runs(lab, data):
     await tile(lab, "Welcome").focus()
     await lab.keyboard.press("Enter")

@@ -124,6 +124,17 @@ class PortalBackend(Backend, Spawner):
     async def address(self):
         return f"http://127.0.0.1:{self.reported_port}" if self.reported_port and not self.is_down else None
 
+    @property
+    def fixed_data(self):
+        fixed = Path(self.folder) / "fixed"
+        return fixed.read_text() if fixed.exists() else ""
+
+    async def add_data(self, binds, links, texts):
+        assert all(Path(bind.source).is_dir() for bind in binds)
+
+    async def remove_data(self, targets, links, texts):
+        assert targets and links
+
     async def usage(self):
         return Usage(1.5, 15 * 2**30, 16 * 2**30)
 

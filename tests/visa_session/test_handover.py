@@ -120,6 +120,7 @@ PERSON = Person("alice", 1001, 1002, (2001,), "/home/alice")
 def root(tmp_path):
     """A root as an image has it: read-only by its mode, with names of its own."""
     (tmp_path / "etc").mkdir()
+    (tmp_path / "experiments").mkdir()
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     (tmp_path / "etc/shadow").write_text("secret")
     tmp_path.chmod(0o555)
@@ -149,6 +150,7 @@ def everything(root) -> dict:
 
 def test_what_the_container_backend_writes_is_unpacked(root):
     ways = {"/experiments/a1/raw": "/data/raw", "/experiments/a1/datasets/one": "/data/raw/one"}
+    (root / "experiments").rmdir()
     unpack(archive(PERSON, ways, (), {"/experiments/passport.json": "{}"}), str(root))
     assert "alice:x:1001:1002::/home/alice" in (root / "etc/passwd").read_text()
     assert "g2001:x:2001:alice" in (root / "etc/group").read_text()
@@ -205,7 +207,8 @@ def test_a_tar_that_reaches_elsewhere_is_refused(root, entries):
     before = everything(root)
     with pytest.raises(Refused):
         unpack(tar_of(*[(name, dict(fields)) for name, fields in entries]), str(root))
-    after = {name: what for name, what in everything(root).items() if not name.startswith("experiments")}
+    after = everything(root)
+    after.pop("experiments/x", None)  # the link that is not gone through
     assert after == before
 
 
@@ -218,8 +221,7 @@ def test_a_file_that_is_there_as_a_link_is_replaced_not_followed(root):
 
 
 def test_bits_that_give_rights_are_not_taken_over(root):
-    folder = ("experiments", {"type": tarfile.DIRTYPE, "mode": 0o755})
-    unpack(tar_of(folder, ("experiments/x", {"text": b"x", "mode": 0o6755, "uid": 1001})), str(root))
+    unpack(tar_of(("experiments/x", {"text": b"x", "mode": 0o6755, "uid": 1001})), str(root))
     made = (root / "experiments/x").stat()
     assert (stat.S_IMODE(made.st_mode), made.st_uid) == (0o755, 0)
 
@@ -227,7 +229,7 @@ def test_bits_that_give_rights_are_not_taken_over(root):
 def test_a_tar_that_is_cut_off_or_none_is_refused(root):
     whole = archive(PERSON, {"/experiments/a1/raw": "/data/raw"}, (), {"/experiments/p": "x" * 5000})
     before = everything(root)
-    for part in (b"no tar at all" * 100, whole[: len(whole) - 4096], whole[:700]):
+    for part in (b"no tar at all" * 100, whole[: len(whole) - 1700], whole[:700]):
         with pytest.raises(Refused):
             unpack(part, str(root))
     assert everything(root) == before

@@ -39,9 +39,16 @@ export async function refresh() {
   if (status === 200 && body) {
     ends = body.seconds_left === null ? null : Date.now() + 1000 * body.seconds_left;
     ending?.set(body.ends, body.seconds_left);
+    showData(body.experiments);
     showTime();
   }
   return { status, body };
+}
+
+/** The experiments whose data came or went since the page was loaded. */
+function showData(experiments) {
+  const ids = document.querySelector("#about .ids");
+  if (ids) ids.textContent = experiments.map((one) => one.id).join(", ");
 }
 
 function inWords(seconds) {

@@ -217,6 +217,7 @@ def _node(backend: str, node: NodeState, row: DrainedNode | None) -> dict:
         "gpus": node.gpus,
         "free": {"cpus": node.free_cpus, "memory": node.free_memory, "gpus": node.free_gpus},
         "sessions": list(node.sessions),
+        "waiting": node.waiting,
         "scheduled": node.scheduled,
         "closed": node.closed,
         "said": node.words,

@@ -25,7 +25,7 @@ The environment is `session.environment`, whole: `Spawner.get_env` of the backen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from traitlets import Any, HasTraits, Instance, Integer, Unicode
@@ -38,10 +38,12 @@ from ..session import (
     NodeState,
     Resources,
     SessionPlan,
+    Start,
     StartRefused,
     State,
     Status,
     Usage,
+    WarmPair,
 )
 
 #: Seconds between two looks at `status` where a backend has no quicker way to learn that a session ended.
@@ -120,6 +122,13 @@ class Backend(HasTraits):
 
         It gives None for a node that is open, else the words for whoever wants to start one, which may be
         empty. It is asked often and must be quick. What runs on a closed node stays.
+        """
+
+    @classmethod
+    def keep_waiting(cls, pairs: Iterable[WarmPair], starts: Iterable[Start], config: Config) -> None:
+        """Have containers wait for sessions of these pairs, as many as are started, where that can be.
+
+        Called once after the hub's start, with what was started lately.
         """
 
     @property

@@ -75,6 +75,7 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
             "memory": self._memory,
             "host": self._host,
             "published": self._published,
+            "half": self._half,
         }
 
     def load_state(self, state: dict) -> None:
@@ -86,6 +87,7 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
         self.node_name, self.session_key = state.get("node", ""), state.get("key", "")
         self._memory = int(state.get("memory", 0))
         self._host, self._published = state.get("host", ""), int(state.get("published", 0))
+        self._half = bool(state.get("half"))
         self.fleet.claim(self.object_name, self.node_name, self.session_key, self)
 
     def clear_state(self) -> None:
@@ -128,12 +130,16 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
     def noticed(self, watch: Watch) -> None:
         """The watch has looked again: if this session has ended, find out how and clear up."""
         busy = self._starting or self._stopping or self._final is not None or self._settling is not None
-        if self.object_name and not busy and self._gone_or_ended():
+        if not self.object_name or busy or not watch.answering:
+            return
+        if self._half:
+            self._settling = self.fleet.keep(self._settle_half())
+        elif self._gone_or_ended():
             self._settling = self.fleet.keep(self._settle())
 
     def may_have_ended(self) -> bool:
         """Whether the watch has said so, or has not looked since this backend knows the container."""
-        if self._final is not None or not self.object_name or self._settling is not None:
+        if self._final is not None or not self.object_name or self._settling is not None or self._half:
             return True
         watch = self._watch
         return watch is None or watch.as_of <= self._known_since or self._gone_or_ended()

@@ -21,8 +21,10 @@ from .engine import Engine, EngineRefused, EngineSilent
 from .nodes import Node, read_nodes
 from .placement import Placement, Taken
 from .settings import FleetSettings
-from .spec import SESSION_LABEL, taken_from
-from .watch import HUB_LABEL, Watch
+from .spec import SESSION_LABEL, could_be, taken_from
+from .warm.spec import taken_waiting, waits
+from .warm.tending import Tending
+from .watch import HUB_LABEL, Seen, Watch
 
 
 class Claim(Protocol):
@@ -89,6 +91,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
         #: Its like is another one from then on.
         self.closed = False
         self._tasks: set[asyncio.Task] = set()
+        self.warm = Tending(self)
 
     def start(self) -> None:
         """Begin to watch; harmless when it does already. Needs a running event loop."""
@@ -125,6 +128,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
             await watch.close()
         for engine in self.engines.values():
             engine.close()
+        self.warm.close()
         self.watches, self.engines, self.closed = {}, {}, True
         for mark, fleet in list(self._known.items()):
             if fleet is self:
@@ -153,6 +157,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
                     free_memory=memory,
                     free_gpus=gpus,
                     sessions=tuple(sorted(filter(None, keys))),
+                    waiting=len(self.warm.pool.here(node.name)),
                 )
             )
         return answer
@@ -173,6 +178,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
         """
         taken = self.placement.reserve(container, resources, among)
         self.claims[container] = (taken.node, key, claim)
+        self.warm.give_way(taken.node)
         return taken
 
     def claim(self, container: str, node: str, key: str, claim: Claim) -> None:
@@ -258,12 +264,16 @@ class Fleet(FleetSettings, LoggingConfigurable):
             if seen.labels.get(HUB_LABEL) == self.hub_id
         ]
         keys = live()
-        answered_for = {key for _, key, _ in self.claims.values()}
+        unanswered = keys - {key for _, key, _ in self.claims.values()}
         removed = []
         for watch, seen in listed:
-            key = seen.labels.get("visa.session", "")
-            # A session that is listed but whose spawner is not loaded has nobody to answer for it yet.
-            if seen.name in self.claims or (key in keys and key not in answered_for):
+            # What waits is nobody's, and the pool's to keep or to remove.
+            if seen.name in self.claims or waits(seen.name, seen.labels):
+                continue
+            key = seen.labels.get(SESSION_LABEL, "")
+            # A session that is listed but whose spawner is not loaded has nobody to answer for it yet. What
+            # waited before tells whose it is by its name alone.
+            if key in unanswered or (not key and could_be(seen.name, self.hub_id, unanswered)):
                 continue
             self.log.warning("Removing container %s of %r, which belongs to no session", seen.name, key)
             with contextlib.suppress(EngineSilent, EngineRefused):
@@ -285,7 +295,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
         for seen in watch.seen.values():
             if not seen.ended:
                 try:
-                    listed[seen.name] = taken_from(node, seen.labels)
+                    listed[seen.name] = self._takes(node, seen)
                 except ValueError as error:
                     self.log.warning("Container %s on node %s: %s", seen.name, node, error)
         here = list(self.claims.on(node))
@@ -294,10 +304,15 @@ class Fleet(FleetSettings, LoggingConfigurable):
         for name in here:
             if name in self.claims:
                 self.claims[name][2].noticed(watch)
+        self.warm.turned(watch)
         for name in kept:
             if not self.leftovers[name].retrying:
                 self.leftovers[name].retrying = True
                 self.keep(self._retry(self.leftovers[name]))
+
+    @staticmethod
+    def _takes(node: str, seen: Seen) -> Taken:
+        return taken_waiting(node) if waits(seen.name, seen.labels) else taken_from(node, seen.labels)
 
     async def _retry(self, leftover: Leftover) -> None:
         claim = self.claims.get(leftover.container)

@@ -28,10 +28,18 @@ class NoImage(Exception):
 
 def text_in(client: docker.APIClient, container: str, place: str) -> str:
     """A small text file inside a container; empty where there is none. Raises what docker-py raises."""
+    return bytes_in(client, container, place, software.LARGEST).decode("utf-8", "replace")
+
+
+def bytes_in(client: docker.APIClient, container: str, place: str, largest: int) -> bytes:
+    """A file of at most so many bytes inside a container; nothing where there is none, or a larger one.
+
+    Raises what docker-py raises.
+    """
     for entry, tar in _members(client, container, place):
-        file = tar.extractfile(entry) if entry.isreg() and entry.size <= software.LARGEST else None
-        return file.read().decode("utf-8", "replace") if file else ""
-    return ""
+        file = tar.extractfile(entry) if entry.isreg() and entry.size <= largest else None
+        return file.read() if file else b""
+    return b""
 
 
 def _members(client: docker.APIClient, container: str, place: str) -> Iterator[tuple]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from .. import bootscripts
 from ..session import Image, SessionPlan, StartRefused
 from ..words import IMAGE_GONE
 from . import software
 from .engine import Engine, EngineRefused, EngineSilent
-from .fleet import Fleet
 from .image_contents import text_in
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
 
 #: What the build of an image wrote on it: see docs/operators/images.md.
 TITLE_LABEL, RECIPE_LABEL = "org.opencontainers.image.title", "org.visa.recipe"
@@ -89,4 +93,5 @@ async def with_packages(image: Image, fleet: Fleet, engine: Engine, container: s
             fleet.log.warning("The packages of image %s cannot be read: %s", image.digest, error)
             return image
         known = fleet.packages[image.digest] = tuple(software.packages(text))
+        await bootscripts.held.take(engine, container, fleet.log)
     return replace(image, packages=known)

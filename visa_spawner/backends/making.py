@@ -1,4 +1,4 @@
-"""A start: the container is made of the session's plan, filled, and started; what fails leaves nothing."""
+"""A start: a container that waits is taken, or one is made of the plan; what fails leaves nothing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from . import gpus, images
 from .engine import EngineRefused
 from .files import archive
 from .nodes import Node
-from .on_nodes import OnNodes
 from .placement import NoRoom, Taken
 from .refusals import refusal_for
-from .spec import Limits, check_sources, container_name, container_spec, image_name, listens_on, reached_at
+from .spec import check_sources, container_name, container_spec, image_name, listens_on, reached_at
+from .warm.handover import Taking
 
 
-class Making(OnNodes):
+class Making(Taking):
     """Mixed into the container backend."""
 
     def _reset_start(self) -> None:
@@ -28,6 +28,7 @@ class Making(OnNodes):
         self._starting = False
         self._making: asyncio.Future | None = None
         self._undoing: asyncio.Task | None = None
+        self._reset_taking()
 
     async def start(self) -> tuple[str, int]:
         """Make and start the container; returns once its process runs.
@@ -62,10 +63,14 @@ class Making(OnNodes):
 
     async def _start(self, plan: SessionPlan) -> None:
         self._say("Looking for room")
+        await self.fleet.ready()
+        among = await images.choice_of_nodes(self.fleet, plan.digest)
+        if not await self._take_waiting(plan, among):
+            await self._make(plan, among)
+
+    async def _make(self, plan: SessionPlan, among: set[str] | None) -> None:
         fleet = self.fleet
-        await fleet.ready()
         name = container_name(fleet.hub_id, plan.key, secrets.token_hex(4))
-        among = await images.choice_of_nodes(fleet, plan.digest)
         try:
             taken = fleet.reserve(name, plan.key, plan.resources, self, among)
         except NoRoom as error:
@@ -118,7 +123,7 @@ class Making(OnNodes):
             gpus=share,
             image=image,
             hub_id=self.fleet.hub_id,
-            limits=Limits(self.shm_size, self.tmp_fraction, self.process_limit, dict(self.ulimits)),
+            limits=self.limits,
         )
 
     async def _step(self, method: str, *args):

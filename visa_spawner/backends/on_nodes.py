@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from traitlets.config import Config
+from traitlets.config import Config, LoggingConfigurable
 
 from ..made_often import MadeOften
-from ..session import Availability, Image, NodeState, Resources
+from ..session import Availability, Image, NodeState, Resources, Start, WarmPair
 from .base import Backend
 from .fleet import Fleet
 from .images import nodes_with
 from .settings import ContainerSettings
 from .spec import image_name
+
+
+class SettingsAlone(ContainerSettings, LoggingConfigurable):
+    """The settings of containers, for what is made for no session."""
 
 
 class OnNodes(MadeOften, Backend, ContainerSettings):
@@ -62,6 +66,13 @@ class OnNodes(MadeOften, Backend, ContainerSettings):
         fleet = Fleet.of(config)
         await fleet.ready()
         return fleet.states()
+
+    @classmethod
+    def keep_waiting(cls, pairs: Iterable[WarmPair], starts: Iterable[Start], config: Config) -> None:
+        """Have them wait on the nodes of the hub's own machine, within `warm_memory`."""
+        own = config.get("ContainerBackend", {})
+        settings = SettingsAlone(config=Config({"SettingsAlone": own}))
+        Fleet.of(config).warm.tell(pairs, starts, settings.image_template, settings.limits)
 
     @classmethod
     def drain_by(cls, closed: Callable[[str], str | None], config: Config) -> None:

@@ -40,12 +40,14 @@ class NoRoom(Exception):
 class Placement:
     """The books: nodes, which of them answer, and what each container takes, by the container's name.
 
+    `waiting` are containers that are nobody's yet: to a session their room is free, since they go for it.
     `closed` gives None for a node that takes new sessions, else words on why not: an administrator's word,
     beside `drained` of the settings.
     """
 
     nodes: tuple[Node, ...]
     answering: set[str] = field(default_factory=set)
+    waiting: dict[str, Taken] = field(default_factory=dict)
     closed: Callable[[str], str | None] = lambda node: None
     taken: ByNode[Taken] = field(init=False)
     #: What is taken of a node altogether, until that changes: cores, bytes of memory, GPUs.
@@ -80,6 +82,30 @@ class Placement:
     def release(self, container: str) -> None:
         """Give back what a container took; harmless when it took nothing."""
         self.taken.pop(container, None)
+        self.waiting.pop(container, None)
+
+    def wait(self, container: str, taken: Taken) -> None:
+        """Note what a container takes that waits, in place of what is known of it."""
+        self.taken.pop(container, None)
+        self.waiting[container] = taken
+
+    def wait_no_more(self, container: str) -> None:
+        """It is being removed: what it takes is nobody's to take until it is gone."""
+        if taken := self.waiting.pop(container, None):
+            self.taken[container] = taken
+
+    def spare(self, name: str) -> int:
+        """Bytes of a node that neither sessions nor waiting containers take; less than 0: too many wait."""
+        node = next(node for node in self.nodes if node.name == name)
+        return self._free(node)[1] - self.memory_waiting(name)
+
+    def memory_waiting(self, name: str) -> int:
+        """Bytes that waiting containers take of a node."""
+        return sum(taken.memory for taken in self.waiting.values() if taken.node == name)
+
+    def takes_new(self, node: Node) -> bool:
+        """Whether new containers may go to a node now."""
+        return node.name in self.answering and self._takes_new(node)
 
     def follow(self, node: str, listed: dict[str, Taken], claimed: Iterable[str]) -> None:
         """Bring the books to what a node's engine lists.
@@ -90,7 +116,8 @@ class Placement:
         self.answering.add(node)
         keep = set(claimed)
         for container, taken in listed.items():
-            self.taken.setdefault(container, taken)
+            if container not in self.waiting:
+                self.taken.setdefault(container, taken)
         for container in list(self.taken.on(node)):
             if container not in listed and container not in keep:
                 del self.taken[container]
@@ -111,7 +138,7 @@ class Placement:
         return *self._free(node), len(self._free_gpus(node))
 
     def _open(self) -> list[Node]:
-        return [node for node in self.nodes if node.name in self.answering and self._takes_new(node)]
+        return [node for node in self.nodes if self.takes_new(node)]
 
     def _takes_new(self, node: Node) -> bool:
         return not node.drained and self.closed(node.name) is None
@@ -156,7 +183,8 @@ class Placement:
 
     def _fitting(self, node: Node, resources: Resources) -> int:
         cpus, memory = self._free(node)
-        limits = [int(cpus // resources.cpus), memory // resources.memory]
+        # Rounded, since 0.3 // 0.1 is 2.
+        limits = [int(round(cpus / resources.cpus, 6)), memory // resources.memory]
         if resources.gpus:
             limits.append(len(self._free_gpus(node, resources.gpu_type)) // resources.gpus)
         return max(0, min(limits))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 from jupyterhub.traitlets import ByteSpecification
-from traitlets import Dict, Float, HasTraits, Integer, List, TraitError, Unicode, validate
+from traitlets import Dict, Float, Integer, List, TraitError, Unicode, validate
 
 from .nodes import read_nodes
+from .spec import Limits
+from .warm.settings import WarmSettings
 
 _HUB_ID = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 
 
-class FleetSettings(HasTraits):
+class FleetSettings(WarmSettings):
     """Settings of all nodes together."""
 
     hub_id = Unicode(
@@ -96,3 +98,8 @@ class ContainerSettings(FleetSettings):
         help="""Limits for each process, as `{"nofile": (soft, hard)}`. Empty: the engine's own. Podman
         replaces all its own by these, so name each limit that must hold.""",
     ).tag(config=True)
+
+    @property
+    def limits(self) -> Limits:
+        """What holds for every container."""
+        return Limits(self.shm_size, self.tmp_fraction, self.process_limit, dict(self.ulimits))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from visa_session.contract import SESSION_PORT
 
-from ..session import Bind, Resources, SessionPlan, StartRefused
+from ..session import Bind, Person, Resources, SessionPlan, StartRefused
 from .gpus import GpuShare
 from .nodes import HOST_NETWORK, PUBLISHED, Node
 from .placement import Taken
@@ -41,6 +42,12 @@ def container_name(hub_id: str, key: str, nonce: str) -> str:
     return f"visa-{hub_id}-{readable}-{server or 'default'}-{nonce}"
 
 
+def could_be(name: str, hub_id: str, keys: Iterable[str]) -> bool:
+    """Whether a container's name is one that a session of these may have been given."""
+    begins = name.rpartition("-")[0]
+    return any(container_name(hub_id, key, "").rstrip("-") == begins.rstrip("-") for key in keys)
+
+
 def image_name(template: str, recipe: str) -> str:
     """The image a recipe's name stands for; raises StartRefused for what is no recipe's name."""
     if not _RECIPE.fullmatch(recipe):
@@ -48,7 +55,7 @@ def image_name(template: str, recipe: str) -> str:
     return template.format(recipe=recipe)
 
 
-def binds_for(node: Node, binds: tuple[Bind, ...]) -> list[dict[str, Any]]:
+def binds_for(node: Node, binds: Sequence[Bind]) -> list[dict[str, Any]]:
     """The bind mounts; on another machine than the hub's the pinned mounts do not exist, so paths stand in.
 
     Raises StartRefused for a path that an engine could misread.
@@ -133,15 +140,57 @@ def container_spec(
     plan: SessionPlan, *, node: Node, taken: Taken, gpus: GpuShare, image: str, hub_id: str, limits: Limits
 ) -> dict[str, Any]:
     """The body of the engine's "create"; raises StartRefused when the plan holds what must not go there."""
-    person, resources = plan.person, plan.resources
+    person = plan.person
+    check_person(person)
+    return body_for(
+        plan.resources,
+        node=node,
+        gpus=gpus,
+        image=image,
+        limits=limits,
+        command=plan.command,
+        binds=plan.binds,
+        user=f"{person.uid}:{person.gid}",
+        groups=[str(gid) for gid in person.gids],
+        environment={**plan.environment, **dict(gpus.environment)},
+        labels=labels_for(plan, hub_id, taken),
+        hostname=hostname_for(plan.key),
+    )
+
+
+def check_person(person: Person) -> None:
+    """Raise StartRefused for who must never have a session."""
     if person.uid <= 0 or person.gid <= 0 or any(gid <= 0 for gid in person.gids):
         raise StartRefused("Sessions never run as the system's own accounts.", field="", status=403)
-    environment = {**plan.environment, **dict(gpus.environment)}
+
+
+def hostname_for(key: str) -> str:
+    """The name of its machine that a session sees: its own."""
+    return key.partition("/")[2][:63] or "session"
+
+
+def body_for(
+    resources: Resources,
+    *,
+    node: Node,
+    gpus: GpuShare,
+    image: str,
+    limits: Limits,
+    command: Sequence[str],
+    binds: Sequence[Bind],
+    user: str,
+    groups: Sequence[str],
+    environment: Mapping[str, str],
+    labels: Mapping[str, str],
+    hostname: str,
+    capabilities: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What holds for every container of ours, whoever it is for; raises StartRefused, ValueError."""
     for name, value in environment.items():
         # Podman takes NAME and NAME* from its own environment, so only whole assignments pass.
         if not _VARIABLE.fullmatch(name) or "\x00" in value:
             raise ValueError(f"environment variable {name!r} cannot be passed on")
-    mounts = binds_for(node, plan.binds) + [
+    mounts = binds_for(node, binds) + [
         {"Type": "bind", "Source": source, "Target": target, "ReadOnly": True}
         for source, target in gpus.mounts
     ]
@@ -150,11 +199,11 @@ def container_spec(
         # process of the account can read it, in /proc/1/environ.
         "Init": False,
         "Privileged": False,
-        "CapAdd": [],
+        "CapAdd": list(capabilities),
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "CgroupnsMode": "private",
-        "GroupAdd": [str(gid) for gid in person.gids],
+        "GroupAdd": list(groups),
         "NetworkMode": "bridge" if node.network == PUBLISHED else node.network,
         "RestartPolicy": {"Name": "no"},
         "AutoRemove": False,
@@ -178,12 +227,12 @@ def container_spec(
     body = {
         "Image": image,
         "Entrypoint": [],
-        "Cmd": list(plan.command),
-        "User": f"{person.uid}:{person.gid}",
+        "Cmd": list(command),
+        "User": user,
         "WorkingDir": "/",
         "Env": [f"{name}={value}" for name, value in environment.items()],
-        "Labels": labels_for(plan, hub_id, taken),
-        "Hostname": plan.key.partition("/")[2][:63] or "session",
+        "Labels": dict(labels),
+        "Hostname": hostname,
         "StopSignal": "SIGTERM",
         "HostConfig": host,
     }

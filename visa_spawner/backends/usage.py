@@ -54,11 +54,12 @@ class Meter:
     async def _once(self, ask, container: str) -> tuple[tuple[float, float], int]:
         found = await ask("stats", container, stream=False, one_shot=True)
         used = found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
-        return (time.monotonic(), used), _memory(found["memory_stats"])
+        return (time.monotonic(), used), memory_in_use(found)
 
 
-def _memory(stats: dict[str, Any]) -> int:
+def memory_in_use(found: dict[str, Any]) -> int:
     """Bytes in use without files that the kernel keeps only for as long as there is room."""
+    stats = found["memory_stats"]
     details = stats.get("stats") or {}
     cached = details.get("total_inactive_file", details.get("inactive_file", 0))
     return max(0, int(stats["usage"]) - int(cached))

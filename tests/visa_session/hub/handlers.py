@@ -9,8 +9,9 @@ from visa_session.contract import SessionInfo
 from visa_session.desktop import Desktop
 from visa_session.gate import targets
 from visa_session.lean import import_server
+from visa_session.live import LiveInfo
 
-info = SessionInfo(owner="alice", name="x")
+info = LiveInfo(SessionInfo(owner="alice", name="x"))
 desktop = Desktop(info, Path(tempfile.mkdtemp()))
 import_server()
 

@@ -6,6 +6,7 @@ The image is busybox alone, so that it is there in a second on a machine without
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import shutil
@@ -49,6 +50,8 @@ runroot = "{folder}/r"
 """
 
 #: What the image says of itself.
+#: What JupyterLab's page would begin with.
+BOOT = b"let started;"
 PACKAGES = b"# Debian\nbusybox 1:1.35.0-4\n# Python\nsilx==3.1.3\n"
 ABOUT = b'{"recipe": "container-test", "revision": "abc123", "created": "2026-11-29T10:00:00+00:00"}'
 
@@ -250,6 +253,7 @@ def image_tar() -> bytes:
         add("bin/visa-session", VISA_SESSION.encode())
         add("usr/share/applications/silx-view.desktop", b"[Desktop Entry]\n", mode=0o644)
         add("opt/visa/packages.txt", PACKAGES, mode=0o644)
+        add("opt/visa/boot.js.gz", gzip.compress(BOOT), mode=0o644)
         add("opt/visa/image.json", ABOUT, mode=0o644)
         add("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", mode=0o644)
     return buffer.getvalue()

@@ -4,55 +4,16 @@ import contextlib
 import time
 from urllib.parse import urlsplit
 
-import engines
 import httpx
-import local_hub
 import pytest
-from local_hub import Hub
+from container_hub import HUB_ID, container_hub
 from spawner_support import GOOD_OPTIONS
-
-HUB_ID = f"{engines.HUB}-kill"
-
-SETTINGS = """
-c.JupyterHub.hub_connect_url = {connect!r}
-c.ContainerBackend.hub_id = {hub!r}
-c.ContainerBackend.nodes = [
-    {{"name": "here", "engine": {engine!r}, "network": {network!r}, "cpus": 16, "memory": "16G"}}
-]
-c.ContainerBackend.image_template = {image!r}
-c.ContainerBackend.watch_interval = 0.5
-c.ContainerBackend.stop_grace = 1
-prepare(c)
-"""
 
 
 @pytest.fixture
 def hub(podman, site_files, monkeypatch):
-    port = local_hub.free_ports(1)[0]
-    gateway = podman.client.inspect_network(podman.network)["IPAM"]["Config"][0]["Gateway"]
-    settings = SETTINGS.format(
-        connect=f"http://{gateway}:{port}",
-        hub=HUB_ID,
-        engine=podman.address,
-        network=podman.network,
-        image=engines.IMAGE,
-    )
-    # The text is formatted once more there.
-    settings = settings.replace("{", "{{").replace("}", "}}")
-    monkeypatch.setattr(Hub, "config", local_hub.CONFIG.replace("prepare(c)\n", settings))
-    hub = Hub(
-        site_files,
-        backends={"container": "visa_spawner.backends.container.ContainerBackend"},
-        max_sessions=20,
-        pin_binds=True,
-    )
-    # The bridge is there only while a container runs, so the hub listens everywhere.
-    hub.hub_url = f"http://0.0.0.0:{port}"
-    try:
-        yield hub.start()
-    finally:
-        hub.close()
-        engines.remove_all(podman)
+    with container_hub(podman, site_files, monkeypatch) as hub:
+        yield hub
 
 
 def options(**changes):

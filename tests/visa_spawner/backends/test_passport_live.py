@@ -1,14 +1,17 @@
 """The passport in a real container, and a start by the image's digest, on real engines."""
 
+import gzip
+import hashlib
 import io
 import json
 import tarfile
 
 import pytest
 from container_support import logged, node, plan, settings
-from engines import HUB, IMAGE, RECIPE
+from engines import BOOT, HUB, IMAGE, RECIPE
 
 from visa_session.contract import PASSPORT
+from visa_spawner import bootscripts
 from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.session import StartRefused
 
@@ -49,6 +52,15 @@ async def test_the_passport_is_inside_and_nobodys_to_change(engine, make_backend
     # It is that image and no other that runs.
     found = engine.client.inspect_container(backend.object_name)
     assert found["Image"].removeprefix("sha256:") == image.digest.removeprefix("sha256:")
+    await backend.stop()
+
+
+async def test_the_hub_has_the_script_that_the_images_pages_begin_with(engine, make_backend, monkeypatch):
+    monkeypatch.setattr(bootscripts, "held", bootscripts.BootScripts())
+    backend = make_backend(settings([node(engine)]), plan(command=("sleep", "100")))
+    await backend.start()
+    zipped = bootscripts.held.get(hashlib.sha256(BOOT).hexdigest())
+    assert gzip.decompress(zipped) == BOOT
     await backend.stop()
 
 

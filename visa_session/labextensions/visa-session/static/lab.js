@@ -1,6 +1,7 @@
 // The people of a session in JupyterLab: requests to join, the banner, notices, who is in.
 
 import { ask } from "./ask.js";
+import { Data } from "./data.js";
 import { Ending } from "./ending.js";
 import { follow } from "./news.js";
 import { Banner, element, isOurs, People, Requests } from "./people.js";
@@ -18,9 +19,9 @@ export function plugin(lab) {
     id: "visa-session:people",
     description: "Who is in this session, and who asks to join.",
     autoStart: true,
-    optional: [lab.statusbar.IStatusBar, lab.apputils.ICommandPalette],
-    activate: (app, statusBar, palette) => {
-      inside = new Session(lab, app, statusBar, palette);
+    optional: [lab.statusbar.IStatusBar, lab.apputils.ICommandPalette, lab.mainmenu.IMainMenu],
+    activate: (app, statusBar, palette, menu) => {
+      inside = new Session(lab, app, statusBar, palette, menu);
     },
     deactivate: () => {
       inside?.dispose();
@@ -30,7 +31,7 @@ export function plugin(lab) {
 }
 
 class Session {
-  constructor(lab, app, statusBar, palette) {
+  constructor(lab, app, statusBar, palette, menu) {
     this.lab = lab;
     const option = (name) => lab.coreutils.PageConfig.getOption(name);
     this.settings = lab.services.ServerConnection.makeSettings();
@@ -50,6 +51,8 @@ class Session {
     this.parts.push(() => this.requests.dispose());
     this.addBanner(app);
     this.addPeople(app, statusBar, palette, option("visaSharing"));
+    this.data = new Data(lab, app, option("visaData"), palette, menu);
+    this.parts.push(() => this.data.dispose());
 
     const keys = (event) => {
       if (!isOurs(event)) return;
@@ -180,6 +183,7 @@ class Session {
     const count = People.count(news);
     this.button.textContent = count === 1 ? "1 other here" : `${count} others here`;
     this.notify(news.notices ?? []);
+    this.data.show(news);
     if (before?.ends !== news.ends) this.askEnd();
   }
 

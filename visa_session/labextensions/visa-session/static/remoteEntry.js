@@ -19,7 +19,7 @@
     },
     async get(module) {
       if (module !== "./extension") throw new Error(`there is no module ${module}`);
-      const parts = await Promise.all(["lab.js", "applications.js", "copies.js", "passport.js"].map((name) => import(new URL(name, here))));
+      const parts = await Promise.all(["lab.js", "applications.js", "copies.js", "launcher.js", "later.js", "passport.js"].map((name) => import(new URL(name, here))));
       const [apputils, coreutils, launcher, mainmenu, services, statusbar, ui, widgets] = await Promise.all(
         [
           "@jupyterlab/apputils",
@@ -33,7 +33,7 @@
         ].map(take),
       );
       const lab = { apputils, coreutils, launcher, mainmenu, services, statusbar, ui, widgets };
-      return () => ({ __esModule: true, default: parts.map((part) => part.plugin(lab)) });
+      return () => ({ __esModule: true, default: parts.map((part) => part.plugin(lab, shared)) });
     },
   };
   window._JUPYTERLAB = window._JUPYTERLAB ?? {};
