@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def take(scratch: Path) -> tuple[str, bool]:
 
 def main() -> int:
     """The command; returns its exit code."""
+    # Ends what it has started also when it is told to end itself.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return carry_out("directories are pinned for sessions that start", take, RESULTS)
 
 

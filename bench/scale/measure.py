@@ -59,7 +59,7 @@ def measure(count: int, plan: Plan, database: str = "") -> dict:
         found |= _quiet(site, count, plan.quiet)
         found |= _requests(site)
         found |= _working(site, min(count, plan.most_active), plan.working)
-        found |= _starting(site, plan)
+        found |= _starting(site, count, plan)
         found["database, bytes"] = _size(site)
         return found
 
@@ -148,10 +148,10 @@ def _working(site: Site, active: int, seconds: float) -> dict:
     }
 
 
-def _starting(site: Site, plan: Plan) -> dict:
+def _starting(site: Site, people: int, plan: Plan) -> dict:
     alone = asyncio.run(starts(site, [0], 0, "alone"))
     before = site.probe(reset=True)
-    times = asyncio.run(starts(site, [number % count for number in range(plan.starts)], plan.starts_within))
+    times = asyncio.run(starts(site, [number % people for number in range(plan.starts)], plan.starts_within))
     after = site.probe(reset=True)
     return {
         "a lone start, s": alone.percentile("start"),

@@ -146,7 +146,7 @@ async def live(site: Site, numbers: list[int], seconds: float, within: float) ->
 
 
 async def starts(site: Site, numbers: list[int], within: float, name: str = "more") -> Times:
-    """A start for each of these people, spread over so many seconds: from the POST to the hub's word that it is ready."""
+    """A start for each of these people within so many seconds, from the POST to the word that it is ready."""
     times = Times()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
 
