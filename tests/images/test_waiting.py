@@ -212,14 +212,9 @@ def test_one_that_waited_is_like_one_that_was_made_for_its_person(run, waiting, 
     )
     assert "/proc" not in found.stdout, found.stdout
     assert int(found.stdout.split()[-1]) > 3
-    names = waiting.podman(
-        "exec", *account, waiting.name, "sh", "-c", "id -nu; hostname; cat /experiments/*.json"
-    )
-    assert names.stdout.split("\n")[:3] == [
-        "alice",
-        waiting.inspect("{{.Config.Hostname}}"),
-        '{"visa_passport": 1}',
-    ]
+    look = ("sh", "-c", "id -nu; cat /etc/hostname /experiments/*.json")
+    names = waiting.podman("exec", *account, waiting.name, *look)
+    assert names.stdout.split("\n") == ["alice", "x", '{"visa_passport": 1}'], names
 
     begun = time.monotonic()
     assert waiting.podman("stop", "-t", "20", waiting.name).returncode == 0
