@@ -42,9 +42,7 @@ from .pages import owners_page, portal_address
 from .places import top_directories, writable_directory
 from .proxied import guard_programs
 from .ready import Refused, post_ready
-
-#: JupyterLab's part of what people see of each other, made by hand: no bundler, no copy to install.
-LAB_EXTENSIONS = Path(__file__).parent / "labextensions"
+from .schemas import LAB_EXTENSIONS, check_beforehand
 
 #: Server extensions that a session does not load, and why.
 LEFT_OUT = {
@@ -189,6 +187,12 @@ class SessionApp(JupyterHubSingleUser):
         """The one that the identity provider asks too; it alone holds the session's token."""
         return SessionAuth(parent=self, api_token=self.token, **afresh.of_the_hub(os.environ))
 
+    async def notify_activity(self):
+        """Nothing where nothing has happened since the last word, which the stock server would repeat."""
+        if self.serverapp.web_app.last_activity() == self._last_activity_sent is not None:
+            return
+        await super().notify_activity()
+
     async def check_hub_version(self):
         """Done with the answer to `visa/ready`, so that a hub that restarts delays or ends nothing."""
 
@@ -298,6 +302,7 @@ class SessionApp(JupyterHubSingleUser):
         """Load the extensions in `LATER` that are installed, importing beside the event loop."""
         # An import keeps the interpreter busy also from a thread: the word to the hub goes first.
         await asyncio.wait([self.ready_task], timeout=2)
+        await asyncio.to_thread(check_beforehand)
         manager = self.serverapp.extension_manager
         for name, slow in LATER.items():
             if importlib.util.find_spec(name) is None or (name == cluster.PANEL and not cluster.reached()):

@@ -160,6 +160,9 @@ def _wait_to_serve(line: socket.socket, parents: socket.socket) -> int:
     parents.close()
     prepare_imports(os.environ)
     import_all()
+    from .schemas import check_beforehand
+
+    check_beforehand()
     line.sendall(IMPORTED)
     values, _ = _take(line)
     who = Handover(values["uid"], values["gid"], tuple(values["gids"]), {}, b"", "")

@@ -46,6 +46,9 @@ c.ContainerBackend.nodes = [
     }
 ]
 
+# ---- What people here mostly take is ready before they ask, in a part of the memory that nobody misses.
+c.ContainerBackend.warm_memory = "512M"
+
 # ---- The cluster. The hub is root, so that its launcher needs no sudo.
 cluster = computing.cluster(site)
 c.SlurmBackend.hub_id = site.hub_id

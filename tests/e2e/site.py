@@ -16,7 +16,8 @@ import httpx
 import psutil
 
 from demo import software
-from demo.cluster import people
+from demo.cluster import inside, people
+from demo.cluster.layout import Cluster
 from demo.facility.tree import MARKER
 from images.engine import podman_environment
 
@@ -65,6 +66,10 @@ class RunningSite:
         """This site's containers, running or not, as the engine itself lists them."""
         wanted = [word for one in (f"label=visa.hub={self.hub_id}", *filters) for word in ("--filter", one)]
         return podman("ps", "-a", "--no-trunc", *wanted, "--format", fields).split("\n")[:-1]
+
+    def of_session(self, owner: str, name: str) -> list[str]:
+        """A session's containers by their name, which also one has that waited for its session."""
+        return self.containers(f"name=^visa-{self.hub_id}-{owner}-{name}-")
 
 
 @dataclass
@@ -130,14 +135,18 @@ class Account:
         return httpx.get(url, headers=self.headers, timeout=20, trust_env=False)
 
     def container(self, name: str) -> str:
-        (found,) = self.site.containers(f"label=visa.session={self.name}/{name}")
+        (found,) = self.site.of_session(self.name, name)
         return found
 
     def run(self, name: str, script: str, user: str | None = None) -> subprocess.CompletedProcess:
         """Run a shell script inside the session's container, as its owner unless `user` says otherwise."""
-        as_user = ["--user", user] if user else []
+        # What an engine runs in a container that waited is root's, and without the session's variables.
+        cluster = Cluster(Path("/var/lib/visa") / self.site.hub_id / "cluster", 0)
+        variables = {"HOME": f"{HOMES}/{self.name}", "USER": self.name, **inside.environment(cluster)}
+        given = [word for one in variables.items() for word in ("--env", "=".join(one))]
+        as_user = ["--user", user or self.name]
         return subprocess.run(
-            ["podman", "exec", *as_user, self.container(name), "sh", "-c", script],
+            ["podman", "exec", *as_user, *given, self.container(name), "sh", "-c", script],
             capture_output=True,
             text=True,
             env=podman_environment(),

@@ -87,7 +87,7 @@ async def test_desktop_first_and_stop_start_delete(person, site: RunningSite, pi
         await page.get_by_role("button", name=re.compile("^Delete")).last.click()
         await expect(page.get_by_text("You have no session yet")).to_be_visible(timeout=30_000)
     assert bob.sessions() == {}
-    assert site.containers(f"label=visa.session=bob/{name}") == []
+    assert site.of_session("bob", name) == []
 
 
 @pytest.fixture(scope="module")

@@ -186,7 +186,7 @@ async def test_a_session_whose_server_dies_at_start_says_why(site: RunningSite, 
         tile = page.locator("li.tile", has_text="broken")
         await expect(tile.locator(".words")).to_contain_text("home")
         await expect(tile.locator("pre")).to_have_count(0)
-    assert site.containers("label=visa.session=bob/broken") == []
+    assert site.of_session("bob", "broken") == []
     bob.remove("broken")
 
 
@@ -208,7 +208,7 @@ def test_a_bad_request_names_its_field_and_starts_nothing(site: RunningSite, fie
     answer = ines.start("refused", **{"profile": "general", "plan": "small", **options})
     assert 400 <= answer.status_code < 500
     assert answer.json()["message"].startswith(field)
-    assert site.containers("label=visa.session=ines/refused") == []
+    assert site.of_session("ines", "refused") == []
     assert "refused" not in ines.sessions()
 
 

@@ -54,7 +54,20 @@ class PortalBackend(Backend, Spawner):
             if alive(file.with_suffix(".pid")):
                 here[file.read_text()].append(file.stem.replace("+", "/"))
         return [
-            NodeState(name, True, None, False, 32, 64 * 2**30, 0, 20, 40 * 2**30, 0, tuple(sorted(keys)))
+            NodeState(
+                name,
+                True,
+                None,
+                False,
+                32,
+                64 * 2**30,
+                0,
+                20,
+                40 * 2**30,
+                0,
+                tuple(sorted(keys)),
+                waiting=3 if name == "left" else 0,
+            )  # fmt: skip
             for name, keys in here.items()
         ]
 

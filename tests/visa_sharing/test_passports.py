@@ -1,6 +1,7 @@
 """Passports: kept at a start, told to whom they concern, good for the same start years later."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
@@ -269,6 +270,11 @@ def test_the_packages_of_an_image_are_kept_once(our_engine):
         assert [(one["by"], one["profile"]) for one in told] == [("team", "general"), ("you", "general")]
         assert passports.used(db, "A-1", "alice", {"bob"}, ["tomography"]) == []
         assert passports.used(db, "A-1", "carol", set(), ["general"]) == []
+        # And when it was: what tells how many containers should wait.
+        (when,) = {start.when for start in kept.starts(db, datetime(2026, 1, 1, tzinfo=UTC))}
+        starts = kept.starts(db, when)
+        assert [(one.profile, one.plan, one.when) for one in starts] == [("general", "small", when)] * 4
+        assert list(kept.starts(db, when + timedelta(seconds=1))) == []
 
 
 def row_key(db):

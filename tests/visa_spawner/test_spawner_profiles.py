@@ -43,6 +43,13 @@ def test_the_documented_file_is_read_whole(tmp_path):
     assert profile.plans["machine"].disk == 40 * 2**30
 
 
+def test_whether_containers_wait_changes_nothing_of_what_a_session_is(tmp_path):
+    cold = load_profiles(write(tmp_path, TOMOGRAPHY))["tomography"]
+    warm = load_profiles(write(tmp_path, TOMOGRAPHY.replace("memory: 16G}", "memory: 16G, warm: true}")))
+    assert warm["tomography"].plans["small"].warm and not cold.plans["small"].warm
+    assert warm["tomography"].revision == cold.revision
+
+
 def test_profiles_come_in_the_order_of_their_titles(tmp_path):
     write(tmp_path, TOMOGRAPHY)
     other = TOMOGRAPHY.replace("name: tomography", "name: zinc").replace("title: Tomo", "title: A Tomo")
@@ -69,6 +76,15 @@ def test_profiles_come_in_the_order_of_their_titles(tmp_path):
         ("backend: vm", "backend: cloud", 13, "plans.machine.backend", "no such backend; known: container"),
         ("  gpu: ", "  'g p u': ", 11, "plans.g p u", "pattern"),
         ("  gpu: ", "  small: ", 11, "plans.small", "twice"),
+        ("gpus: 1}", "gpus: 1, warm: true}", 11, "plans.gpu.warm", "hold a GPU that somebody needs"),
+        (
+            "hours: 9}",
+            "hours: 9, warm: true}",
+            12,
+            "plans.cluster.warm",
+            "only a plan with `backend: container`",
+        ),
+        ("memory: 16G, disk", "warm: soon, memory: 16G, disk", 13, "plans.machine.warm", "boolean"),
     ],
 )
 def test_a_mistake_is_told_with_file_line_and_field(tmp_path, old, new, line, field, words):

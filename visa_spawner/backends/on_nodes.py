@@ -15,7 +15,7 @@ from .settings import ContainerSettings
 from .spec import image_name
 
 
-class _Settings(ContainerSettings, LoggingConfigurable):
+class SettingsAlone(ContainerSettings, LoggingConfigurable):
     """The settings of containers, for what is made for no session."""
 
 
@@ -71,7 +71,7 @@ class OnNodes(MadeOften, Backend, ContainerSettings):
     def keep_waiting(cls, pairs: Iterable[WarmPair], starts: Iterable[Start], config: Config) -> None:
         """Have them wait on the nodes of the hub's own machine, within `warm_memory`."""
         own = config.get("ContainerBackend", {})
-        settings = _Settings(config=Config({"_Settings": own}))
+        settings = SettingsAlone(config=Config({"SettingsAlone": own}))
         Fleet.of(config).warm.tell(pairs, starts, settings.image_template, settings.limits)
 
     @classmethod
