@@ -12,7 +12,7 @@ from jupyterhub.user import UserDict
 from sqlalchemy import event
 from traitlets.config import Config
 
-from visa_spawner import found_again
+from visa_spawner import counting, found_again
 from visa_spawner.vouched import VouchedServer
 
 
@@ -76,3 +76,28 @@ def asked_at_start(tmp_path, monkeypatch):
 async def test_the_owners_of_all_sessions_are_read_at_once(asked_at_start):
     few, many = await asked_at_start(3), await asked_at_start(60)
     assert many <= few + 2
+
+
+class Looked:
+    """A session that notes when it is counted."""
+
+    looks, pending, active, ready = 0, None, True, True
+
+    def __getattribute__(self, name):
+        if name == "pending":
+            Looked.looks += 1
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(("limit", "looks"), [(0, 1), (100, 5)])
+def test_sessions_are_counted_at_each_start_only_where_a_limit_needs_it(monkeypatch, limit, looks):
+    monkeypatch.setattr(UserDict, "count_active_users", UserDict.count_active_users)
+    counting.join_hub()
+    counting.join_hub()
+    users = UserDict(None, {"concurrent_spawn_limit": limit})
+    dict.__setitem__(users, 1, SimpleNamespace(spawners={"work": Looked()}))
+    monkeypatch.setattr(Looked, "looks", 0)
+    for _ in range(5):
+        counts = users.count_active_users()
+        assert (counts["active"], counts["spawn_pending"]) == (1, 0)
+    assert Looked.looks == looks
