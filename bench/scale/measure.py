@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,6 @@ def measure(count: int, plan: Plan, database: str = "") -> dict:
         began = time.monotonic()
         found |= {"restart, s": seconds, "restart, CPU s": probe["cpu"]}
         found["restart, statements"] = probe["statements"] - empty["statements"]
-        found["a session answers meanwhile"] = _through_the_proxy(site, count)
         site.until(lambda: site.facts()["with a line"] >= count, PATIENCE, "all sessions are heard of")
         found["all lines back, s"] = time.monotonic() - began
         facts, probe = site.facts(), site.probe()
@@ -60,6 +60,7 @@ def measure(count: int, plan: Plan, database: str = "") -> dict:
         found |= _requests(site)
         found |= _working(site, min(count, plan.most_active), plan.working)
         found |= _starting(site, count, plan)
+        found |= _killed(site, count)
         found["database, bytes"] = _size(site)
         return found
 
@@ -88,11 +89,30 @@ def _restart(site: Site) -> tuple[float, dict]:
     return seconds, site.probe(reset=True)
 
 
-def _through_the_proxy(site: Site, count: int) -> bool:
+def _killed(site: Site, count: int) -> dict:
+    """The hub is killed and comes back; meanwhile a session is asked for its page, ten times a second."""
     name = person(count - 1)
-    host = f"{name}.localhost:{site.port}"
-    answer = site.http.get(f"http://127.0.0.1:{site.port}/user/{name}/work/lab", headers={"Host": host})
-    return count == 1 or answer.status_code == 200
+    url, host = f"http://127.0.0.1:{site.port}/user/{name}/work/lab", f"{name}.localhost:{site.port}"
+    answers, over = [], threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(timeout=30, trust_env=False) as http:
+            while not over.wait(0.1):
+                answers.append(http.get(url, headers={"Host": host}).status_code)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    site.kill_hub()
+    seconds, probe = _restart(site)
+    over.set()
+    asking.join()
+    wrong = sum(1 for status in answers if status != 200)
+    return {
+        "killed, pages again after, s": seconds,
+        "killed, CPU s until then": probe["cpu"],
+        "killed, pages of a session asked for": len(answers),
+        "killed, pages of a session missed": wrong,
+    }
 
 
 def _quiet(site: Site, count: int, seconds: float) -> dict:

@@ -9,7 +9,6 @@ from jupyterhub import orm
 from sqlalchemy import event
 
 from visa_sharing import changes, database, plain, refresh, schema
-from visa_sharing.keeper import Keeper
 from visa_sharing.line import Line, Lines
 from visa_sharing.settings import VisaSharing
 
@@ -125,13 +124,21 @@ def test_sessions_with_anything_of_others_are_not_plain(hub):
     others = {row.id for row in (a, b, c, d, e)}
     assert plain.involved(hub.db) == others
     # And by what is committed later, without asking.
-    keeper = Keeper.__new__(Keeper)
-    keeper._app, keeper._involved = hub.app, set()
-    assert keeper._others_too(changes.changes().taken()) == others
-    f.state = f.state | {"x": 1}
+    known = plain.Others()
+    assert f.id in known  # nothing is known yet
+    known.follow(hub.db, set())
+    changes.changes().taken()
+    assert {row.id for row in hub.rows if row.id in known} == others
+    hub.db.add(database.SessionPolicy(spawner_id=f.id, locked=True))
+    hub.db.commit()
+    assert f.id in known
+    known.follow(hub.db, changes.changes().taken().involved)
+    assert f.id in known
+    last = hub.rows[6]
+    last.state = last.state | {"x": 1}
     hub.db.commit()
     what = changes.changes().taken()
-    assert what.sessions == {f.id} and not what.involved
+    assert what.sessions == {last.id} and not what.involved and last.id not in known
 
 
 async def test_members_are_looked_for_in_shared_sessions_alone(hub, monkeypatch):
