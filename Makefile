@@ -4,7 +4,7 @@ SETUP  := /usr/bin/python3 demo/machine.py
 # The techniques whose images a test run has time for; tests/images/recipes.py names the same.
 TESTED := tomography powder fluorescence general
 
-.PHONY: demo test image images images-test lint clean bench
+.PHONY: demo test image images images-test lint clean bench bench-whole
 
 demo: ## A small facility on this machine, until Ctrl-C
 	@$(SETUP) demo
@@ -29,7 +29,11 @@ images-test: ## The images of all recipes, and the tests of those that `make tes
 	@$(PYTHON) -m images.build
 	@VISA_TEST_IMAGES=all exec $(PYTHON) -m pytest -q tests/images
 
-bench: ## This project beside stock parts, in one run; writes bench/RESULTS.md
+bench: ## This project beside stock parts, in ten minutes
+	@$(SETUP) test
+	@exec $(PYTHON) -m bench --short
+
+bench-whole: ## The same with more rounds; writes bench/RESULTS.md
 	@$(SETUP) test
 	@exec $(PYTHON) -m bench
 

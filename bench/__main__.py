@@ -19,7 +19,9 @@ from .plain_image import ensure_plain
 from .report import LEAST_ROUNDS, RESULTS, report
 from .stock import stock_site
 
-PARTS = ("start", "desktop", "list")
+PARTS = ("start", "launcher", "desktop", "list")
+#: Rounds of the short form: enough to see that something broke.
+SHORT_ROUNDS = 3
 #: The stock side's limits when it is measured alone: those of the plan that both sides have otherwise.
 ALONE = (2, 4 * 2**30)
 
@@ -27,10 +29,14 @@ ALONE = (2, 4 * 2**30)
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--rounds", type=int, default=7, help="measured rounds (default: 7)")
+    parser.add_argument("--short", action="store_true", help="three rounds, in ten minutes; writes no file")
     parser.add_argument("--only", choices=PARTS, action="append", help="take these figures alone")
     parser.add_argument("--site", type=Path, help="a running site's site.json (default: start the demo)")
     parser.add_argument("--stock-only", action="store_true", help="leave our side out; writes no file")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.short:
+        arguments.rounds = min(arguments.rounds, SHORT_ROUNDS)
+    return arguments
 
 
 async def run(arguments: argparse.Namespace, scratch: Path) -> str:
@@ -42,20 +48,26 @@ async def run(arguments: argparse.Namespace, scratch: Path) -> str:
         if not arguments.stock_only:
             print("Starting our side", flush=True)
             site_file = arguments.site or await stack.enter_async_context(ours.demo(scratch / "demo"))
-            hubs.append(await ours.hub_of(site_file))
-            limits = await ours.limits(hubs[0])
-        if {"start", "desktop"} & set(parts):
+            mine = await ours.hub_of(site_file)
+            # A site that runs already has the plans it has.
+            hubs += [mine] if arguments.site else [ours.waiting(mine), mine]
+            limits = await ours.limits(mine)
+        if {"start", "launcher", "desktop"} & set(parts):
             print("Starting the stock side", flush=True)
             (scratch / "stock").mkdir()
-            net = await stack.enter_async_context(network(*limits))
+            net = await stack.enter_async_context(network(*limits, own=not arguments.stock_only))
             stock = await stack.enter_async_context(stock_site(scratch / "stock", net, *limits))
             hubs.append(stock)
         if "start" in parts:
             print("Starts ", end="", flush=True)
             await rounds.starts(figures, hubs, Bare(stock, net), arguments.rounds)
+        if "launcher" in parts and hubs[0].kind == "warm":
+            print("\nLaunchers ", end="", flush=True)
+            await rounds.launchers(figures, hubs[0], Bare(stock, net), arguments.rounds)
         if "desktop" in parts:
             print("\nDesktops ", end="", flush=True)
-            await rounds.desktops(figures, hubs, arguments.rounds)
+            sides = [hubs[0], *hubs[-1:]] if len(hubs) > 1 else hubs
+            await rounds.desktops(figures, sides, arguments.rounds)
         if "list" in parts and site_file:
             print("\nThe list", flush=True)
             listed = await listing.list_times(site_file, 100)

@@ -50,9 +50,10 @@ def _seconds(text: str) -> float:
 class Hub:
     """One hub's REST API, acting as `user` by `token`.
 
-    `options` are the user_options of every start; `container_filter` is what a session's container alone
-    has among its names and labels, with `{user}` and `{name}` for whose and which it is. `page` and `shows`
-    are a page of every session and what must stand there.
+    `options` are the user_options of every start; `container_filter` is what a session's container alone has
+    among its names and labels, with `{user}` and `{name}` for whose and which it is. `page` and `shows` are a
+    page of every session and what must stand there. `portal` is where its pages are, `metrics_token` reads
+    what it counts, both of our side alone.
     """
 
     kind: str
@@ -63,6 +64,8 @@ class Hub:
     container_filter: str = ""
     engine_socket: str = ""
     options: dict = field(default_factory=dict)
+    portal: str = ""
+    metrics_token: str = ""
     page: str = "lab"
     shows: str = "jupyter-config-data"
 
@@ -118,6 +121,32 @@ class Hub:
         server = model["servers"][name]
         address = server.get("full_url") or server["url"]
         return address if address.startswith("http") else self.url + address
+
+    async def counted(self, name: str, **labels: str) -> float:
+        """A number of the hub's own, as its metrics have it; 0 where there is none."""
+        headers = {"Authorization": f"token {self.metrics_token}"}
+        async with httpx.AsyncClient(trust_env=False, headers=headers) as client:
+            text = (await client.get(f"{self.url}/hub/metrics")).raise_for_status().text
+        for line in text.splitlines():
+            if line.startswith(f"{name}{{") and all(
+                f'{key}="{value}"' in line for key, value in labels.items()
+            ):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+    async def until_one_waits(self) -> None:
+        """Return when a container waits for the plan of `options`; raises BenchFailed when none does."""
+        pair = {name: self.options[name] for name in ("profile", "plan")}
+        for _ in range(600):
+            if await self.counted("visa_warm_waiting", **pair):
+                return
+            await asyncio.sleep(0.1)
+        raise BenchFailed(f"no container waits for plan {pair['plan']}")
+
+    async def found_waiting(self) -> float:
+        """How many starts of that plan have found one that waited."""
+        pair = {name: self.options[name] for name in ("profile", "plan")}
+        return await self.counted("visa_warm_starts_total", how="waiting", **pair)
 
     async def stop(self, name: str) -> None:
         """Stop and forget a session; returns when the hub lists it no more."""

@@ -19,41 +19,37 @@ from .plain_image import IMAGE
 from .podman import podman
 
 NAME = "visa-bench-net"
-#: A container of the plain image that does nothing: the bridge exists as long as it does.
-HOLDER = "visa-bench-bare"
+#: Containers that do nothing, of the plain image and of our own: the bridge exists as long as they do.
+HOLDER, OWN_HOLDER = "visa-bench-bare", "visa-bench-own"
+#: A home directory of who runs there.
+OWN_HOME = "/tmp/home"
+#: Our own image that is measured.
+OWN_IMAGE = "localhost/visa/general:latest"
 
 
 @dataclass(frozen=True)
 class Network:
-    """`gateway` is this machine's address on it."""
+    """`gateway` is this machine's address on it; `own`: `OWN_HOLDER` is there too."""
 
     name: str
     gateway: str
+    own: bool
 
 
 @asynccontextmanager
-async def network(cpus: float, memory: int) -> AsyncIterator[Network]:
-    """The network, with `HOLDER` on it under the plan's limits; both removed at the end."""
+async def network(cpus: float, memory: int, *, own: bool) -> AsyncIterator[Network]:
+    """The network, with `HOLDER` on it under the plan's limits, and `OWN_HOLDER` where asked; all removed."""
     await _remove()
     await podman("network", "create", NAME)
     try:
         described = json.loads(await podman("network", "inspect", NAME))[0]
         limits = ["--cpus", str(cpus), "--memory", str(memory)]
-        await podman(
-            "run",
-            "--detach",
-            "--init",
-            "--name",
-            HOLDER,
-            "--network",
-            NAME,
-            *limits,
-            IMAGE,
-            "sleep",
-            "infinity",
-        )
+        holders = {HOLDER: [IMAGE], OWN_HOLDER: ["--user=1000:1000", OWN_IMAGE]}
+        for name, image in list(holders.items())[: 1 + own]:
+            options = ["--detach", "--init", "--name", name, "--network", NAME, *limits]
+            await podman("run", *options, *image, "sh", "-c", f"mkdir -p {OWN_HOME} && exec sleep infinity")
         await _pin(described["network_interface"])
-        yield Network(NAME, described["subnets"][0]["gateway"])
+        yield Network(NAME, described["subnets"][0]["gateway"], own)
     finally:
         await _remove()
 
@@ -67,6 +63,6 @@ async def _pin(bridge: str) -> None:
 
 
 async def _remove() -> None:
-    await podman("rm", "--force", "--ignore", "--time", "1", HOLDER)
+    await podman("rm", "--force", "--ignore", "--time", "1", HOLDER, OWN_HOLDER)
     if NAME in (await podman("network", "ls", "--format", "{{.Name}}")).split():
         await podman("network", "rm", "--force", NAME)

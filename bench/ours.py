@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import yaml
 
 from demo import software
 from images.build import main as build_images
@@ -24,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PORT = 18800
 #: The plan that both sides are measured with, of profiles/general.yaml.
 PROFILE, PLAN = "general", "medium"
+#: The same plan once more, with containers that wait for it.
+WAITING_PLAN = "waiting"
 
 
 async def hub_of(site_file: Path) -> Hub:
@@ -40,6 +44,8 @@ async def hub_of(site_file: Path) -> Hub:
         token="",
         container_filter='"{user}/{name}"',
         engine_socket=str(site_file.parent / "podman.sock"),
+        portal=f"{site['url'].replace('://', '://visa--service.', 1)}/services/visa/",
+        metrics_token=site["admin_token"],
     )
     for name, account in site["accounts"].items():
         one = replace(hub, user=name, password=account["password"], token=account["token"])
@@ -50,6 +56,24 @@ async def hub_of(site_file: Path) -> Hub:
             options = {"experiments": team[:1], "profile": PROFILE, "plan": PLAN, "interface": "lab"}
             return replace(one, options=options)
     raise BenchFailed(f"{site_file} has no scientist with an experiment of their own")
+
+
+def waiting(hub: Hub) -> Hub:
+    """The same account with the plan that containers wait for."""
+    return replace(hub, kind="warm", options={**hub.options, "plan": WAITING_PLAN})
+
+
+def write_profiles(folder: Path) -> None:
+    """The project's profiles, with the measured plan twice: containers wait for one, and for nothing else."""
+    shutil.copytree(ROOT / "profiles", folder, dirs_exist_ok=True)
+    for file in folder.glob("*.yaml"):
+        profile = yaml.safe_load(file.read_text())
+        for plan in profile["plans"].values():
+            plan.pop("warm", None)
+        if profile["name"] == PROFILE:
+            plan = profile["plans"][PLAN]
+            profile["plans"][WAITING_PLAN] = {**plan, "title": "The same, waiting", "warm": True}
+        file.write_text(yaml.safe_dump(profile, allow_unicode=True, sort_keys=False))
 
 
 async def limits(hub: Hub) -> tuple[float, int]:
@@ -74,6 +98,7 @@ async def demo(run: Path) -> AsyncIterator[Path]:
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
     site_file = run / "site.json"
     site_file.unlink(missing_ok=True)
+    write_profiles(run / "profiles")
     with (run / "demo.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "demo"],
@@ -82,6 +107,7 @@ async def demo(run: Path) -> AsyncIterator[Path]:
                 **os.environ,
                 "VISA_DEMO_PORT": str(PORT),
                 "VISA_DEMO_RUN": str(run),
+                "VISA_DEMO_PROFILES": str(run / "profiles"),
                 software.VARIABLE: "",
             },
             stdout=log,

@@ -13,7 +13,15 @@ from .rounds import Figures
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 #: Figure, against which side, the ratio to reach.
-TARGETS = (("start", "stock", 0.5), ("start", "bare", 0.7), ("paint", "stock", 0.5))
+TARGETS = (
+    ("launcher", "warm", "bare", 0.45),
+    ("start", "warm", "stock", 0.15),
+    ("paint", "warm", "stock", 0.4),
+    ("start", "ours", "own", 1.15),
+    ("start", "ours", "session", 1.15),
+    ("start", "ours", "stock", 0.5),
+    ("start", "ours", "bare", 0.7),
+)
 #: The list's 95th percentile, in seconds.
 LIST_TARGET = 0.050
 #: Load a core, before the start, above which figures are not to be trusted.
@@ -21,6 +29,7 @@ BUSY = 0.25
 #: Fewer rounds than this are a trial, not a result.
 LEAST_ROUNDS = 7
 WORDS = {
+    "launcher": "Click on Start, or start by hand, to JupyterLab's launcher drawn",
     "start": "JupyterLab session, POST to ready",
     "paint": "Desktop tile, click to first painted frame",
     "settled": "Desktop tile, click to the desktop at rest",
@@ -28,9 +37,12 @@ WORDS = {
     "memory on": "Memory of an idle session, desktop on",
 }
 SIDES = {
-    "ours": "VISA",
+    "warm": "VISA, a container waits",
+    "ours": "VISA, none waits",
     "stock": "stock hub, DockerSpawner, plain image",
     "bare": "bare stock process, plain image",
+    "own": "bare stock process, our image",
+    "session": "our session's command by hand, our image",
 }
 
 
@@ -64,14 +76,14 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def ratios(figures: Figures) -> list[tuple[str, str, float, float]]:
-    """Figure, side, ratio of the medians, ratio to reach; for what was measured on both sides."""
+def ratios(figures: Figures) -> list[tuple[str, str, str, float, float]]:
+    """Figure, our side, the other, ratio of the medians, ratio to reach; for what was measured on both."""
     found = []
-    for figure, side, target in TARGETS:
+    for figure, ours, side, target in TARGETS:
         values = figures.values.get(figure, {})
-        if "ours" in values and side in values:
-            ratio = statistics.median(values["ours"]) / statistics.median(values[side])
-            found.append((figure, side, ratio, target))
+        if ours in values and side in values:
+            ratio = statistics.median(values[ours]) / statistics.median(values[side])
+            found.append((figure, ours, side, ratio, target))
     return found
 
 
@@ -90,11 +102,18 @@ def report(figures: Figures, listed: dict[str, list[float]], load: float) -> str
     if load > BUSY * os.cpu_count():
         parts.append("**The machine was busy with other work: take these figures again on a quiet one.**\n")
     rows = [
-        [WORDS[figure], SIDES[side], f"**{ratio:.2f}**", f"at most {target}", _met(ratio, target)]
-        for figure, side, ratio, target in ratios(figures)
+        [
+            WORDS[figure],
+            SIDES[ours],
+            SIDES[side],
+            f"**{ratio:.2f}**",
+            f"at most {target}",
+            _met(ratio, target),
+        ]
+        for figure, ours, side, ratio, target in ratios(figures)
     ]
     if rows:
-        parts.append(_table(["figure", "against", "ratio", "to reach", ""], rows))
+        parts.append(_table(["figure", "ours", "against", "ratio", "to reach", ""], rows))
     sides = [side for side in SIDES if any(side in figures.values[figure] for figure in measured)]
     rows = [
         [

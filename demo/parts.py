@@ -151,6 +151,7 @@ def names(site: Site) -> dict[str, str]:
         "VISA_PORTAL_ADDRESS": f"http://127.0.0.1:{site.portal_port}",
         "VISA_ISSUER": site.issuer,
         "VISA_HUB_ID": site.hub_id,
+        "VISA_DEMO_PROFILES": os.environ.get("VISA_DEMO_PROFILES", str(ROOT / "profiles")),
         "VISA_DEMO_PORT": str(site.port),
         "VISA_DEMO_RUN": str(site.run),
         "VISA_DEMO_DATA": str(site.data),

@@ -50,8 +50,12 @@ PRELUDE = """{
 }
 """
 
+#: Modules of our own extension, which would ask for each other one layer after the other.
+OURS = Path(__file__).parent / "labextensions" / "visa-session" / "static"
+MODULES = sorted(path.name for path in OURS.glob("*.js") if path.name != "remoteEntry.js")
+
 #: In the place of JupyterLab's first script. What the extensions begin with is asked for meanwhile.
-TAGS = """{{% for one in page_config.federated_extensions %}}<link rel="preload" as="script" \
+TAGS = """{modules}{{% for one in page_config.federated_extensions %}}<link rel="preload" as="script" \
 href="{{{{ page_config.fullLabextensionsUrl }}}}/{{{{ one.name }}}}/{{{{ one.load }}}}">{{% endfor %}}\
 <script defer src="{{{{ page_config.hubPrefix }}}}{address}{digest}.js" integrity="sha256-{checked}" \
 onerror="const it = document.createElement('script'); it.src = '{{{{ base_url }}}}visa/boot/{digest}.js'; \
@@ -81,7 +85,9 @@ class BootScript:
         if found != [self.main]:
             return None
         checked = base64.b64encode(bytes.fromhex(self.digest)).decode()
-        tags = TAGS.format(address=BOOT_ADDRESS, digest=self.digest, checked=checked)
+        folder = f"{{{{ page_config.fullLabextensionsUrl }}}}/{OURS.parent.name}/static"
+        modules = "".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in MODULES)
+        tags = TAGS.format(modules=modules, address=BOOT_ADDRESS, digest=self.digest, checked=checked)
         return MAIN.sub(lambda _: tags, template)
 
 

@@ -23,10 +23,12 @@ log = logging.getLogger("visa")
 
 #: Seconds before the line is opened again, and at most between two attempts.
 FIRST_WAIT, LONGEST_WAIT = 0.2, 2.0
+#: The same after a hub that is there did not answer in time: it has thousands of sessions to answer.
+BUSY_WAIT = 8.0
 #: Seconds between two attempts where the hub has no such call.
 WAIT_FOR_THE_CALL = 30.0
 #: Seconds the hub has to take the connection, and to answer.
-CONNECT_LIMIT, ANSWER_LIMIT = 5.0, 10.0
+CONNECT_LIMIT, ANSWER_LIMIT = 5.0, 20.0
 #: Keepalive: asked after 10 s of silence, given up after 3 questions 5 s apart: 25 s in all.
 KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 #: Seconds of silence, at least, after which a line is taken for dead: a busy hub is not.
@@ -37,6 +39,10 @@ LONGEST = 4 * 1024 * 1024
 
 class LineBroken(Exception):
     """The line ended or could not be opened; the text says why."""
+
+
+class HubBusy(LineBroken):
+    """The hub is there and has not answered in time."""
 
 
 class NoSuchCall(LineBroken):
@@ -65,6 +71,8 @@ class Line:
                 continue
             except LineBroken as reason:
                 log.warning("The line to the hub is broken, opening it again: %s", reason)
+                if isinstance(reason, HubBusy):
+                    self._wait = BUSY_WAIT
             except Exception:
                 # Whatever it is, the line must come back: without it nobody can be let in or put out.
                 log.exception("The line to the hub broke in an unknown way")
@@ -77,8 +85,10 @@ class Line:
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 answer = await self.hub.open("GET", LINE_PATH, timeout=limits)
-        except (HubFailed, TimeoutError) as error:
-            raise LineBroken(str(error) or "it does not answer") from error
+        except TimeoutError as error:
+            raise HubBusy("it does not answer in time") from error
+        except HubFailed as error:
+            raise LineBroken(str(error)) from error
         async with answer:
             if answer.status in (404, 405, 410, 501):
                 raise NoSuchCall(f"this hub has no line to its sessions ({answer.status})")

@@ -187,6 +187,12 @@ class SessionApp(JupyterHubSingleUser):
         """The one that the identity provider asks too; it alone holds the session's token."""
         return SessionAuth(parent=self, api_token=self.token, **afresh.of_the_hub(os.environ))
 
+    async def notify_activity(self):
+        """Nothing where nothing has happened since the last word, which the stock server would repeat."""
+        if self.serverapp.web_app.last_activity() == self._last_activity_sent is not None:
+            return
+        await super().notify_activity()
+
     async def check_hub_version(self):
         """Done with the answer to `visa/ready`, so that a hub that restarts delays or ends nothing."""
 

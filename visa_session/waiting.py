@@ -64,7 +64,7 @@ class Waiting:
         values = {"info": info.to_json(), "runtime": str(runtime), "token": token}
         _give(self._line, values | {"environment": dict(os.environ)}, listening.fileno())
         self._line.close()
-        listening.close()
+        # The socket stays open here too, so that nobody takes the address while a session is being ended.
         return self.process
 
 

@@ -45,8 +45,6 @@ class Keeper:
         self._tasks: dict[int, asyncio.Task] = {}
         self._again: set[int] = set()
         self._due: dict[int, asyncio.TimerHandle] = {}
-        #: Sessions that others than their owner have to do with; None until that was asked.
-        self._involved: set[int] | None = None
         #: Sessions of their owners alone that wait to be told.
         self._plain: dict[int, None] = {}
 
@@ -61,12 +59,13 @@ class Keeper:
                 # What is new goes before the many that nobody but their owner has to do with.
                 what = changes().taken() if self._plain else await changes().wait()
                 try:
-                    found, involved = self._sessions(what), self._others_too(what)
+                    plain.others().follow(self._app.db, what.involved)
+                    found, others = self._sessions(what), plain.others()
                 except Exception:
                     log.exception("which sessions a change concerns is not known: all are looked at")
-                    found = involved = set(self._shared()) | set(lines().sessions)
+                    found = others = set(self._shared()) | set(lines().sessions)
                 for one in found:
-                    if one in involved or one in self._tasks:
+                    if one in others or one in self._tasks:
                         self._plain.pop(one, None)
                         self._settle_soon(one)
                     else:
@@ -74,13 +73,6 @@ class Keeper:
                 await self._tell_some()
         finally:
             refreshing.cancel()
-
-    def _others_too(self, what: Concerned) -> set[int]:
-        """Sessions that others than their owner have to do with, or had."""
-        if self._involved is None:
-            self._involved = plain.involved(self._app.db)
-        self._involved |= what.involved
-        return self._involved
 
     async def _tell_some(self) -> None:
         """Tell some of the sessions that wait for it and need no settling."""

@@ -35,6 +35,31 @@ def involved(db: Session) -> set[int]:
     return found - {None}
 
 
+class Others:
+    """Which sessions those are, from when that was asked on: commits tell the rest by themselves."""
+
+    def __init__(self):
+        self._ids: set[int] | None = None
+
+    def follow(self, db: Session, more: set[int]) -> None:
+        """Take in what commits have told; asks once for all that was before."""
+        if self._ids is None:
+            self._ids = involved(db)
+        self._ids |= more
+
+    def __contains__(self, spawner_id: int) -> bool:
+        """Whether others than its owner may have to do with a session; so with all until that was asked."""
+        return self._ids is None or spawner_id in self._ids or changes().involves(spawner_id)
+
+
+_others = Others()
+
+
+def others() -> Others:
+    """The hub's one collection."""
+    return _others
+
+
 async def tell(app: JupyterHub, ids: Iterable[int]) -> None:
     """Write their tables to the lines of sessions that nobody else has to do with."""
     ids = list(ids)

@@ -11,6 +11,8 @@ from jupyterhub.app import JupyterHub
 from jupyterhub.user import User
 from jupyterhub.utils import maybe_future
 
+from visa_spawner.turns import in_turns
+
 from . import entries
 from .grants import shares_of
 from .line import lines
@@ -24,7 +26,9 @@ AT_A_TIME = 8
 async def refresh_present(app: JupyterHub) -> None:
     """Each of them once, by the same way as the hub does when they make a request themselves."""
     found: set[str] = set()
-    for spawner_id in lines().sessions:
+    # Nobody is a member of the others, which are most.
+    shared = {row.spawner_id for row in app.db.query(orm.Share.spawner_id).distinct()}
+    async for spawner_id in in_turns(shared.intersection(lines().sessions)):
         row = app.db.get(orm.Spawner, spawner_id)
         if row is not None:
             members = {share.user.name for share, _ in shares_of(app.db, row)}

@@ -168,11 +168,11 @@ async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
 def of_its_run(owner: User, spawner: orm.Spawner) -> dict:
     """What a table says of the session itself: when it ends, whether that can be put off, what it has."""
     kept = Kept.read(spawner.state)
-    return {
+    run = {
         "ends": report.moment(kept.ends) or "",
         "may_extend": report.session(owner, spawner, with_log=False)["may_extend"],
-        "experiments": [asdict(one) for one in kept.data],
     }
+    return run | ({"experiments": [asdict(one) for one in kept.data]} if kept.knows_data else {})
 
 
 async def instruments_of(app: JupyterHub, spawner: orm.Spawner) -> set[str]:

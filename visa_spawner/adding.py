@@ -31,7 +31,7 @@ class Adding:
         """In words for its owner, why no data can be added to it or taken away now; empty where they can."""
         if self.kept.phase != "running" or not self.ready or self.put_back or not self.child_spawner:
             return "it does not run at the moment"
-        if self._held_ids() != [one.id for one in self.kept.data]:
+        if not self.kept.knows_data:
             return "it was started by an earlier version; start it again to change its data"
         return self.child_spawner.fixed_data
 

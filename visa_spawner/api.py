@@ -14,6 +14,7 @@ from visa_session.contract import READY_PATH
 
 from . import bootscripts, report
 from .admission import Admission, granted_account
+from .gone import has_gone
 from .profiles import Plan, Profile
 from .session import Availability, Resources, StartRefused
 from .shelf import Shelf
@@ -32,9 +33,20 @@ class SessionHandler(APIHandler):
 
     _accept_cookie_auth = False
 
-    async def refresh_auth(self, user, force=False):
-        """What a session says does not wait for the identity provider."""
-        return user
+    async def prepare(self):
+        """Find out whose token it is, and no more.
+
+        All sessions call at once when the hub comes back. What the hub's own handlers ask beside the token,
+        its owner's roles and scopes, decides nothing here; that a session has called is no activity of
+        anybody's, and written down nowhere.
+        """
+        self._jupyterhub_user, self._token_authenticated = None, True
+        self.expanded_scopes, self.parsed_scopes = set(), {}
+        if has_gone(self.request):
+            raise web.HTTPError(503, "nobody waits for this answer any more")
+        token = self.get_token()
+        if token is not None and token.user is not None:
+            self._jupyterhub_user = self.users[token.user]
 
     def session(self) -> Admission:
         """The session whose own token this is; no other token speaks for one, its owner's neither."""

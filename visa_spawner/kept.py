@@ -118,6 +118,11 @@ class Kept(BaseModel):
         return (*known, self.adding.id) if self.adding and self.adding.id not in known else known
 
     @property
+    def knows_data(self) -> bool:
+        """Whether `data` is what it was started with: an earlier version did not keep it."""
+        return [one.id for one in self.data] == list(self.options.get("experiments") or ())
+
+    @property
     def lifetime(self) -> timedelta:
         """How long the session may run in all."""
         return timedelta(hours=self.lifetime_hours)

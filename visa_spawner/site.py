@@ -169,6 +169,7 @@ def prepare(config: Config) -> VisaSite:
     To be called in jupyterhub_config.py, after all of `c.VisaSite` is set. Raises what is wrong with the
     settings, the profiles, the catalogue, a backend's class or the staging directory, which stops the hub.
     """
+    from . import counting, found_again
     from .lifetime import keep_watch
 
     VisaSite.clear_instance()
@@ -183,6 +184,8 @@ def prepare(config: Config) -> VisaSite:
     site.cluster.check(site.profiles.values())
     _ = site.catalogue
     site.staging.prepare()
+    found_again.join_hub()
+    counting.join_hub()
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

@@ -21,7 +21,7 @@ def figures() -> Figures:
 
 
 def test_ratios_are_of_medians(figures):
-    assert ratios(figures) == [("start", "stock", 0.5, 0.5), ("start", "bare", 0.8, 0.7)]
+    assert ratios(figures) == [("start", "ours", "stock", 0.5, 0.5), ("start", "ours", "bare", 0.8, 0.7)]
 
 
 def test_the_report_says_what_is_reached_and_what_is_missed(figures):

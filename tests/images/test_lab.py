@@ -44,6 +44,14 @@ ABOUT = {
 }
 
 
+#: Notes when the launcher's first tile was there, by the page's own clock.
+WHEN_TILES_CAME = """new MutationObserver((_, it) => {
+    if (!document.querySelector(".jp-LauncherCard")) return;
+    window.tilesCame = performance.now();
+    it.disconnect();
+}).observe(document, { childList: true, subtree: true });"""
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """One experiment as a session finds it: a chosen dataset with its short way, results, the passport."""
@@ -122,6 +130,7 @@ async def test_the_launcher_needs_one_script_of_jupyterlabs_and_the_rest_comes_l
         await drawn.wait()
         await route.continue_()
 
+    await lab.add_init_script(WHEN_TILES_CAME)
     await lab.route("**/lab/extensions/jupyterlab-h5web/**", hold)
     await lab.goto(session.url + "lab?reset")
     await expect(tile(lab, "Desktop")).to_be_visible(timeout=30000)
@@ -134,6 +143,9 @@ async def test_the_launcher_needs_one_script_of_jupyterlabs_and_the_rest_comes_l
     assert [url for url in scripts if "/static/lab/" in url] == []
     assert [url for url in scripts if "slurm" in url] == [], "no cluster is reached here"
     assert len(scripts) <= 20, scripts
+    seconds, began = await lab.evaluate("""() => [window.tilesCame, performance.getEntriesByType("resource")
+        .filter((it) => it.name.includes("h5web")).map((it) => it.startTime)]""")
+    assert min(began, default=seconds) >= seconds
     async with lab.expect_console_message(lambda it: "jupyterlab-h5web is activated" in it.text):
         drawn.set()
     await lab.get_by_role("menuitem", name="File", exact=True).click()

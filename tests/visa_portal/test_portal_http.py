@@ -80,6 +80,8 @@ def test_stop_start_again_delete(fresh, alice):
     assert "Stop this session?" in asked.text
     assert NASTY in asked.text
     xsrf = {"_xsrf": hidden(str(asked), "_xsrf")}
+    added = post(alice, fresh, xsrf | {"experiment": "ma-1"}, f"sessions/{name}/data/add")
+    assert "in the session now" in added.text
     post(alice, fresh, xsrf, f"sessions/{name}/stop")
     until = time.monotonic() + 10
     while fresh.sessions("alice")[name]["pending"] and time.monotonic() < until:
@@ -90,7 +92,8 @@ def test_stop_start_again_delete(fresh, alice):
     response = post(alice, fresh, xsrf, f"sessions/{name}/start")
     assert str(response.url).endswith(f"/sessions/{name}/starting")
     wait_ready(alice, fresh, "alice")
-    assert fresh.sessions("alice")[name]["user_options"]["experiments"] == ["ma-2"]
+    # With what it had last.
+    assert fresh.sessions("alice")[name]["user_options"]["experiments"] == ["ma-2", "ma-1"]
     post(alice, fresh, xsrf, f"sessions/{name}/delete")
     until = time.monotonic() + 10
     while fresh.sessions("alice") and time.monotonic() < until:

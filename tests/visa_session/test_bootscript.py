@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -52,6 +53,12 @@ def test_the_page_names_it_and_has_the_browser_check_it(boot):
     assert f"'/own/visa/boot/{boot.digest}.js'" in page
     assert '<link rel="preload" as="script" href="/own/lab/extensions/@a/b/static/first.js">' in page
     assert boot.main not in page
+    modules = re.findall(
+        '<link rel="modulepreload" href="/own/lab/extensions/visa-session/static/([^"]+)">', page
+    )
+    assert sorted(modules) == modules == bootscript.MODULES
+    assert {"lab.js", "ask.js"} < set(modules)
+    assert "remoteEntry.js" not in modules
     assert environment.get_template("other.html").render() == "x"
 
 

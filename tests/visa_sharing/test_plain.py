@@ -8,8 +8,7 @@ import pytest
 from jupyterhub import orm
 from sqlalchemy import event
 
-from visa_sharing import changes, database, plain, schema
-from visa_sharing.keeper import Keeper
+from visa_sharing import changes, database, plain, refresh, schema
 from visa_sharing.line import Line, Lines
 from visa_sharing.settings import VisaSharing
 
@@ -32,7 +31,7 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(changes, "_changes", changes.Changes())
     lines, users, settings = Lines(), Users(), VisaSharing()
     changes.listen(factory)
-    for place in ("visa_sharing.plain", "visa_sharing.keeper"):
+    for place in ("visa_sharing.plain", "visa_sharing.keeper", "visa_sharing.refresh"):
         monkeypatch.setattr(f"{place}.lines", lambda: lines)
     monkeypatch.setattr(VisaSharing, "of", classmethod(lambda cls, config: settings))
     ends = datetime(2026, 12, 1, tzinfo=UTC)
@@ -48,7 +47,7 @@ def hub(tmp_path, monkeypatch):
     rows = db.query(orm.Spawner).order_by(orm.Spawner.id).all()
     for row in rows:
         lines.open(row.id, Line(users[row.user].spawners["work"].kept.token))
-    monkeypatch.setattr("visa_sharing.plain.report.session", lambda owner, row, with_log: {"may_extend": 3})
+    monkeypatch.setattr("visa_sharing.table.report.session", lambda owner, row, with_log: {"may_extend": 3})
     asked = []
     listen = event.listen(db.get_bind(), "before_cursor_execute", lambda *args: asked.append(args[2]))
     app = SimpleNamespace(db=db, users=users, config=None)
@@ -125,10 +124,38 @@ def test_sessions_with_anything_of_others_are_not_plain(hub):
     others = {row.id for row in (a, b, c, d, e)}
     assert plain.involved(hub.db) == others
     # And by what is committed later, without asking.
-    keeper = Keeper.__new__(Keeper)
-    keeper._app, keeper._involved = hub.app, set()
-    assert keeper._others_too(changes.changes().taken()) == others
-    f.state = f.state | {"x": 1}
+    known = plain.Others()
+    assert f.id in known  # nothing is known yet
+    known.follow(hub.db, set())
+    changes.changes().taken()
+    assert {row.id for row in hub.rows if row.id in known} == others
+    hub.db.add(database.SessionPolicy(spawner_id=f.id, locked=True))
+    hub.db.commit()
+    assert f.id in known
+    known.follow(hub.db, changes.changes().taken().involved)
+    assert f.id in known
+    last = hub.rows[6]
+    last.state = last.state | {"x": 1}
     hub.db.commit()
     what = changes.changes().taken()
-    assert what.sessions == {f.id} and not what.involved
+    assert what.sessions == {last.id} and not what.involved and last.id not in known
+
+
+async def test_members_are_looked_for_in_shared_sessions_alone(hub, monkeypatch):
+    asked_about = []
+
+    async def noted(app, user):
+        asked_about.append(user.name)
+
+    monkeypatch.setattr(refresh, "refresh", noted)
+    await refresh.refresh_present(hub.app)
+    assert len([one for one in hub.asked if "FROM" in one]) == 1 and asked_about == []
+    row, bob = hub.rows[0], hub.rows[9].user
+    row.state = {"visa": row.state["visa"] | {"started": "2026-11-01T00:00:00+00:00"}}
+    hub.db.add(orm.Share(owner=row.user, spawner=row, user=bob, scopes=[], created_at=database.now()))
+    hub.db.add(database.Event(what="entered", owner=row.user.name, session="work", who=bob.name))
+    hub.db.commit()
+    hub.asked.clear()
+    await refresh.refresh_present(hub.app)
+    assert asked_about == [bob.name]
+    assert len(hub.asked) < 30

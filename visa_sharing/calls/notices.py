@@ -9,6 +9,7 @@ from visa_spawner.api import SessionHandler
 from .. import support
 from ..database import Notice, now
 from ..notices import instruments_of, notices_for
+from ..plain import others
 from .callers import OwnerOrSessionHandler, PersonHandler
 
 
@@ -21,6 +22,7 @@ class NoticesHandler(PersonHandler):
         asking = [
             {"session": name} | request
             for name, spawner in dict(person.orm_user.orm_spawners).items()
+            if spawner.id in others()
             for request in await support.open_requests(self.app, spawner)
         ]
         self.answer({"notices": notices_for(self.db, person.name, instruments), "asking": asking})

@@ -9,17 +9,24 @@ export function plugin(lab, shared) {
     activate: (app) => {
       const { PageConfig } = lab.coreutils;
       const extensions = JSON.parse(PageConfig.getOption("visaLater") || "[]");
-      // Two frames: by then the first picture of the launcher has been drawn.
-      const drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-      // A window that nobody sees draws no frames.
-      const unseen = new Promise((done) => setTimeout(done, 2000));
-      app.restored.then(() => Promise.race([drawn(), unseen])).then(() => {
+      // A window that nobody sees draws no frames, and nobody waits for its launcher.
+      const unseen = () => new Promise((done) => setTimeout(done, 5000));
+      app.restored.then(() => Promise.race([drawn(), unseen()])).then(() => {
         for (const extension of extensions) {
           load(app, PageConfig, shared, extension).catch((error) => console.error(`${extension.name}: ${error}`));
         }
       });
     },
   };
+}
+
+const frame = () => new Promise(requestAnimationFrame);
+
+/** Until the launcher's tiles are there, and two frames more: by then a picture with them was shown. */
+async function drawn() {
+  while (!document.querySelector(".jp-LauncherCard")) await frame();
+  await frame();
+  await frame();
 }
 
 /** What JupyterLab does with an extension of the page's configuration before it begins. */
