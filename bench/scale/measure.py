@@ -180,6 +180,7 @@ def _starting(site: Site, people: int, plan: Plan) -> dict:
         "starts, statements each": (after["statements"] - before["statements"]) / plan.starts,
         "starts, CPU ms each": 1000 * (after["cpu"] - before["cpu"]) / plan.starts,
         "starts, longest freeze, s": after["longest"],
+        "starts, freezes": [(one["seconds"], one["stack"][-4:]) for one in after["stalls"]],
         "starts, failed": dict(times.failed),
     }
 
