@@ -4,18 +4,22 @@ import asyncio
 import os
 import re
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import engines
 import pytest
 import warm_support
 from container_support import MB, logged, plan, until
 from engines import HUB
+from prometheus_client import REGISTRY
 from warm_support import a_pair, a_session, one_waits, settings_for
 
-from visa_session.contract import PASSPORT
 from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.backends.fleet import Fleet
 from visa_spawner.backends.hands.client import HandsRefused, HandsSilent
+from visa_spawner.backends.warm import container, handover
 from visa_spawner.session import Bind, Start, StartRefused, State
 
 TOKEN = "the-token-of-this-session-0123456789"
@@ -100,11 +104,12 @@ def mounts(engine, container):
     return {words[4]: sorted({*words[5].split(",")} - {"nosuid", "nodev"}) for words in mine}
 
 
-async def test_either_way_a_session_is_its_person_and_nothing_more(warm, make_backend, home, data):
+async def test_either_way_a_session_is_its_person_and_nothing_more(engine, make_backend, home, data):
+    warm_support.add_image(engine)
     environment = {"JUPYTERHUB_API_TOKEN": TOKEN, "GREETING": "a b=c\td'\"$(x)"}
     said, right, limit, mounted = {}, {}, {}, {}
     for way, memory in (("cold", 0), ("waiting", "1G")):
-        config = settings_for(warm, warm_memory=memory)
+        config = settings_for(engine, warm_memory=memory)
         ones = await one_waits(config, 1 if memory else 0)
         session = a_session(
             home,
@@ -119,13 +124,13 @@ async def test_either_way_a_session_is_its_person_and_nothing_more(warm, make_ba
         assert [one.id for one in ones] == ([backend.object_id] if memory else [])
         lines = await logged(backend, "finished")
         said[way] = [line for line in lines if "HOSTNAME=" not in line and "waiting for" not in line]
-        right[way], limit[way] = rights(warm, backend.object_name), limits(warm, backend.object_name)
-        mounted[way] = mounts(warm, backend.object_name)
+        right[way], limit[way] = rights(engine, backend.object_name), limits(engine, backend.object_name)
+        mounted[way] = mounts(engine, backend.object_name)
         for command in ("touch /data/raw/x", "mount -o remount,rw /data/raw && touch /data/raw/x"):
-            code, output = warm.run_inside(backend.object_name, ["sh", "-c", command], user="0")
+            code, output = engine.run_inside(backend.object_name, ["sh", "-c", command], user="0")
             assert code != 0, output
         assert (await backend.poll(), backend.status.state) == (None, State.RUNNING)
-        found = warm.client.inspect_container(backend.object_name)
+        found = engine.client.inspect_container(backend.object_name)
         assert TOKEN not in str(found) or way == "cold"
         backend.reported_port = 8888
         host, _, port = (await backend.address()).removeprefix("http://").partition(":")
@@ -167,8 +172,8 @@ async def test_nobodys_container_twice(warm, make_backend, home):
     for backend in pair:
         await logged(backend, "session of alice")
     taken = next(backend for backend in pair if backend.object_id == one.id)
+    given = handover.document(taken.session.person, {}, b"", "")
     with pytest.raises(HandsRefused, match="does not wait"):
-        given = warm_support.document_for(taken.session)
         await Fleet.of(config).warm.hands.hand_over(one.pid, [], "x", given, container=one.id)
     assert one.name not in names(warm)
     # And the next one that waits is another.
@@ -222,7 +227,7 @@ async def test_a_hand_over_that_fails_is_a_start_like_any_other(warm, make_backe
 
 async def test_a_start_that_is_given_up_in_the_midst_leaves_nothing(warm, make_backend, home, monkeypatch):
     config = settings_for(warm, warm_most=1)
-    for after in (0.0, 0.03, 0.08):
+    for after in (0.0, 0.05):
         (one,) = await one_waits(config)
         backend = make_backend(config, a_session(home))
         task = asyncio.create_task(backend.start())
@@ -273,7 +278,7 @@ async def test_a_changed_image_replaces_what_waits_and_is_had_at_once(warm, make
 
 async def test_a_plan_that_needs_the_room_has_it(warm, make_backend, home):
     config = settings_for(warm, node={"memory": "1G"})
-    lately = [Start("general", "small", warm_support.now())] * 2
+    lately = [Start("general", "small", datetime.now(UTC))] * 2
     ones = await one_waits(config, 2, starts=lately)
     fleet = Fleet.of(config)
     (state,) = fleet.states()
@@ -368,50 +373,51 @@ async def test_a_hub_killed_at_the_hand_over_has_a_whole_session_or_none(warm, m
 
 
 async def test_waiting_costs_the_engine_no_question_of_its_own(warm, make_backend, monkeypatch):
-    config = settings_for(warm, idle_watch_interval=0.3)
+    config = settings_for(warm, idle_watch_interval=3600)
     fleet = Fleet.of(config)
     await one_waits(config)
-    monkeypatch.setattr(type(fleet), "idle_watch_interval", 0.3)
-    engine, asked = fleet.engine("podman"), []
+    engine, asked, watch = fleet.engine("podman"), [], fleet.watches["podman"]
     ask = engine._ask
     monkeypatch.setattr(engine, "_ask", lambda *args: (asked.append(args), ask(*args))[1])
-    fleet.warm._kinds_as_of["podman"] += 3600
-    watch = fleet.watches["podman"]
-    for _ in range(4):
-        await watch.next_turn()
-    assert len(asked) <= 5
+    for _ in range(5):
+        await watch.fresh()
+    # One look each, and nothing beside it; and what waits makes nobody look more often.
+    assert len(asked) == 5
+    assert watch._pause() == 3600
 
 
-async def test_an_image_that_cannot_wait_is_tried_ever_less_often(warm, make_backend):
-    # Its `visa-session` is a script that knows no `--wait`, and ends.
+async def test_what_cannot_wait_is_removed_and_tried_ever_less_often(warm, make_backend, monkeypatch):
+    # Of another image, whose `visa-session` knows no `--wait` and never says that it waits.
+    monkeypatch.setattr(container, "LONGEST", 0.5)
     config = settings_for(warm)
     fleet = Fleet.of(config)
     fleet.start()
-    from engines import RECIPE
+    pairs = [a_pair(image=engines.RECIPE), replace(a_pair(image="none-such"), plan="other")]
+    ContainerBackend.keep_waiting(pairs, [], config)
+    for pause in (10, 20):
+        await until(lambda pause=pause: [told for _, told in fleet.warm._pauses.values()] == [pause], 20)
+        await until(lambda: waiting_names(warm) == set())
+        await fleet.look()
+        assert fleet.warm.pool.working == set() and fleet.placement.waiting == {}
+        fleet.warm._pauses = {key: (0.0, pause) for key in fleet.warm._pauses}
+        fleet.watches["podman"].look_soon()
 
-    ContainerBackend.keep_waiting([a_pair(image="none-such"), a_pair(image=RECIPE)], [], config)
-    pauses = fleet.warm._pauses
-    warm.client  # noqa: B018
-    await until(lambda: pauses or fleet.warm.pool.working, 20)
-    await until(lambda: not pauses or waiting_names(warm) == set(), 20)
 
+async def test_figures_tell_who_found_one(warm, make_backend, home):
+    def figure(name, **labels):
+        return REGISTRY.get_sample_value(name, {"profile": "general", "plan": "small", **labels}) or 0
 
-async def test_where_it_is_shown(warm, make_backend, home):
-    from prometheus_client import REGISTRY
+    def counted():
+        return [figure("visa_warm_starts_total", how=how) for how in ("waiting", "none", "failed")]
 
-    def count(how):
-        labels = {"profile": "general", "plan": "small", "how": how}
-        return REGISTRY.get_sample_value("visa_warm_starts_total", labels) or 0
-
-    before = {how: count(how) for how in ("waiting", "none", "failed")}
+    before = counted()
     config = settings_for(warm, warm_most=1)
     (one,) = await one_waits(config)
-    labels = {"node": "podman", "profile": "general", "plan": "small"}
-    assert REGISTRY.get_sample_value("visa_warm_waiting", labels) == 1
+    assert figure("visa_warm_waiting", node="podman") == 1
     assert REGISTRY.get_sample_value("visa_warm_memory_bytes", {"node": "podman"}) == one.memory
     first, second = (make_backend(config, a_session(home, f"alice/{name}")) for name in "ab")
     await first.start()
+    assert figure("visa_warm_waiting", node="podman") == 0
     await second.start()
-    assert {how: count(how) - before[how] for how in before} == {"waiting": 1, "none": 1, "failed": 0}
-    assert PASSPORT
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [1, 1, 0]
     await asyncio.gather(first.stop(now=True), second.stop(now=True))

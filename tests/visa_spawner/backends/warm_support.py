@@ -12,12 +12,12 @@ from pathlib import Path
 
 import docker
 import engines
-from container_support import plan, until
+from container_support import node, plan, settings, until
 
 import visa_session
 from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.backends.fleet import Fleet
-from visa_spawner.session import Bind, Person, WarmPair
+from visa_spawner.session import Bind, Person, Resources, WarmPair
 
 RECIPE = "warm-test"
 IMAGE = f"localhost/visa/{RECIPE}:latest"
@@ -51,6 +51,9 @@ def tell(port, token):
             time.sleep(0.1)  # the hub may be away: as the real one asks again
 """
 
+#: The modules that need more than the standard library, as far as waiting goes.
+STAND_INS = {"server.py": SERVER, "schemas.py": "def check_beforehand():\n    pass\n"}
+
 COMMAND = """#!/usr/bin/python3 -I
 import sys
 sys.path.insert(0, "/opt/visa/source")
@@ -74,7 +77,8 @@ def image_tar() -> bytes:
         }:
             _add(tar, str(path).lstrip("/"), path)
         tar.add(Path(visa_session.__file__).parent, "opt/visa/source/visa_session", filter=_python_alone)
-        _text(tar, "opt/visa/source/visa_session/server.py", SERVER)
+        for name, text in STAND_INS.items():
+            _text(tar, f"opt/visa/source/visa_session/{name}", text)
         _text(tar, "usr/bin/visa-session", COMMAND)
     return buffer.getvalue()
 
@@ -84,7 +88,7 @@ def _kept(entry):
 
 
 def _python_alone(entry):
-    wanted = entry.name.endswith(".py") and not entry.name.endswith("/server.py")
+    wanted = entry.name.endswith(".py") and entry.name.rpartition("/")[2] not in STAND_INS
     return _roots(entry) if entry.isdir() or wanted else None
 
 
@@ -130,15 +134,11 @@ CPUS, MEMORY = 0.5, 300 << 20
 
 def settings_for(engine, **others):
     """Settings of one node with memory for waiting containers."""
-    from container_support import node, settings
-
     fields = others.pop("node", {})
     return settings([node(engine, **fields)], **({"warm_memory": "1G", "warm_most": 2} | others))
 
 
 def a_pair(**fields):
-    from visa_spawner.session import Resources
-
     return WarmPair(PROFILE, PLAN, fields.pop("image", RECIPE), Resources(CPUS, MEMORY), **fields)
 
 
@@ -173,15 +173,3 @@ async def one_waits(config, count=1, pairs=None, starts=()):
     pool = fleet.warm.pool
     await until(lambda: len(pool.waiting) == count and not pool.working, 40)
     return list(pool.waiting.values())
-
-
-def now():
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
-
-
-def document_for(session):
-    from visa_spawner.backends.warm.handover import document
-
-    return document(session.person, session.environment, b"", "")
