@@ -42,11 +42,14 @@ class SessionHandler(APIHandler):
         """
         self._jupyterhub_user, self._token_authenticated = None, True
         self.expanded_scopes, self.parsed_scopes = set(), {}
-        if has_gone(self.request):
-            raise web.HTTPError(503, "nobody waits for this answer any more")
-        token = self.get_token()
-        if token is not None and token.user is not None:
-            self._jupyterhub_user = self.users[token.user]
+        # One at a time, and whatever else the hub has to do goes between: pages do not wait for thousands.
+        async with self.settings.setdefault("visa_session_calls", asyncio.Lock()):
+            await asyncio.sleep(0)
+            if has_gone(self.request):
+                raise web.HTTPError(503, "nobody waits for this answer any more")
+            token = self.get_token()
+            if token is not None and token.user is not None:
+                self._jupyterhub_user = self.users[token.user]
 
     def session(self) -> Admission:
         """The session whose own token this is; no other token speaks for one, its owner's neither."""

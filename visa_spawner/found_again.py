@@ -6,6 +6,7 @@ anybody. Here all owners are read first, a few hundred at once, and the hub find
 
 from __future__ import annotations
 
+import gc
 from functools import wraps
 
 from jupyterhub import orm
@@ -35,6 +36,9 @@ def join_hub() -> None:
         held = owners(app.db)
         count = await stock(app)
         del held
+        # What is there by now stays. To look through it for garbage again and again would stop the hub each
+        # time, for the longer the more sessions there are.
+        gc.freeze()
         return count
 
     init_spawners.visa = True

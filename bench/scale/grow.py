@@ -144,8 +144,9 @@ def _changed(value, number: int, token: str, new: str):
 
 async def _auth_states(site: Site, count: int) -> list[bytes]:
     os.environ["JUPYTERHUB_CRYPT_KEY"] = site.crypt_key
-    from jupyterhub.crypto import encrypt
+    from jupyterhub.crypto import CryptKeeper, encrypt
 
+    CryptKeeper.clear_instance()  # it keeps the key of the last site
     return [
         await encrypt({"account": account(str(site.root), person(number)).model_dump(mode="json")})
         for number in range(count)

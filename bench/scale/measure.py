@@ -56,7 +56,9 @@ def measure(count: int, plan: Plan, database: str = "") -> dict:
         found["sessions refused"] = facts["refused"]
         found["lines tried in vain"] = facts["lines lost"] - lost
         found["lines, CPU ms each"] = 1000 * (probe["cpu"] - found["restart, CPU s"]) / count
+        print(found, flush=True)
         found |= _quiet(site, count, plan.quiet)
+        print(found, flush=True)
         found |= _requests(site)
         found |= _working(site, min(count, plan.most_active), plan.working)
         found |= _starting(site, count, plan)
@@ -180,6 +182,7 @@ def _starting(site: Site, people: int, plan: Plan) -> dict:
         "starts, statements each": (after["statements"] - before["statements"]) / plan.starts,
         "starts, CPU ms each": 1000 * (after["cpu"] - before["cpu"]) / plan.starts,
         "starts, longest freeze, s": after["longest"],
+        "starts, freezes": [(one["seconds"], one["stack"][-4:]) for one in after["stalls"]],
         "starts, failed": dict(times.failed),
     }
 

@@ -88,6 +88,7 @@ class Session:
 
     def run(self, *, is_new: bool = True, within: float = 0) -> None:
         """Begin; one that is not new has said before that it listens. `within`: not all at once."""
+        self.told = None if is_new else self.active_at
         self.tasks = [asyncio.create_task(self._run(is_new, within))]
 
     def end(self) -> None:

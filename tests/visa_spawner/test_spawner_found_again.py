@@ -1,5 +1,6 @@
 """What a restarted hub asks of its database about the sessions that it left: not more for more of them."""
 
+import gc
 import logging
 from types import SimpleNamespace
 
@@ -70,12 +71,19 @@ def asked_at_start(tmp_path, monkeypatch):
         db.close()
         return len(asked)
 
-    return start
+    yield start
+    gc.unfreeze()
 
 
 async def test_the_owners_of_all_sessions_are_read_at_once(asked_at_start):
     few, many = await asked_at_start(3), await asked_at_start(60)
     assert many <= few + 2
+
+
+async def test_what_the_hub_has_found_is_not_looked_through_for_garbage_again(asked_at_start):
+    before = gc.get_freeze_count()
+    await asked_at_start(20)
+    assert gc.get_freeze_count() > before + 1000
 
 
 class Looked:

@@ -89,6 +89,29 @@ async def test_nothing_is_asked_for_somebody_who_has_given_up(served):
     assert served.asked == []
 
 
+async def test_whatever_else_there_is_to_do_goes_between_the_calls_of_many_sessions(served, monkeypatch):
+    turns, between = 0, []
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    find = orm.APIToken.find.__func__
+
+    def noted(cls, db, token):
+        between.append(turns)
+        return find(cls, db, token)
+
+    monkeypatch.setattr(orm.APIToken, "find", classmethod(noted))
+    task = asyncio.create_task(others())
+    async with httpx.AsyncClient(headers={"Authorization": f"token {served.token}"}) as http:
+        await asyncio.gather(*(http.get(served.url) for _ in range(30)))
+    task.cancel()
+    assert len(between) == 30 and len(set(between)) == 30
+
+
 async def test_an_open_connection_has_not_gone_and_a_closed_one_has():
     here, there = socket.socketpair()
     stream = IOStream(here)
