@@ -64,6 +64,10 @@ def test_data_are_added_and_taken_away_without_a_script(working):
         for form in ({}, {"experiment": "../x"}, {"experiment": "ma-2", "more": "1"}):
             assert send(client, working, "add", **form).status_code == 400
         assert client.get(f"{working.url}{PAGE}?added=<script>&q=%00&offset=x").status_code == 200
+        _, found = page(client, working, f"{PAGE}?taken=session. Call 555-0199 now, or all data")
+        assert "555-0199" not in found.text
+        assert not found.select("#done")
+        assert not page(client, working, f"{PAGE}?taken=no-such-9")[1].select("#done")
         assert page(client, working, "sessions/none/data")[0].status_code == 404
         assert experiments(working) == ["ma-1"]
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
-from sharing_hub import ACCOUNTS, SharingHub, a_sharing_hub, write_teams
+from sharing_hub import ACCOUNTS, SharingHub, a_sharing_hub, entry, say, write_teams
 
 DATA = "visa/sessions/alice/work/data"
 
@@ -152,6 +152,23 @@ def test_whoever_may_not_see_it_is_out_before_it_is_there(hub, work):
     hub.until(lambda: add(hub).status_code == 503, 10, "nobody listens")
     assert given(hub)["mounts"] == {}
     assert hub.session("work")["experiments"] == ["A-1"]
+
+
+def test_a_session_that_has_not_heard_who_is_out_is_given_nothing(hub, work):
+    hub.token("bob")
+    assert hub.let_in("bob", "collaborator").status_code < 300
+    line = hub.line(work)
+    line.roles(bob="collaborator")
+    say(hub, work, entry("bob-came", "bob", role="collaborator"))
+    line.close()
+    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice").status_code == 204
+    # Bob has no share any more, and the session still believes that he may be in it.
+    hub.until(lambda: add(hub).status_code == 503, 10, "nobody listens")
+    assert given(hub)["mounts"] == {}
+    line = hub.line(work)
+    line.roles()
+    assert add(hub).status_code == 200
+    line.close()
 
 
 def test_only_the_owner_and_only_what_they_may_see(hub, work):

@@ -41,7 +41,7 @@ class DataHandler(PersonHandler):
             more=_next(query, page),
             fewer=_last(query),
             refused=refused or wrong,
-            done=self._done(session),
+            done=await self._done(session),
         )
 
     def _query(self) -> tuple[Query, str]:
@@ -61,11 +61,17 @@ class DataHandler(PersonHandler):
         except UnknownExperiment:
             return None
 
-    def _done(self, session: Session) -> tuple[str, str] | None:
-        """What the last form did, where that is still so: `added` or `taken`, and the experiment."""
+    async def _done(self, session: Session) -> tuple[str, str] | None:
+        """What the last form did, where that is still so: `added` or `taken`, and the experiment.
+
+        Of experiments alone: no word of a link's that could be read as the facility's.
+        """
         for what, there in (("added", True), ("taken", False)):
-            id = self.get_query_argument(what, "")[:128]
-            if id and (id in session.experiments) == there:
+            try:
+                id = checked(DataForm, {"experiment": self.get_query_argument(what, "")}).experiment
+            except FormError:
+                continue
+            if (id in session.experiments) == there and (there or await self._known(id)):
                 return what, id
         return None
 

@@ -334,6 +334,34 @@ async def test_silence_is_told_from_a_no(box, data):
     assert "/data/e1/raw" not in box.mounts()
 
 
+HANGS = """
+take = mounts.take
+def hung(*rest):
+    trees = take(*rest)
+    pathlib.Path({began!r}).touch()
+    while not pathlib.Path({go!r}).exists():
+        time.sleep(0.02)  # as a file server that does not answer
+    return trees
+mounts.take = hung
+"""
+
+
+async def test_what_was_given_up_never_comes_after_what_set_it_right(box, data, tmp_path):
+    began, go = tmp_path / "began", tmp_path / "go"
+    hung = Hands(command=program(HANGS.format(began=str(began), go=str(go))), timeout=1.5)
+    with pytest.raises(HandsSilent):
+        await hung.bind(box.pid, binds(data), LINKS, container=box.id)
+    assert began.exists()
+    # It may come at any moment: nobody is told that it is gone.
+    with pytest.raises(HandsSilent):
+        await Hands(timeout=1).unbind(box.pid, TARGETS, list(LINKS), container=box.id)
+    go.touch()
+    await Hands().unbind(box.pid, TARGETS, list(LINKS), container=box.id)
+    await until(lambda: not any(not task.done() for task in hung._tasks))
+    assert "/data/e1/raw" not in box.mounts()
+    assert not os.path.lexists(box.root / "experiments/e1")
+
+
 async def test_a_request_that_is_cancelled_is_gone_through_with(box, data):
     hands = Hands()
     task = asyncio.create_task(hands.bind(box.pid, binds(data), LINKS, container=box.id))

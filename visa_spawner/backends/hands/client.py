@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,15 @@ class Hands:
         )
 
     async def _ask(self, do: str, pid: int, container: str, **values: Any) -> None:
-        request = json.dumps({"do": do, "pid": pid, "container": container, **values}).encode()
-        task = asyncio.ensure_future(self._run(do, request))
+        asked = {"do": do, "pid": pid, "container": container, **values}
+        task = asyncio.ensure_future(self._run(do, asked))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # One that nobody waits for any more may fail unheard.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(task)
 
-    async def _run(self, do: str, request: bytes) -> None:
+    async def _run(self, do: str, asked: dict[str, Any]) -> None:
         async with self._room:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -122,6 +123,8 @@ class Hands:
                 )
             except OSError as error:
                 raise HandsRefused(f"{self.command[0]} cannot be run: {error.strerror}") from error
+            # From when it is given up here it does not begin there either.
+            request = json.dumps(asked | {"until": time.monotonic() + self.timeout}).encode()
             exchange = asyncio.ensure_future(process.communicate(request))
             self._tasks.add(exchange)
             exchange.add_done_callback(self._tasks.discard)

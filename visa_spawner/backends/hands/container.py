@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import time
 
 from ... import kernel
-from .refusals import Refused
+from .refusals import Refused, Silent
 
 _FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -28,6 +30,21 @@ class Container:
         if not apart or not numbers or numbers[0][-1] != "1" or container not in cgroups:
             raise Refused(f"process {pid} is not the first one of container {container[:12]}")
         self.check()
+
+    def take_turn(self, until: float) -> None:
+        """Wait until no other request is at this container, and keep others waiting until this program ends.
+
+        What began before, and was given up as late, would otherwise come after what set it right. Raises
+        Silent at `until`, by the monotonic clock: nobody waits for this request any more then.
+        """
+        # Not the one held with O_PATH, which cannot be locked; nobody inside has this machine's /proc.
+        self._turn = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._proc)
+        while time.monotonic() < until:
+            try:
+                return fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+        raise Silent("an earlier request is still at this container")
 
     def check(self) -> None:
         """Raise Refused when the process has ended."""

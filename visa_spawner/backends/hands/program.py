@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from functools import partial
 
 from . import handover, mounts, places
@@ -35,10 +36,17 @@ def main() -> None:
 
 
 def carry_out(asked: Request) -> None:
-    """Do what is asked, or nothing. Raises Refused; Silent where only a hand-over's answer is missing."""
+    """Do what is asked, or nothing.
+
+    Raises Refused; Silent where it is too late to begin, or where only a hand-over's answer is missing.
+    """
     container = Container(asked.pid, asked.container)
+    container.take_turn(asked.until)
     trees = mounts.take(asked.mounts)
     container.enter(with_name=bool(asked.hostname))
+    if time.monotonic() >= asked.until:
+        # Whoever asked has given up, and may have had it set right: the sources may have hung for that long.
+        raise Silent("it came too late, and was not begun")
     if asked.do == "unbind":
         _take_away(asked)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -29,7 +30,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class Request:
-    """One request, see `client.py`; `targets` and `unlinked` are the mounts and links to take away."""
+    """One request, see `client.py`; `targets` and `unlinked` are the mounts and links to take away.
+
+    `until`, by the monotonic clock, is when nobody waits for it any more: it is not begun from then on.
+    """
 
     do: str
     pid: int
@@ -41,6 +45,7 @@ class Request:
     texts: dict[str, str] = field(default_factory=dict)
     hostname: str = ""
     document: dict | None = None
+    until: float = math.inf
 
 
 def read(descriptor: int) -> Request:
@@ -69,6 +74,7 @@ def _parse(
     texts=None,
     hostname="",
     document=None,
+    until=math.inf,
 ) -> Request:
     if do not in _DO or type(pid) is not int or pid < 2 or not _CONTAINER.fullmatch(container):
         raise Refused("the request names nothing to do, no process or no container")
@@ -85,6 +91,7 @@ def _parse(
         {plain(place): str(text) for place, text in (texts or {}).items()},
         str(hostname),
         document,
+        float(until),
     )
 
 
