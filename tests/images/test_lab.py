@@ -143,9 +143,9 @@ async def test_the_launcher_needs_one_script_of_jupyterlabs_and_the_rest_comes_l
     assert "immutable" in answered[own].headers["cache-control"]
     assert [url for url in scripts if "/static/lab/" in url] == []
     assert [url for url in scripts if "slurm" in url] == [], "no cluster is reached here"
-    assert len(scripts) <= 20, scripts
+    assert len(scripts) <= 21, scripts
     seconds, began = await lab.evaluate("""() => [window.tilesCame, performance.getEntriesByType("resource")
-        .filter((it) => it.name.includes("h5web")).map((it) => it.startTime)]""")
+        .filter((it) => it.name.includes("jupyterlab-h5web")).map((it) => it.startTime)]""")
     assert min(began, default=seconds) >= seconds
     async with lab.expect_console_message(lambda it: "jupyterlab-h5web is activated" in it.text):
         drawn.set()
@@ -203,6 +203,56 @@ async def test_a_double_click_opens_data_in_h5web(lab, session, name):
     await lab.get_by_role("listitem").filter(has_text=name).dblclick(timeout=60000)
     await expect(lab.get_by_role("treeitem", name=re.compile("measured"))).to_be_visible(timeout=30000)
     assert await lab.locator(".jp-Dialog").count() == 0
+
+
+def holds(request, *names: str) -> bool:
+    """Whether it saves a layout in which all of these are open."""
+    if request.method != "PUT" or "/lab/api/workspaces/" not in request.url:
+        return False
+    left = json.dumps(json.loads(request.post_data)["data"].get("layout-restorer:data"))
+    return all(name in left for name in names)
+
+
+async def test_what_late_extensions_opened_on_a_fresh_page_is_there_again(session, image, data, site):  # noqa: F811
+    mounts = [f"{data}:/experiments:ro"]
+    other = start_session(
+        site, "alice", "reached", {"VISA_CLUSTER": "1"}, container={"image": image, "mounts": mounts}
+    )
+    try:
+        async with browser() as chromium:
+            page = await log_in(await chromium.new_context(viewport={"width": 1400, "height": 1000}), other)
+            wrong = []
+            page.on("pageerror", lambda it: wrong.append(str(it)))
+            page.on("console", lambda it: wrong.append(it.text) if it.type == "error" else None)
+            async with page.expect_console_message(
+                lambda it: "jupyterlab-h5web is activated" in it.text, timeout=60000
+            ):
+                await page.goto(other.url + "lab?reset")
+            dashboard, opened = tile(page, "Slurm Dashboard"), page.get_by_role("treeitem", name="measured")
+            await dashboard.click(timeout=30000)
+            await page.get_by_role("menuitem", name="File", exact=True).click()
+            await page.get_by_role("menuitem", name="Open from Path").click()
+            await page.locator(".jp-Dialog input").fill("experiments/HG-1/raw/scan/scan_0001/scan_0001.h5")
+            names = ("slurm:slurm", "visa-h5web:")
+            async with page.expect_request_finished(lambda it: holds(it, *names), timeout=30000):
+                await page.keyboard.press("Enter")
+            await expect(opened).to_be_visible(timeout=30000)
+            assert [one for one in wrong if "restore()" in one] == []
+
+            await page.goto(other.url + "lab")
+            await expect(opened).to_be_visible(timeout=60000)
+            tabs = page.locator("#jp-main-dock-panel .lm-DockPanel-tabBar .lm-TabBar-tab")
+            await expect(tabs).to_have_count(2)
+            names = ('"current": "slurm:slurm"', "visa-h5web:")
+            async with page.expect_request_finished(lambda it: holds(it, *names), timeout=30000):
+                await tabs.filter(has_text="Slurm Dashboard").click()
+            await page.goto(other.url + "lab")  # what came back is kept as well
+            await tabs.filter(has_text="scan_0001.h5").click(timeout=60000)
+            await expect(opened).to_be_visible(timeout=30000)
+            await expect(tabs).to_have_count(2)
+            assert [one for one in wrong if "restore()" in one] == []
+    finally:
+        stop_session(other)
 
 
 async def test_this_session_says_what_it_was_started_with(lab, session):

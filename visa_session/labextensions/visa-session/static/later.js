@@ -6,14 +6,16 @@ export function plugin(lab, shared) {
     id: "visa-session:later",
     description: "Extensions that are loaded after the launcher.",
     autoStart: true,
-    activate: (app) => {
+    optional: [lab.application.ILayoutRestorer, lab.statedb.IStateDB],
+    activate: (app, restorer, state) => {
       const { PageConfig } = lab.coreutils;
+      const prepare = (late) => belated(late, restorer, state);
       const extensions = JSON.parse(PageConfig.getOption("visaLater") || "[]");
       // A window that nobody sees draws no frames, and nobody waits for its launcher.
       const unseen = () => new Promise((done) => setTimeout(done, 5000));
       app.restored.then(() => Promise.race([drawn(), unseen()])).then(() => {
         for (const extension of extensions) {
-          load(app, PageConfig, shared, extension).catch((error) => console.error(`${extension.name}: ${error}`));
+          load(app, PageConfig, shared, extension, prepare).catch((error) => console.error(`${extension.name}: ${error}`));
         }
       });
     },
@@ -30,7 +32,7 @@ async function drawn() {
 }
 
 /** What JupyterLab does with an extension of the page's configuration before it begins. */
-async function load(app, config, shared, { name, load: first, extension, style }) {
+async function load(app, config, shared, { name, load: first, extension, style }, prepare) {
   await script(`${config.getOption("fullLabextensionsUrl")}/${name}/${first}`);
   const container = window._JUPYTERLAB[name];
   await container.init(shared);
@@ -38,9 +40,40 @@ async function load(app, config, shared, { name, load: first, extension, style }
   const { default: found } = (await container.get(extension))();
   for (const plugin of Array.isArray(found) ? found : [found]) {
     if (config.Extension.isDisabled(plugin.id)) continue;
-    app.registerPlugin(plugin);
+    app.registerPlugin(prepare(plugin));
     if (plugin.autoStart) await app.activatePlugin(plugin.id);
   }
+}
+
+/** A plugin that is given a restorer of layouts which takes its trackers still. */
+function belated(plugin, restorer, state) {
+  if (!restorer || !state) return plugin;
+  const activate = (app, ...services) => {
+    let begun;
+    const ready = new Promise((done) => (begun = done));
+    const late = Object.create(restorer, { restore: { value: (...asked) => restore(app, restorer, state, ready, ...asked) } });
+    const done = plugin.activate(app, ...services.map((one) => (one === restorer ? late : one)));
+    begun(done);
+    return done;
+  };
+  return { ...plugin, activate };
+}
+
+/**
+ * Keep what is opened of a tracker in the layout from now on, as JupyterLab does.
+ *
+ * Its own restorer takes no tracker once the layout is there: it would have to wait for it. Nothing waits here. Such a
+ * page began with nothing open, and the next one with something of this tracker in its layout loads all at once.
+ */
+async function restore(app, restorer, state, ready, tracker, { args = () => ({}), command, name, when = [] }) {
+  const keep = (_, widget) => {
+    const called = name(widget);
+    if (called) restorer.add(widget, `${tracker.namespace}:${called}`);
+  };
+  tracker.widgetAdded.connect(keep);
+  tracker.widgetUpdated.connect(keep);
+  const all = [ready].concat(when);
+  return tracker.restore({ args, command, connector: state, name, registry: app.commands, when: all }).catch(console.error);
 }
 
 const script = (src) =>
