@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 #: How many a session may keep open: one that has just been started anew may still have its last one.
 MOST = 3
+
+
+def pause(trust_seconds: float) -> float:
+    """Seconds until a line is told the same again, well within those that a session trusts it.
+
+    Another for each: thousands that were opened at once would all be written to at once for ever.
+    """
+    return trust_seconds / 3 * random.uniform(0.6, 1.0)
 
 
 class Line:

@@ -102,7 +102,7 @@ async def _end(app: JupyterHub, user: User, spawner: Admission, said: str) -> No
 
 async def settle_data(app: JupyterHub) -> None:
     """Set right what a hub that was killed had begun to add to running sessions, or to take away."""
-    for _, spawner in _spawners(app):
+    async for _, spawner in in_turns(_spawners(app)):
         if spawner.has_unsettled_data:
             await _attempt(f"settling the data of {spawner._log_name}", spawner.settle_data())
 

@@ -12,6 +12,7 @@ import asyncio
 import time
 
 from aiohttp import ClientError, ClientResponseError
+from jupyterhub.metrics import CHECK_ROUTES_DURATION_SECONDS, PROXY_POLL_DURATION_SECONDS
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.utils import fetch, url_path_join
 from traitlets import Any, Float
@@ -44,12 +45,14 @@ class WatchedProxy(ConfigurableHTTPProxy):
 
     async def get_all_routes(self) -> sessions_routes.Routes:
         """As in the stock proxy, but that others have their turn while the answer is read."""
+        began = time.perf_counter()
         answer = await (await self.api_request("")).json()
         found = {}
         async for path, data in in_turns(answer.items()):
             if "jupyterhub" in data:
                 spec = self._routespec_from_chp_path(path)
                 found[spec] = self._reformat_routespec(spec, data)
+        PROXY_POLL_DURATION_SECONDS.observe(time.perf_counter() - began)
         return found
 
     async def check_routes(self, user_dict, service_dict, routes=None):
@@ -58,7 +61,9 @@ class WatchedProxy(ConfigurableHTTPProxy):
             self._mending = asyncio.Lock()
             self._watch = asyncio.create_task(self._watch_forever())
         async with self._mending:
+            began = time.perf_counter()
             await sessions_routes.mend(self, self.app, routes or await self.get_all_routes())
+            CHECK_ROUTES_DURATION_SECONDS.observe(time.perf_counter() - began)
 
     async def _watch_forever(self) -> None:
         asked = time.monotonic()

@@ -9,7 +9,7 @@ from jupyterhub import orm
 from sqlalchemy import event
 
 from visa_sharing import changes, database, plain, refresh, schema
-from visa_sharing.line import Line, Lines
+from visa_sharing.line import Line, Lines, pause
 from visa_sharing.settings import VisaSharing
 
 COUNT = 205
@@ -159,3 +159,8 @@ async def test_members_are_looked_for_in_shared_sessions_alone(hub, monkeypatch)
     await refresh.refresh_present(hub.app)
     assert asked_about == [bob.name]
     assert len(hub.asked) < 30
+
+
+def test_lines_that_were_opened_at_once_are_not_all_written_to_at_once():
+    pauses = {pause(60) for _ in range(50)}
+    assert len(pauses) > 40 and 12 <= min(pauses) and max(pauses) <= 20 and max(pauses) - min(pauses) > 3

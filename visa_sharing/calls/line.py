@@ -5,7 +5,7 @@ from __future__ import annotations
 from tornado.iostream import StreamClosedError
 
 from ..changes import touched
-from ..line import Line, lines
+from ..line import Line, lines, pause
 from .callers import OwnSessionHandler
 
 
@@ -23,7 +23,7 @@ class LineHandler(OwnSessionHandler):
         self.set_header("Content-Type", "application/x-ndjson")
         self.set_header("X-Accel-Buffering", "no")
         try:
-            while table := await line.next(self.sharing.trust_seconds / 3):
+            while table := await line.next(pause(self.sharing.trust_seconds)):
                 self.write(table)
                 await self.flush()
         except StreamClosedError:

@@ -136,7 +136,7 @@ def write_text(place: str, text: str, undo: Undo) -> None:
             with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
             os.rename(made, name, src_dir_fd=way.last, dst_dir_fd=way.last)
-        except OSError:
+        except BaseException:
             os.unlink(made, dir_fd=way.last)
             raise
     except OSError as error:

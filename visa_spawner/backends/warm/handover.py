@@ -11,7 +11,7 @@ import asyncio
 import base64
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from visa_session.contract import PASSPORT
 
@@ -27,9 +27,6 @@ from ..spec import check_person, container_name, hostname_for, image_name, liste
 from . import meters
 from .container import Waiting, uids_of
 from .spec import SESSION_COMMAND, pair_of
-
-if TYPE_CHECKING:
-    pass
 
 #: What one that waits may fail with; the start goes on without it.
 FAULTS = (EngineRefused, EngineSilent, HandsRefused, HandsSilent)
