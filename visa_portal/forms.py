@@ -109,7 +109,7 @@ def read_start(arguments: Arguments) -> StartForm:
     """The form of "New session"; raises FormError for whatever is unknown, missing or absurd."""
     values: dict = {"experiments": tuple(dict.fromkeys(arguments.get("experiment", ())))}
     values["datasets"] = tuple(dict.fromkeys(arguments.get("dataset", ())))
-    below: dict[str, dict[str, str]] = {"plan": {}, "lifetime": {}, "software": {}}
+    below: dict[str, dict[str, str]] = {"plan": {}, "lifetime": {}, "software": {}, "name": {}}
     for name in arguments:
         if name in _SIMPLE:
             values[name] = only(arguments, name)
@@ -120,6 +120,7 @@ def read_start(arguments: Arguments) -> StartForm:
     profile = values.get("profile", "")
     values.setdefault("plan", below["plan"].get(profile, ""))
     values.setdefault("lifetime_hours", below["lifetime"].get(profile) or None)
+    values["name"] = below["name"].get(profile) or values.get("name", "")
     if "image" in arguments:
         values["image"] = only(arguments, "image")
     form = checked(StartForm, values)

@@ -222,4 +222,4 @@ class FormError(ValueError):
 
 
 #: A field sent as `NAME-PROFILE`: the choice that stands below one profile.
-PER_PROFILE = re.compile(r"^(plan|lifetime|software)-(.+)$")
+PER_PROFILE = re.compile(r"^(plan|lifetime|software|name)-(.+)$")

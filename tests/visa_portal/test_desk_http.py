@@ -245,7 +245,7 @@ def test_drain_a_node(people, pages):
     page = soup(pages["adam"].get("admin/nodes"))
     assert page.select_one("#node-container-left .state").text == "Takes sessions"
     assert "alice/work" in page.select_one("#nodes").text
-    assert "3 containers wait for one" in page.select_one("#node-container-left").text
+    assert "3 containers wait for a session" in page.select_one("#node-container-left").text
     assert "for one" not in page.select_one("#node-container-right").text
     try:
         pages["adam"].post("admin/nodes/container/left/drain", words="New memory")

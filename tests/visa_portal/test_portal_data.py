@@ -42,7 +42,7 @@ def test_data_are_added_and_taken_away_without_a_script(working):
         _, tiles = page(client, working, "")
         assert tiles.select_one("#session-work a[data-do=data]")["href"].endswith(PAGE)
         _, found = page(client, working, f"{PAGE}?q=implants&scope=mine")
-        assert not found.select('form[action$="/add"]')
+        assert not found.select('form[action*="/data/add"]')
         answer = send(client, working, "add", experiment="ma-2")
         assert answer.url.path.endswith(PAGE)
         assert "in the session now" in answer.text
@@ -70,6 +70,25 @@ def test_data_are_added_and_taken_away_without_a_script(working):
         assert not page(client, working, f"{PAGE}?taken=no-such-9")[1].select("#done")
         assert page(client, working, "sessions/none/data")[0].status_code == 404
         assert experiments(working) == ["ma-1"]
+
+
+def test_the_search_stays_as_data_come_and_go(working):
+    asked = f"{PAGE}?q=bone+scan&scope=all"
+    with closing(working.client("alice")) as client:
+        _, found = page(client, working, asked)
+        for id, status in (("ma-3", 200), ("ma-3", 409)):
+            add = found.select_one('form[action*="/data/add"]')
+            sent = {"_xsrf": hidden(str(found), "_xsrf"), "experiment": id}
+            headers = {"Origin": working.origin, "Sec-Fetch-Site": "same-origin"}
+            answer = client.post(working.origin + add["action"], data=sent, headers=headers)
+            assert answer.status_code == status
+            now = BeautifulSoup(answer.text, "html.parser")
+            assert now.select_one("#q")["value"] == "bone scan"
+            assert now.select_one("[name=scope][checked]")["value"] == "all"
+        take = now.select_one('form[action*="/data/take"]')
+        answer = client.post(working.origin + take["action"], data=sent, headers=headers)
+        assert "were taken away" in answer.text
+        assert BeautifulSoup(answer.text, "html.parser").select_one("#q")["value"] == "bone scan"
 
 
 def test_a_session_whose_data_stay_says_why(working):

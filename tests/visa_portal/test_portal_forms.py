@@ -60,6 +60,7 @@ def test_form_becomes_user_options():
         ({"name": ["a--b"]}, "name"),
         ({"name": ["9a"]}, "name"),
         ({"name": ["a" * 31]}, "name"),
+        ({"name-general": ["../admin"]}, "name"),
         ({"title": ["x" * 256]}, "title"),
     ],
 )

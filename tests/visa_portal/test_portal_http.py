@@ -103,6 +103,15 @@ def test_stop_start_again_delete(fresh, alice):
     assert post(alice, fresh, xsrf, f"sessions/{name}/delete").status_code == 200
 
 
+def test_a_session_is_called_after_the_profile_that_was_chosen(fresh, alice):
+    form = fill(soup(alice.get(fresh.url + "new?experiment=ma-1")), "#go", profile=["general"])
+    for _ in range(2):
+        assert "/sessions/general-" in str(post(alice, fresh, form).url)
+    wait_ready(alice, fresh, "alice")
+    (name,) = fresh.sessions("alice")
+    assert name.startswith("general-")
+
+
 def test_sending_twice_starts_once(fresh, alice):
     form = fill(soup(alice.get(fresh.url + "new?experiment=ma-1")), "#go")
     for _ in range(3):

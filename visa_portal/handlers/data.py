@@ -38,6 +38,7 @@ class DataHandler(PersonHandler):
             held=held,
             page=page,
             query=query,
+            kept=write_query(query),
             more=_next(query, page),
             fewer=_last(query),
             refused=refused or wrong,
@@ -95,7 +96,8 @@ class ChangeHandler(DataHandler):
             await self._show(name, wrong.words)
             return
         done = urlencode({"added" if what == "add" else "taken": form.experiment})
-        self.redirect(f"{self.site.prefix}sessions/{name}/data?{done}", status=303)
+        kept = write_query(self._query()[0])
+        self.redirect(f"{self.site.prefix}sessions/{name}/data?{done}&{kept}", status=303)
 
 
 def _next(query: Query, page: Page) -> str:

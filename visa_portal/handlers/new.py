@@ -144,7 +144,8 @@ class _NewHandler(PersonHandler):
             before = await self._before(options, wanted)
         running = sum(1 for session in sessions if session.state in RUNNING)
         full = options.max_sessions is not None and running >= options.max_sessions > 0
-        first = made.chosen.profile.name if made is not None and made.chosen is not None else "session"
+        taken = {session.name for session in sessions}
+        offered = [offer.profile.name for offer in made.offers] if made is not None else []
         return {
             "choice": made,
             "picking": picking,
@@ -152,7 +153,8 @@ class _NewHandler(PersonHandler):
             "exactly": wanted.software != TODAY,
             "home": home,
             "home_only": options.home_only,
-            "name": session_name(first, {session.name for session in sessions}),
+            # Made with the form, so that one which is sent twice starts one session.
+            "names": {profile: session_name(profile, taken) for profile in offered},
             "full": options.max_sessions if full else 0,
         }
 

@@ -117,14 +117,12 @@ async function choose() {
     query.set("screen", new FormData(form).get("screen") ?? "");
     passOn(new FormData(form), query);
   }
-  const name = form?.elements.name.value;
   document.getElementById("choice").setAttribute("aria-busy", "true");
   try {
     const response = await ask(`new/choice?${query}`, { signal: mine.signal });
     const text = await response.text();
     if (!response.ok) throw new Error(text);
     document.getElementById("choice").replaceWith(nodes(text));
-    if (name && go()) go().elements.name.value = name;
     settle();
     return true;
   } catch (error) {
