@@ -10,10 +10,13 @@ from sqlalchemy.orm import Session
 
 from visa_spawner.kept import Kept
 
+from . import grants
 from .audit.record import record
 from .database import Event, now
+from .roles import COLLABORATOR, role_of
 
 ENTERED, LEFT = "entered", "left"
+_OF_MEMBERS = ("member-granted", "member-changed", "member-ended")
 
 
 def started(spawner: orm.Spawner) -> datetime | None:
@@ -48,6 +51,30 @@ def present(db: Session, spawner: orm.Spawner) -> dict[str, datetime]:
         if what == ENTERED:
             last[who] = at
     return {who: last[who] for who, count in counts.items() if count > 0 and who in last}
+
+
+def worked(db: Session, spawner: orm.Spawner) -> list[str]:
+    """Names of those, but its owner, who were in this run and could do more than watch at some time of it.
+
+    An entry tells the role at that moment alone: a collaborator comes as a viewer while the owner is away.
+    """
+    since = started(spawner)
+    if since is None:
+        return []
+    of_this_run = db.query(Event).filter(
+        Event.owner == spawner.user.name,
+        Event.session == spawner.name,
+        Event.what.in_((ENTERED, *_OF_MEMBERS)),
+        Event.at >= since,
+    )
+    entered = set()
+    able = {share.user.name for share, _ in grants.shares_of(db, spawner) if role_of(share) == COLLABORATOR}
+    for event in of_this_run:
+        if event.what == ENTERED:
+            entered.add(event.who)
+        if COLLABORATOR in (event.role, event.details.get("was")):
+            able.add(event.who if event.what == ENTERED else event.whom)
+    return sorted((entered & able) - {spawner.user.name})
 
 
 def note(

@@ -123,8 +123,8 @@ async def _join(app: JupyterHub, user: User, link: Link, spawner: orm.Spawner, a
     if share is not None and role_of(share):
         return Joined(spawner, role_of(share))
     if stands.hidden:
-        words = "code: you may not see this session's experiments; ask its owner"
-        raise Refused("may not see " + ", ".join(stands.hidden), words=words, status=403)
+        words = "code: you may not see all that is in this session, or was; ask its owner"
+        raise Refused(stands.why, words=words, status=403)
     if db.get(NotAgain, (spawner.id, user.id)) is not None:
         raise Refused("the owner has ended this person's membership before")
     _use(db, link)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from weakref import WeakKeyDictionary
 
 from jupyterhub import orm
@@ -78,12 +80,28 @@ class Standing:
     """What the facility says of somebody about one session.
 
     `unvouched`: in words why their account is not good now; it may be again. `hidden`: the session's
-    experiments they may not see.
+    experiments they may not see, `left` those of them that were taken away in this run, and when.
     """
 
     full_name: str
     unvouched: str = ""
     hidden: tuple[str, ...] = ()
+    left: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def why(self) -> str:
+        """In words why they have no right to what is in it, or was."""
+        return f"may not see {', '.join(self.hidden)}{self.until}"
+
+    @property
+    def until(self) -> str:
+        """The words that follow on what is not in it any more."""
+        if not self.left:
+            return ""
+        was = ", ".join(
+            f"{one} was in this session until {when:%d %B %H:%M} UTC" for one, when in self.left.items()
+        )
+        return f"; {was}; somebody without a right to it can be let into a new session"
 
 
 def experiments_of(spawner: orm.Spawner) -> tuple[str, ...]:
@@ -94,5 +112,7 @@ def experiments_of(spawner: orm.Spawner) -> tuple[str, ...]:
 async def standing(user: User, spawner: orm.Spawner, experiments: Experiments) -> Standing:
     """How this person stands to this session now; raises NotKnown."""
     known = await accounts.known(user)
-    hidden = await experiments.hidden_from(known.account, experiments_of(spawner))
-    return Standing(known.account.name or user.name, known.refused, hidden)
+    kept = Kept.read(spawner.state)
+    hidden = await experiments.hidden_from(known.account, kept.within_reach)
+    left = {one: kept.taken[one] for one in hidden if one not in kept.experiments}
+    return Standing(known.account.name or user.name, known.refused, hidden, left)

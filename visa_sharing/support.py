@@ -13,11 +13,13 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import Query, Session
 
 from visa_spawner.kept import Kept
+from visa_spawner.site import VisaSite
 
 from . import accounts, grants, notices, staff
 from .audit.record import record
 from .database import SUPPORT, Grant, Request, now
 from .grants import iso
+from .rights import Experiments, NotKnown, standing
 from .roles import VIEWER, role_of
 from .settings import VisaSharing
 
@@ -170,6 +172,8 @@ async def answer(
     row = _find(db, spawner, number)
     person = orm.User.find(db, row.staff)
     still = bool(person) and bool(await staff.roles_for(app, app.users[person], spawner))
+    if said != "decline" and still:
+        await _check_what_has_left(app, spawner, person)
     settle(db, spawner)
     if row not in db or row.state != OPEN:
         raise Conflict(f"request: {_over(row) if row in db else NOT_RUNNING}")
@@ -207,6 +211,8 @@ async def second(
     theirs = await staff.roles_for(app, app.users[person], spawner) if person else ()
     mine = await staff.roles_for(app, app.users[colleague], spawner)
     names = await full_name(app, row.staff), await full_name(app, colleague.name)
+    if theirs:
+        await _check_what_has_left(app, spawner, person)
     settle(db, spawner)
     if row not in db or not runs(spawner):
         raise Conflict(f"session: {NOT_RUNNING}")
@@ -238,6 +244,21 @@ async def second(
     )
     db.commit()
     return row
+
+
+async def _check_what_has_left(app: JupyterHub, spawner: orm.Spawner, person: orm.User) -> None:
+    """Raise Conflict where they may not see what was taken away: no consent is about that."""
+    if not Kept.read(spawner.state).taken:
+        return
+    experiments = Experiments.of(VisaSite.of(app.config).catalogue)
+    try:
+        stands = await standing(app.users[person], spawner, experiments)
+    except NotKnown:
+        words = "which experiments they may see is not known now; try again in a minute"
+        raise Conflict(f"request: {words}") from None
+    if stands.left:
+        may_not = f"{stands.full_name} may not see {', '.join(stands.left)}"
+        raise Conflict(f"request: {may_not}{stands.until}")
 
 
 def _let_in(db, spawner, person, row, role, until, who, address) -> None:

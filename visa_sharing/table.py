@@ -116,7 +116,7 @@ def judge(
         if settings.outsiders_may_watch and despite.issuperset(stands.hidden):
             role = VIEWER
         else:
-            refused, lost = "may not see " + ", ".join(stands.hidden), True
+            refused, lost = stands.why, True
     if not refused and stands.unvouched:
         refused = stands.unvouched
     return Member(share, grant, name, stands.full_name, role, refused, lost, stands)

@@ -7,8 +7,9 @@ before anything is taken away (`Kept.removing`): a hub that was killed in betwee
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from visa_session.contract import PASSPORT, ExperimentInfo
@@ -16,6 +17,7 @@ from visa_session.contract import PASSPORT, ExperimentInfo
 from . import compose, holding, passport
 from .admission import granted_account
 from .authorise import Accepted, authorise
+from .kept import Kept
 from .request import parse, shown
 from .session import Person, StartRefused
 
@@ -47,28 +49,36 @@ class Adding:
         Raises StartRefused in words, naming the field; nothing of it is in the session then.
         """
         async with self._changing_data:
-            child = await self._child_to_change()
+            run, child = self.kept.started, await self._child_to_change()
             if experiment in self._held_ids():
                 raise StartRefused("it is in this session already", field="experiment", status=409)
             accepted, who = await self._may_have(experiment, datasets)
             new = _chosen(compose.experiment_info(accepted, accepted.experiments[-1]), datasets)
-            wanted = holding.to_add(new, self.kept.data, self.kept.home)
-            self._kept = self._still_runs().but(adding=new)
+            members, reached = self.site.members, False
+            await members.may_have(self.orm_spawner, new.id)
+            kept = self._still_runs(run)
+            wanted = holding.to_add(new, kept.data, kept.home, kept.others)
+            self._kept = kept.but(adding=new)
             self.remember()
             try:
-                # Whoever is in and may not see it is out before it is there.
-                await self.site.members.settled(self.orm_spawner)
+                # Whoever only watches and may not see it is out before it is there.
+                await members.settled(self.orm_spawner)
+                # Once more, for who has come or been let in since it was asked.
+                await members.may_have(self.orm_spawner, new.id)
                 proposals = {one.id: one.proposal for one in accepted.experiments}
                 made = self._passport([*self.kept.data, new], accepted.request.datasets, proposals)
                 pinned = await asyncio.to_thread(self._pin, wanted, who)
                 try:
-                    await child.add_data(pinned, holding.links_to(new), _texts(made))
+                    self._still_runs(run)
+                    reached = True
+                    await child.add_data([one.bind for one in pinned], holding.links_to(new), _texts(made))
                 finally:
-                    self._release()
-                self._still_runs()
-                self._hold([*self.kept.data, new], accepted.request.datasets, made)
+                    await asyncio.to_thread(self.site.staging.unpin, pinned)
+                self._hold(run, [*self.kept.data, new], accepted.request.datasets, made)
             except Exception as error:
-                await self._take_back(child, new)
+                # What a backend refuses was never there.
+                was_there = reached and not isinstance(error, StartRefused)
+                await self._take_back(run, child, new, was_there)
                 raise self._in_words(error, "added") from error
 
     async def take_data_away(self, experiment: str) -> None:
@@ -77,21 +87,22 @@ class Adding:
         Raises StartRefused in words, naming the field.
         """
         async with self._changing_data:
-            child = await self._child_to_change()
+            run, child = self.kept.started, await self._child_to_change()
+            account = granted_account(await self.user.get_auth_state(), self.user.name)
+            self._still_runs(run)
             old = next((one for one in self.kept.data if one.id == experiment), None)
             if old is None:
                 raise StartRefused("it is not in this session", field="experiment", status=404)
             rest = [one for one in self.kept.data if one is not old]
             home_only = self.site.limits.home_only_roles
-            account = granted_account(await self.user.get_auth_state(), self.user.name)
             if not rest and home_only.isdisjoint(account.roles):
                 words = "it is the only experiment of this session; stop the session instead"
                 raise StartRefused(words, field="experiment", status=409)
-            holding.to_remove(old, rest, self.kept.home)
-            self._kept = self._still_runs().but(removing=old.id)
+            holding.to_remove(old, rest, self.kept.home, self.kept.others)
+            self._kept = self.kept.but(removing=old.id)
             self.remember()
             try:
-                await self._remove(child, old, rest, self.kept.home)
+                await self._remove(run, child, old, rest)
             except Exception as error:
                 raise self._in_words(error, "taken away") from error
 
@@ -103,14 +114,12 @@ class Adding:
     async def _settle(self, child) -> None:
         kept = self.kept
         if kept.adding is not None:
-            await self._unbind(child, kept.adding, kept.data, self.kept.home)
-            self._kept = self.kept.but(adding=None)
-            self.remember()
+            await self._undo(kept.started, child, kept.adding, was_there=True)
         if kept.removing:
             old = next((one for one in kept.data if one.id == kept.removing), None)
             rest = [one for one in kept.data if one is not old]
             if old is not None:
-                await self._remove(child, old, rest, self.kept.home)
+                await self._remove(kept.started, child, old, rest)
 
     # What both do ------------------------------------------------------------------------------------
     async def _child_to_change(self):
@@ -147,40 +156,58 @@ class Adding:
     def _pin(self, wanted, who: Person):
         staging = self.site.staging
         pinned = staging.stage(self.key, wanted, who)
-        staging.confirm(pinned, who)
-        return [one.bind for one in pinned]
+        try:
+            staging.confirm(pinned, who)
+        except BaseException:
+            staging.unpin(pinned)
+            raise
+        return pinned
 
-    async def _take_back(self, child, new: ExperimentInfo) -> None:
+    async def _take_back(self, run, child, new: ExperimentInfo, was_there: bool) -> None:
         """What an attempt had made; what cannot be told stays `adding` until it is."""
         try:
-            await self._unbind(child, new, self.kept.data, self.kept.home)
+            await self._undo(run, child, new, was_there)
         except Exception:
             self.log.exception("%s: whether data of %s are in it is not known", self._log_name, new.id)
+
+    async def _undo(self, run, child, new: ExperimentInfo, was_there: bool) -> None:
+        """Have the session, and its passport, as they are without what was being added; commits that."""
+        held = self._passport(self.kept.data, self.kept.options.get("datasets") or ())
+        await self._unbind(run, child, new, self.kept.data, _texts(held))
+        if self.kept.started != run:
             return
-        self._kept = self.kept.but(adding=None)
+        if held and held != self._last_passport():
+            self.site.passports.keep(self.user.db, held)
+        self._kept = self.kept.but(adding=None, taken=self._taken([new.id] if was_there else []))
         self.remember()
 
-    async def _unbind(self, child, old: ExperimentInfo, rest, home: str, texts=None) -> None:
-        if child is not None and self.kept.phase:
-            await child.remove_data(
-                holding.to_remove(old, rest, home), list(holding.links_to(old)), texts or {}
-            )
+    async def _unbind(self, run, child, old: ExperimentInfo, rest, texts) -> None:
+        kept = self.kept
+        if child is not None and kept.phase and kept.started == run:
+            targets = holding.to_remove(old, rest, kept.home, kept.others)
+            await child.remove_data(targets, list(holding.links_to(old)), texts)
 
-    async def _remove(self, child, old: ExperimentInfo, rest: list[ExperimentInfo], home: str) -> None:
+    async def _remove(self, run, child, old: ExperimentInfo, rest: list[ExperimentInfo]) -> None:
         datasets = {one.id for held in rest for one in held.datasets}
         left = [one for one in self.kept.options.get("datasets") or () if one in datasets]
         made = self._passport(rest, left)
-        await self._unbind(child, old, rest, home, _texts(made))
-        self._hold(rest, left, made)
+        await self._unbind(run, child, old, rest, _texts(made))
+        self._hold(run, rest, left, made)
 
-    def _hold(self, data: Sequence[ExperimentInfo], datasets: Sequence[str], made: dict | None) -> None:
+    def _taken(self, gone: Iterable[str]) -> dict[str, datetime]:
+        """What was taken away in this run, with these: what has them open reads them until the run ends."""
+        return {**self.kept.taken, **dict.fromkeys(gone, datetime.now(UTC))}
+
+    def _hold(self, run, data: Sequence[ExperimentInfo], datasets: Sequence[str], made: dict | None) -> None:
         """Commit what the session has from now on: it, its members and its log are told by that."""
-        before = self.kept
+        before = self._still_runs(run)
+        gone = [one.id for one in before.data if one not in data]
         options = before.options | {"experiments": [one.id for one in data], "datasets": list(datasets)}
         try:
             if made:
                 self.site.passports.keep(self.user.db, made)
-            self._kept = before.but(options=options, data=tuple(data), adding=None, removing="")
+            changed = {"options": options, "data": tuple(data), "taken": self._taken(gone)}
+            self._kept = before.but(**changed, adding=None, removing="")
             self.orm_spawner.user_options = options
             self.remember()
         except Exception:
@@ -191,11 +218,15 @@ class Adding:
 
     def _passport(self, data, datasets, proposals=MappingProxyType({})) -> dict | None:
         """The session's passport with other experiments; None where it is not known."""
-        last = self.site.passports.last(self.user.db, self.user.name, self.name)
+        last = self._last_passport()
         return passport.changed(last, data, datasets, proposals) if last else None
 
-    def _still_runs(self):
-        if self.kept.phase != "running":
+    def _last_passport(self) -> dict | None:
+        return self.site.passports.last(self.user.db, self.user.name, self.name)
+
+    def _still_runs(self, run: datetime | None) -> Kept:
+        """What is kept of the run that was asked for then; raises StartRefused where that is over."""
+        if self.kept.phase != "running" or self.kept.started != run:
             raise StartRefused("it does not run any more", field="session", status=409)
         return self.kept
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import SimpleNamespace
 
 from visa_session.contract import ExperimentInfo
@@ -24,12 +24,15 @@ def links_to(held: ExperimentInfo) -> dict[str, str]:
     return short_ways([held], datasets)
 
 
-def to_add(new: ExperimentInfo, held: Iterable[ExperimentInfo], home: str) -> list[Wanted]:
+def to_add(
+    new: ExperimentInfo, held: Iterable[ExperimentInfo], home: str, others: Collection[str] = ()
+) -> list[Wanted]:
     """The directories to mount for one more experiment, outer ones first; those that are there are left out.
 
-    Raises StartRefused where a mount would hide what the session has, or leave raw data writable.
+    `others` are the places of the operator's own binds. Raises StartRefused where a mount would hide what
+    the session has, or leave raw data writable.
     """
-    there = _directories(held, home)
+    there = dict.fromkeys(others, True) | _directories(held, home)
     found = []
     for path, read_only in _of(new).items():
         if read_only and not there.get(path, True):
@@ -41,16 +44,21 @@ def to_add(new: ExperimentInfo, held: Iterable[ExperimentInfo], home: str) -> li
     return sorted(found, key=lambda one: one.path.split("/"))
 
 
-def to_remove(old: ExperimentInfo, rest: Iterable[ExperimentInfo], home: str) -> list[str]:
+def to_remove(
+    old: ExperimentInfo, rest: Iterable[ExperimentInfo], home: str, others: Collection[str] = ()
+) -> list[str]:
     """The mounts to take away with an experiment: those that nothing else in the session needs.
 
     Raises StartRefused where what stays is mounted below one of them.
     """
     stays = _directories(rest, home)
-    gone = [path for path in _of(old) if path not in stays]
+    gone = [path for path in _of(old) if path not in stays and path not in others]
     for path in gone:
         if any(_is_inside(other, path) for other in stays):
             words = f"the folder of {old.id} holds another experiment's; take that one away first"
+            raise StartRefused(words, field="experiment", status=409, reason="nested")
+        if any(_is_inside(other, path) for other in others):
+            words = f"the folder of {old.id} holds one of the facility's; start a new session without it"
             raise StartRefused(words, field="experiment", status=409, reason="nested")
     return gone
 

@@ -36,9 +36,10 @@ class Kept(BaseModel):
     the backend that put it back into its queue; `placed` when it had its place, None where there is no
     queue; `running` from when its lifetime counts, and `ends` until when, None while that is not known.
     `data` are the experiments that the session has, as it was told of them, `home` is its person's; one in
-    `adding` may be in it by now, and the id in `removing` may be out of it. `options`, the titles and the
-    hours describe the last start that was granted, with what was added since, and stay after the end, as
-    `outcome` does.
+    `adding` may be in it by now, and the id in `removing` may be out of it. `taken` are the ids of those that
+    were taken away in this run, and when: what has them open still reads them. `others` are the places of the
+    operator's own binds. `options`, the titles and the hours describe the last start that was granted, with
+    what was added since, and stay after the end, as `outcome` does.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -62,6 +63,8 @@ class Kept(BaseModel):
     data: tuple[ExperimentInfo, ...] = ()
     adding: ExperimentInfo | None = None
     removing: str = ""
+    taken: dict[str, datetime] = {}
+    others: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, state: dict | None) -> Kept:
@@ -93,7 +96,7 @@ class Kept(BaseModel):
     def renewed(self, token: int) -> Kept:
         """The backend starts the same session anew, with this token: it waits for its place again."""
         new = {"phase": "starting", "token": token, "started": datetime.now(UTC), "url": self.url}
-        new |= {"home": self.home, "data": self.data}
+        new |= {"home": self.home, "data": self.data, "others": self.others}
         return self.but(**_NOT_YET | new)
 
     def runs(self, url: str, backend_ends: datetime | None) -> Kept:
@@ -116,6 +119,12 @@ class Kept(BaseModel):
         """Ids of all experiments whose data may be in it; by the last start where it does not run."""
         known = tuple(self.options.get("experiments") or ())
         return (*known, self.adding.id) if self.adding and self.adding.id not in known else known
+
+    @property
+    def within_reach(self) -> tuple[str, ...]:
+        """The same, and those that something in it may still have open."""
+        known = self.experiments
+        return (*known, *(one for one in self.taken if one not in known))
 
     @property
     def knows_data(self) -> bool:
@@ -147,4 +156,6 @@ _NOT_YET = {
     "data": (),
     "adding": None,
     "removing": "",
+    "taken": {},
+    "others": (),
 }

@@ -197,7 +197,8 @@ class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, Wr
         child = self.construct_child()
         data = tuple(compose.experiment_info(accepted, one) for one in accepted.experiments)
         self._kept = self._kept.begun(token.id if token else None, queue=self.has_queue)
-        self._kept = self._kept.but(data=data, home=accepted.account.home)
+        others = tuple(bind.target for bind in self.site.cluster.binds_for(accepted.profile))
+        self._kept = self._kept.but(data=data, home=accepted.account.home, others=others)
         self.remember()
         async with self._in_time() as left:
             await self._stage(accepted, child)

@@ -93,6 +93,11 @@ class Staging:
                 )  # fmt: skip
                 raise refusal(one.wanted)
 
+    def unpin(self, pinned: Sequence[Pinned]) -> None:
+        """Take away what `stage` made for these alone."""
+        for place in {Path(one.bind.source).parent for one in pinned if self.pin}:
+            self._remove(place)
+
     def release(self, key: str) -> None:
         """Take away what was staged for a session; running containers keep the mounts they have."""
         for place in self._places():

@@ -101,12 +101,13 @@ class Shared:
         raise AssertionError(f"{who.name} was not let in within {seconds} s")
 
     def stays_out(self, who: Account, *answers: str) -> bool:
-        """Whether they are refused, with a 403 or one of these answers."""
+        """Whether they are refused, with a 403 or one of these answers; fails with the other that came."""
         try:
             self.desktop(who).close()
         except Gone as gone:
-            return str(gone) in (answers or ("403",))
-        return False
+            assert str(gone) in (answers or ("403",)), f"{who.name} was answered {gone}"
+            return True
+        raise AssertionError(f"{who.name} was let in")
 
     def pointer(self) -> tuple[int, int]:
         """Where the mouse is on the desktop, as the session itself sees it."""

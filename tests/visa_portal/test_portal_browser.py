@@ -70,6 +70,7 @@ def test_a_choice_outlives_the_search_and_grows(fresh, chromium):
         # What was set by hand stays as another experiment is chosen.
         assert page.get_by_role("radio", name="General work").is_checked()
         assert page.get_by_label("Title").input_value() == "Both"
+        assert page.locator('#go input[name="name"]').input_value().startswith("general-")
         page.get_by_role("button", name="Leave out ma-1").click()
         page.get_by_role("button", name="Leave out ma-1").wait_for(state="detached")
         page.reload()

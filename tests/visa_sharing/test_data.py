@@ -8,6 +8,8 @@ import yaml
 from sharing_hub import ACCOUNTS, SharingHub, a_sharing_hub, entry, say, write_teams
 
 DATA = "visa/sessions/alice/work/data"
+LINK = {"role": "viewer", "hours": 1, "uses": 5}
+LOOKS = {"role": "viewer"}
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +25,28 @@ def hub():
             super().__init__(root, *rest, **site)
 
     DataHub.accounts = accounts
+    binds = 'c.ClusterAccess.binds = [SETTINGS["marks"].removesuffix("marks") + "visitor/f6/lib"]\n'
+    DataHub.config = SharingHub.config.replace("prepare(c)\n", binds + "prepare(c)\n", 1)
     with a_sharing_hub({"refresh_seconds": 3600, "trust_seconds": 6}, DataHub, max_sessions=9) as hub:
         yield hub
 
 
 def add_experiments(root):
-    """C-3 stands around B-2's folder, D-4's raw data in A-1's results, E-5 is nobody's of ours."""
+    """C-3 stands around B-2's folder, D-4's raw data in A-1's results, F-6 around what the operator binds.
+
+    E-5 is nobody's of ours.
+    """
     file = root / "experiments.yaml"
     known = yaml.safe_load(file.read_text())
     (root / "visitor/a1/PROCESSED_DATA/raw").mkdir()
-    for id, raw in (("C-3", "visitor/b2"), ("D-4", "visitor/a1/PROCESSED_DATA"), ("E-5", "visitor/a1")):
-        known.append(known[1] | {"id": id, "proposal": id, "raw": f"{root}/{raw}", "datasets": []})
+    (root / "visitor/f6/lib").mkdir(parents=True)
+    profile = root / "profiles/general.yaml"
+    profile.write_text(yaml.safe_dump(yaml.safe_load(profile.read_text()) | {"cluster": True}))
+    places = {"C-3": "b2", "D-4": "a1/PROCESSED_DATA", "E-5": "a1", "F-6": "f6"}
+    for id, raw in places.items():
+        known.append(known[1] | {"id": id, "proposal": id, "raw": f"{root}/visitor/{raw}", "datasets": []})
     file.write_text(yaml.safe_dump(known))
-    write_teams(root, {"A-1": ["alice"], "B-2": ["alice"], "C-3": ["alice"], "D-4": ["alice"], "E-5": []})
+    write_teams(root, dict.fromkeys(["A-1", "B-2", *places], ["alice"]) | {"E-5": []})
     (root / "visitor/b2/RAW_DATA/scan").mkdir()
 
 
@@ -57,6 +68,25 @@ def take(hub, experiment="B-2", who="alice"):
     return hub.api("DELETE", f"{DATA}/{experiment}", who)
 
 
+def ask(hub, who, role="viewer"):
+    body = {"role": role, "message": "May I?"}
+    return hub.api("POST", "visa/support/alice/work/ask", who, json=body).json()["id"]
+
+
+def answer(hub, number, said):
+    return hub.api(
+        "POST", "visa/sharing/alice/work/answers", "alice", json={"request": number, "answer": said}
+    )
+
+
+def start_again(hub):
+    """Start the session once more with what it had last; gives its own token."""
+    answer = hub.api("POST", "users/alice/servers/work", "alice")
+    assert answer.status_code in (201, 202), answer.text
+    hub.until(lambda: hub.session("work")["ready"], 30, "it runs again")
+    return hub.session_token()
+
+
 def given(hub):
     file = hub.marks / "alice+work.data"
     return json.loads(file.read_text()) if file.exists() else {"mounts": {}, "links": {}}
@@ -65,6 +95,11 @@ def given(hub):
 def refused(answer, status, words):
     assert answer.status_code == status, answer.text
     assert words in answer.json()["message"], answer.text
+
+
+def passport_ids(hub):
+    """The experiments of the passport that is in the session."""
+    return [one["id"] for one in json.loads(given(hub)["passport"])["experiments"]]
 
 
 def state(hub, name="work"):
@@ -121,9 +156,7 @@ def test_data_come_and_go_and_everybody_who_must_know_knows(hub, work):
 def test_a_session_that_is_started_again_has_what_it_had_last(hub, work):
     assert add(hub).status_code == 200
     hub.stop_session("work", remove=False)
-    answer = hub.api("POST", "users/alice/servers/work", "alice")
-    assert answer.status_code in (201, 202), answer.text
-    hub.until(lambda: hub.session("work")["ready"], 30, "it runs again")
+    start_again(hub)
     plan = json.loads((hub.marks / "alice+work.plan").read_text())["plan"]
     assert f"{hub.root}/visitor/b2/RAW_DATA" in [bind["target"] for bind in plan["binds"]]
 
@@ -146,7 +179,6 @@ def test_whoever_may_not_see_it_is_out_before_it_is_there(hub, work):
     assert ended["details"]["why"] == "may not see B-2"
     refused(hub.let_in("bob"), 403, "B-2")
     assert take(hub).status_code == 200
-    assert hub.let_in("bob").status_code < 300
     line.close()
     # A session that cannot be told is given nothing.
     hub.until(lambda: add(hub).status_code == 503, 10, "nobody listens")
@@ -154,12 +186,98 @@ def test_whoever_may_not_see_it_is_out_before_it_is_there(hub, work):
     assert hub.session("work")["experiments"] == ["A-1"]
 
 
+def test_what_was_taken_away_counts_until_the_session_is_started_anew(hub, work):
+    hub.token("bob")
+    hub.token("heidi")
+    link = hub.api("POST", "visa/sharing/alice/work/links", "alice", json=LINK).json()
+    assert hub.api("PUT", "visa/sharing/alice/work/teams/A-1", "alice", json=LOOKS).status_code < 300
+    hub.until(lambda: "bob" in hub.members(), 10, "the team is in")
+    line = hub.line(work)
+    line.until(lambda table: "bob" in [one["name"] for one in table["members"]])
+    assert add(hub).status_code == 200
+    assert take(hub).status_code == 200
+    assert "bob" not in hub.members()
+    # What a program has open, or where it stands, it reaches still, and by it whoever works in the session.
+    was = "Bob B may not see B-2; B-2 was in this session until "
+    refused(hub.let_in("bob"), 403, was)
+    refused(hub.let_in("bob"), 403, "UTC; somebody without a right to it can be let into a new session")
+    refused(hub.api("POST", "visa/join", "bob", json={"code": link["code"]}), 403, "or was; ask its owner")
+    assert hub.events(what="link-refused")[-1]["details"]["why"].startswith("may not see B-2; B-2 was")
+    number = ask(hub, "heidi")
+    refused(answer(hub, number, "watch"), 409, "request: Heidi H may not see B-2; B-2 was in this session")
+    assert answer(hub, number, "decline").status_code < 300
+    assert "bob" not in hub.members()
+    # The hub knows it after a restart; while it is there again, it is in it, and not what was.
+    hub.kill()
+    hub.start()
+    hub.until(lambda: hub.session("work")["ready"], 20, "it is found again")
+    refused(hub.let_in("bob"), 403, was)
+    line.close()
+    line = hub.line(work)
+    line.until(lambda table: len(table["experiments"]) == 1)
+    assert add(hub).status_code == 200
+    assert hub.let_in("bob").json()["message"] == "name: Bob B may not see B-2"
+    assert take(hub).status_code == 200
+    line.close()
+    hub.stop_session("work", remove=False)
+    start_again(hub)
+    assert hub.let_in("bob").status_code < 300
+
+
+def test_who_has_worked_in_it_and_may_not_see_it_keeps_it_out(hub, work):
+    for name in ("bob", "erin"):
+        hub.token(name)
+    hub.let_in("bob", "collaborator")
+    hub.let_in("erin", "viewer")
+    line = hub.line(work)
+    line.roles(bob="collaborator", erin="viewer")
+    # They came as a viewer, while the owner was away, and are one by now.
+    assert hub.api("PATCH", "visa/sharing/alice/work/members/bob", "alice", json=LOOKS).status_code == 200
+    line.roles(bob="viewer", erin="viewer")
+    say(hub, work, entry("bob-worked", "bob"), entry("erin-looked", "erin"))
+    words = "experiment: Bob B has worked in this session and may not see B-2; start a new session with it"
+    refused(add(hub), 409, words)
+    assert set(hub.members()) == {"bob", "erin"}
+    assert state(hub)["adding"] is None
+    # What they left running is the owner's, wherever they are themselves.
+    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice").status_code == 204
+    refused(add(hub), 409, words)
+    assert given(hub)["mounts"] == {}
+    assert set(hub.members()) == {"erin"}
+    line.close()
+    hub.stop_session("work", remove=False)
+    work = start_again(hub)
+    # Of this run alone; who only watched is out, and keeps nothing out.
+    line = hub.line(work)
+    line.roles(erin="viewer")
+    say(hub, work, entry("erin-again", "erin"))
+    assert add(hub).status_code == 200
+    assert hub.members() == {}
+    line.close()
+
+
+def test_support_that_is_in_sees_nothing_more_than_its_owner_agreed_to(hub, work):
+    line = hub.line(work)
+    for name in ("ivan", "heidi"):
+        hub.token(name)
+        assert answer(hub, ask(hub, name), "watch").status_code < 300
+    line.roles(ivan="viewer", heidi="viewer")
+    refused(add(hub), 409, "Heidi H is in this session as support and may not see B-2; end that first")
+    assert set(hub.members()) == {"ivan", "heidi"}
+    assert hub.api("DELETE", "visa/sharing/alice/work/members/heidi", "alice").status_code == 204
+    line.roles(ivan="viewer")
+    # The instrument's scientist may see it anyway.
+    assert add(hub).status_code == 200
+    assert set(hub.members()) == {"ivan"}
+    line.close()
+
+
 def test_a_session_that_has_not_heard_who_is_out_is_given_nothing(hub, work):
     hub.token("bob")
-    assert hub.let_in("bob", "collaborator").status_code < 300
+    assert hub.let_in("bob").status_code < 300
     line = hub.line(work)
-    line.roles(bob="collaborator")
-    say(hub, work, entry("bob-came", "bob", role="collaborator"))
+    line.roles(bob="viewer")
+    say(hub, work, entry("bob-came", "bob"))
     line.close()
     assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice").status_code == 204
     # Bob has no share any more, and the session still believes that he may be in it.
@@ -197,6 +315,7 @@ def test_only_the_owner_and_only_what_they_may_see(hub, work):
 def test_directories_that_would_hide_or_open_one_another_are_refused(hub, work):
     # D-4's raw data are where A-1's results may be written.
     refused(add(hub, "D-4"), 409, "where this session may write")
+    refused(add(hub, "F-6"), 409, "its folder holds one that this session has already")
     assert add(hub, "B-2").status_code == 200
     # C-3 would hide what B-2 has below.
     refused(add(hub, "C-3"), 409, "holds one that this session has already")
@@ -213,7 +332,10 @@ def test_a_failure_leaves_nothing_and_what_is_not_known_is_set_right(hub, work):
     (hub.marks / "fail-add").touch()
     refused(add(hub), 503, "session: its data could not be added")
     assert given(hub)["mounts"] == {}
-    assert state(hub) == before
+    # Whoever had a look meanwhile may have it open.
+    assert list(state(hub)["taken"]) == ["B-2"]
+    assert state(hub) == before | {"taken": state(hub)["taken"]}
+    assert passport_ids(hub) == ["A-1"]
     # Neither is known: it is being added for as long as that is so, and counts for who may be let in.
     (hub.marks / "hold-add").touch()
     with ThreadPoolExecutor() as beside:
@@ -229,6 +351,7 @@ def test_a_failure_leaves_nothing_and_what_is_not_known_is_set_right(hub, work):
         (hub.marks / mark).unlink()
     hub.until(lambda: not state(hub)["adding"], 10, "it is set right")
     assert given(hub)["mounts"] == {}
+    assert passport_ids(hub) == ["A-1"]
     assert hub.mounts() == []
 
 
@@ -248,5 +371,6 @@ def test_a_hub_that_is_killed_midway_sets_it_right(hub, work, moment):
     hub.until(lambda: not state(hub)["adding"] and not state(hub)["removing"], 20, "it is set right")
     assert given(hub)["mounts"] == {}
     assert hub.session("work")["experiments"] == ["A-1"]
+    assert passport_ids(hub) == ["A-1"]
     assert hub.mounts() == []
     assert add(hub).status_code == 200

@@ -1,5 +1,7 @@
 """What one more experiment, or one less, changes of a session's directories; what is kept of them."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from visa_session.contract import DatasetInfo, ExperimentInfo
@@ -41,6 +43,19 @@ def test_what_others_need_stays():
         to_remove(ExperimentInfo("C-3", raw="/data/a"), [ONE], HOME)
 
 
+def test_what_the_operator_binds_is_neither_hidden_nor_detached():
+    others = ("/data/b/raw/lib", "/run/munge")
+    new = ExperimentInfo("B-2", raw="/data/b/raw")
+    with pytest.raises(StartRefused, match="holds one that this session has already"):
+        to_add(new, [ONE], HOME, others)
+    with pytest.raises(StartRefused, match="holds one of the facility's"):
+        to_remove(new, [ONE], HOME, others)
+    # The very place stays as it is.
+    same = ExperimentInfo("C-3", raw="/data/c", processed="/run/munge")
+    assert [one.path for one in to_add(same, [ONE], HOME, others)] == ["/data/c"]
+    assert to_remove(same, [ONE], HOME, others) == ["/data/c"]
+
+
 def test_ways_to_datasets_are_those_of_a_start():
     datasets = (DatasetInfo("1", "scan", "s1"), DatasetInfo("2", "scan", "/elsewhere/s2"))
     links = links_to(ExperimentInfo("A-1", raw="/data/a/raw", datasets=datasets))
@@ -57,5 +72,10 @@ def test_what_is_kept_comes_back_and_an_earlier_versions_is_told_apart():
     again = Kept.read({"visa": kept.but(adding=ExperimentInfo("B-2")).model_dump(mode="json")})
     assert (again.data, again.home, again.experiments) == ((ONE,), HOME, ("A-1", "B-2"))
     assert not Kept(options={"experiments": ["A-1"]}).knows_data
+    took = again.but(taken={"C-3": datetime.now(UTC)}, others=("/run/munge",), adding=None)
+    took = Kept.read({"visa": took.model_dump(mode="json")})
+    assert (took.experiments, took.within_reach) == (("A-1",), ("A-1", "C-3"))
+    assert (took.renewed(1).taken, took.renewed(1).others) == ({}, ("/run/munge",))
+    assert took.begun(1, queue=False).taken == took.ended(None).taken == {}
     ended = again.ended(None)
     assert (ended.data, ended.adding, ended.experiments) == ((), None, ("A-1",))

@@ -41,6 +41,15 @@ def refuses_writing(path):
     return error.value.errno == errno.EROFS
 
 
+def test_one_place_is_taken_away_without_the_others_of_its_session(tree, staging):
+    first, second = staging.stage(KEY, [raw(tree)], ALICE), staging.stage(KEY, [raw(tree)], ALICE)
+    staging.unpin(second)
+    assert mounts(tree) == [first[0].bind.source]
+    assert staging.sweep() == []
+    staging.unpin(first)
+    assert mounts(tree) == []
+
+
 def test_raw_is_read_only_for_root_and_processed_is_not(tree, staging):
     (tree.root / "visitor/a1/RAW_DATA/scan.h5").write_text("data")
     one, two = (p.bind for p in staging.stage(KEY, [raw(tree), processed(tree)], ALICE))

@@ -107,12 +107,12 @@ class MembersHandler(_Members, OwnerOrSessionHandler):
             return ()
         names = ", ".join(stands.hidden)
         if not self.sharing.outsiders_may_watch:
-            self._refuse(spawner, user, wanted.role, f"name: {stands.full_name} may not see {names}")
+            self._refuse(spawner, user, wanted.role, f"name: {stands.full_name} {stands.why}")
         if wanted.role == COLLABORATOR:
-            words = f"role: {stands.full_name} may not see {names} and can only watch"
+            words = f"role: {stands.full_name} may not see {names} and can only watch{stands.until}"
             self._refuse(spawner, user, wanted.role, words)
         if not set(wanted.despite).issuperset(stands.hidden):
-            raise NeedsAgreement(f"despite: {stands.full_name} may not see {names}", stands.hidden)
+            raise NeedsAgreement(f"despite: {stands.full_name} {stands.why}", stands.hidden)
         return stands.hidden
 
     def _refuse(self, spawner: orm.Spawner, user: User, role: str, words: str):
@@ -161,7 +161,8 @@ class MemberHandler(_Members, OwnerOrSessionHandler):
             stands = await self.standing_of(self.app.users[share.user], spawner)
             if stands.hidden and (grant is None or grant.way != SUPPORT):
                 names = ", ".join(stands.hidden)
-                raise web.HTTPError(403, f"role: {stands.full_name} may not see {names} and can only watch")
+                words = f"role: {stands.full_name} may not see {names} and can only watch{stands.until}"
+                raise web.HTTPError(403, words)
             share = self.share(spawner, member)
         grants.change(self.db, share, role, who=self.current_user.name, address=self.address)
         self.db.commit()
