@@ -12,12 +12,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
 import yaml
 
 from demo import software
+from demo.processes import die_with_parent
 from images.build import main as build_images
 
 from .hub import BenchFailed, Hub
@@ -112,6 +114,7 @@ async def demo(run: Path) -> AsyncIterator[Path]:
             },
             stdout=log,
             stderr=log,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
             start_new_session=True,
         )
     try:

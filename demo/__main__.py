@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import sys
 
 import httpx
 
-from . import bridge, computing, gpus, shutdown, software, tokens
+from . import alone, bridge, computing, gpus, shutdown, software, tokens
 from .login import LoginFailed
 from .machine import say
 from .parts import parts
@@ -36,18 +35,6 @@ def prepare(site: Site) -> None:
         computing.prepare(site)
     except RuntimeError as error:
         raise SystemExit(f"The cluster cannot be made: {error}") from error
-
-
-def alone(site: Site):
-    """Hold the run folder for this process; a second demo on it would take its sessions for leftovers."""
-    lock = open(os.open(site.run / "lock", os.O_RDWR | os.O_CREAT, 0o600), "w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SystemExit(
-            f"Another demo runs on {site.run}: stop that one first, or set VISA_DEMO_RUN"
-        ) from None
-    return lock
 
 
 def announce(site: Site, content: dict) -> None:
@@ -91,7 +78,7 @@ def main() -> None:
         raise SystemExit("The demo needs root: it runs containers as other accounts and owns their data.")
     site = Site.from_environment()
     site.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with alone(site):
+    with alone.held(site):
         prepare(site)
         try:
             with bridge.held(site):

@@ -8,7 +8,7 @@ import subprocess
 from images.engine import podman_environment
 from images.root import RECIPE_LABEL
 
-from . import bridge, computing, shutdown
+from . import alone, bridge, computing, shutdown
 from .facility.tree import MARKER
 from .site import Site
 
@@ -35,6 +35,11 @@ def remove_images(label: str) -> list[str]:
 
 def main() -> None:
     site = Site.from_environment()
+    with alone.port(site):
+        remove(site)
+
+
+def remove(site: Site) -> None:
     shutdown.remove_leftovers(site)
     bridge.release(site)
     computing.take_away(site)

@@ -8,6 +8,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cluster.layout import Cluster
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -68,6 +70,12 @@ class Site:
     @property
     def portal_port(self) -> int:
         return self.port + 4
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All that the parts listen on, lowest first."""
+        inner = range(self.port, self.port + 5)
+        return (*inner, *range(self.cluster_port, self.cluster_port + Cluster.PORTS))
 
     @property
     def bridge(self) -> str:

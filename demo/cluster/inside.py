@@ -18,6 +18,7 @@ def write(cluster: Cluster, address: str) -> None:
     """Write it: all daemons at `address`, where containers reach this machine."""
     text = cluster.slurm_conf.read_text()
     text = re.sub(r"^(SlurmctldHost=\w+)\(.*\)$", rf"\1({address})", text, flags=re.MULTILINE)
+    text = re.sub(r"^(AccountingStorageHost=).*$", rf"\g<1>{address}", text, flags=re.MULTILINE)
     text = re.sub(r"\bNodeAddr=\S+", f"NodeAddr={address}", text)
     folder(slurm_conf(cluster).parent, 0o755)
     put(slurm_conf(cluster), text.encode(), 0o644)

@@ -43,8 +43,8 @@ def make_facility(
         raise ValueError("the data and the homes must not stand inside one another")
     measured = beamtimes(data, recipe.seed, recipe.proposals)
     with ExitStack() as stack:
-        made = stack.enter_context(tree.claimed(data))
-        stack.enter_context(tree.claimed(homes))
+        made = stack.enter_context(tree.claimed(data, say))
+        stack.enter_context(tree.claimed(homes, say))
         for root in (data, homes):
             for above in tree.unsafe_above(root):
                 say(f"careful: {above} may be written by others than root, so sessions may refuse {root}")

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,11 +22,11 @@ class NotOurs(Exception):
 
 
 @contextmanager
-def claimed(root: Path) -> Iterator[dict]:
+def claimed(root: Path, say: Callable[[str], None]) -> Iterator[dict]:
     """A root that is ours alone while inside: what its marker says.
 
-    Makes it if it is not there. Raises NotOurs if it exists without the marker, or if another run holds
-    it: nothing is ever written into somebody's data.
+    Makes it if it is not there, and waits for another run that holds it, which `say` is told. Raises NotOurs
+    if it exists without the marker: nothing is ever written into somebody's data.
     """
     marker = root / MARKER
     if not os.path.lexists(root):
@@ -46,10 +46,12 @@ def claimed(root: Path) -> Iterator[dict]:
         )
     lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another run is making {root}: waiting until it is done")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield json.loads(marker.read_text())
-    except BlockingIOError as error:
-        raise NotOurs(f"another run is making {root}") from error
     finally:
         os.close(lock)
 

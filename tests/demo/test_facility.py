@@ -312,15 +312,22 @@ def test_a_kill_leaves_nothing_that_the_next_run_does_not_mend(root):
         assert not [p for p in (other / "data").rglob(".*") if p.name != MARKER]
 
 
-def test_two_runs_at_once_do_not_mix(copy):
-    held = os.open(copy / "data/visitor", os.O_RDONLY)
+@pytest.mark.parametrize("which", [0, 1])
+def test_two_runs_at_once_wait_for_each_other_and_say_so(copy, which):
+    root = folders(copy)[which]
+    (copy / "out/experiments.jsonl").unlink()
+    held = os.open(root, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(NotOurs, match="another run"):
-            make(copy)
+        process = subprocess.Popen(command(copy), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == f"another run is making {root}: waiting until it is done\n"
+        assert process.poll() is None
+        assert not (copy / "out/experiments.jsonl").exists()
     finally:
         os.close(held)
-    make(copy)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert (copy / "out/experiments.jsonl").exists()
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from demo import software
 from demo.cluster import inside, people
 from demo.cluster.layout import Cluster
 from demo.facility.tree import MARKER
+from demo.processes import die_with_parent
 from images.engine import podman_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,6 +188,8 @@ def start_site(run: Path) -> RunningSite:
         },
         stdout=log,
         stderr=log,
+        # A run of the tests that is killed leaves no demo behind.
+        preexec_fn=partial(die_with_parent, signal.SIGTERM),
     )
     site = RunningSite(process, run)
     for _ in patiently(600):

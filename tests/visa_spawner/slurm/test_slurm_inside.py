@@ -119,6 +119,25 @@ def test_anothers_jobs_are_neither_seen_nor_touched(slurm, shell):
     assert code, words
 
 
+def test_accounting_tells_the_owner_of_their_own_jobs_and_takes_no_orders(hub, slurm, shell, session):
+    """`sacct` and the panel's earlier jobs, asked from the session's own network."""
+    of_bob = slurm.submit("true", "bob")
+    job = int(shell.run("sbatch --parsable --output=/dev/null --wrap true"))
+    for one in (job, of_bob):
+        slurm.until(one, "COMPLETED")
+    asked = "sacct -n -X -P -o jobid,user,state"
+    hub.until(lambda: f"{of_bob}|bob|COMPLETED" in slurm.run(*asked.split(), "-a"), 20, "the book has both")
+    assert f"{job}|alice|COMPLETED" in shell.run(asked).splitlines()
+    assert "bob" not in shell.run(f"{asked} -a")
+    rows = hub.ask(session, "GET", "jupyterlab_slurm/sacct").raise_for_status().json()["data"]["rows"]
+    assert str(job) in [row[0] for row in rows]
+    book = ("sacctmgr", "-n", "-P", "show", "assoc", "format=account,user,qos")
+    before = slurm.run(*book)
+    for order in ("add account theirs", "modify user alice set qos=urgent"):
+        assert shell.tried(f"sacctmgr -i {order}")[0] != 0
+    assert slurm.run(*book) == before
+
+
 def test_a_job_sees_the_gpu_it_asked_for(slurm, shell):
     look = f"ls {slurm.layout.gpus}/$SLURMD_NODENAME/gpu$CUDA_VISIBLE_DEVICES"
     words = shell.run(f"srun -p gpu --gres=gpu:l40s:1 sh -c '{look}; env'")
