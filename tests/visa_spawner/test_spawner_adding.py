@@ -108,6 +108,7 @@ class Spawner(adding.Adding):
 
     def start_anew(self):
         """The session ended, and runs again, with the same of everything."""
+        self.site.passports.keep(None, self.site.passports.last() | {"started": "anew"})
         self._kept = self._kept.but(started=RUN + timedelta(hours=1), adding=None, removing="")
 
     async def _may_have(self, experiment, _datasets):
@@ -136,6 +137,16 @@ async def test_what_was_asked_of_one_run_is_not_done_to_the_next():
     assert spawner.site.passports.ids() == ["A-1"]
 
 
+async def test_what_is_put_back_is_not_put_into_the_next_run():
+    spawner = Spawner(ONE)
+    child, spawner.fails = spawner.child_spawner, True
+    child.meanwhile = lambda: child.asked[-1][0] == "remove" and spawner.start_anew()
+    with pytest.raises(StartRefused):
+        await spawner.add_data("B-2")
+    assert spawner.kept.taken == {}
+    assert spawner.site.passports.last()["started"] == "anew"
+
+
 async def test_a_run_that_ends_before_the_mount_is_given_nothing():
     for name in ("may_have", "settled"):
         spawner = Spawner(ONE)
@@ -147,6 +158,21 @@ async def test_a_run_that_ends_before_the_mount_is_given_nothing():
         await over(spawner.add_data("B-2"))
         assert spawner.child_spawner.asked == []
         assert spawner.kept.adding is None
+
+
+async def test_it_is_asked_once_more_who_has_worked_here():
+    spawner, asked = Spawner(ONE), []
+
+    async def came_meanwhile(_row, experiment):
+        asked.append(experiment)
+        if len(asked) == 2:
+            raise StartRefused("bob has worked in this session", field="experiment", status=409)
+
+    spawner.site.members.may_have = came_meanwhile
+    with pytest.raises(StartRefused, match="bob"):
+        await spawner.add_data("B-2")
+    assert "add" not in [what for what, _ in spawner.child_spawner.asked]
+    assert (spawner.kept.adding, spawner.kept.taken) == (None, {})
 
 
 async def test_taking_away_holds_nothing_of_another_run():
@@ -177,6 +203,7 @@ async def test_what_the_operator_binds_is_known():
             await work(spawner, "B-2")
         assert spawner.child_spawner.asked == []
         assert spawner.kept.data == data
+        assert not spawner.kept.removing
 
 
 async def test_its_own_place_alone_is_taken_away():
