@@ -7,8 +7,8 @@ a second. A machine that stalls fails one now and then; a defect fails twice. Wh
 named at the end, so that it does not go unseen.
 
 Most of a test's time is waiting for such a daemon. So, where all tests are run, some run beside others
-with which they share nothing: those of starts beside those of images, those of the cluster beside those of
-login, pages, sessions and sharing. All others run alone.
+with which they share nothing: those of starts beside those of images, those of the cluster and of sharing
+beside those of login, pages and sessions. All others run alone.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ LANES = (
     {"images": ["tests/images"], "starts": ["tests/visa_spawner", "-tests/visa_spawner/slurm"]},
     {
         "pages": [
-            *("tests/visa_authenticator", "tests/visa_catalogue", "tests/visa_portal"),
-            *("tests/visa_session", "tests/visa_sharing"),
+            *("tests/visa_authenticator", "tests/visa_catalogue"),
+            *("tests/visa_portal", "tests/visa_session"),
         ],
-        "cluster": ["tests/visa_spawner/slurm"],
+        "cluster": ["tests/visa_spawner/slurm", "tests/visa_sharing", "tests/test_run.py"],
     },
 )
 #: More failures than this are no matter of a stalling machine.
