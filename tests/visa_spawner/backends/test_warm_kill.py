@@ -23,7 +23,7 @@ def hold(step):
     marks = pathlib.Path(SETTINGS["marks"])
     if (marks / ("hold-" + step)).exists():
         (marks / ("at-" + step)).touch()
-        time.sleep(60)
+        time.sleep(60)  # until it is killed, which is what is tried
 
 hand_over, rename, give = Taking._hand_over, Taking._rename, Hands.hand_over
 
