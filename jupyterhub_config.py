@@ -28,7 +28,7 @@ c.JupyterHub.cookie_host_prefix_enabled = True
 c.JupyterHub.default_url = portal_url
 
 # ---- Proxy: a process of its own, so that a hub's restart leaves every route up
-c.JupyterHub.proxy_class = "visa_spawner.proxy.WatchedProxy"
+c.JupyterHub.proxy_class = "visa_spawner.running.proxy.WatchedProxy"
 c.WatchedProxy.should_start = False
 c.JupyterHub.last_activity_interval = 0  # the proxy asks by itself, without stopping the hub meanwhile
 c.JupyterHub.cleanup_servers = False

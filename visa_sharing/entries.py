@@ -8,7 +8,7 @@ from jupyterhub import orm
 from sqlalchemy import func
 from sqlalchemy.orm import Session
 
-from visa_spawner.kept import Kept
+from visa_spawner.kept.state import Kept
 
 from . import grants
 from .audit.record import record

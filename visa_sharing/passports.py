@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from visa_spawner.passport import Passports
+from visa_spawner.kept.passport import Passports
 from visa_spawner.session import Start
 
 from .database import Passport, PassportExperiment, Software

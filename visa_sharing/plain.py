@@ -14,7 +14,7 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import Session
 
-from visa_spawner.turns import in_turns
+from visa_spawner.running.turns import in_turns
 
 from . import accounts, notices
 from .changes import changes

@@ -11,7 +11,7 @@ from jupyterhub.app import JupyterHub
 from jupyterhub.user import User
 from jupyterhub.utils import maybe_future
 
-from visa_spawner.turns import in_turns
+from visa_spawner.running.turns import in_turns
 
 from . import entries
 from .grants import shares_of

@@ -16,7 +16,7 @@ from visa_catalogue import Catalogue, CatalogueError, UnknownExperiment
 from visa_catalogue.access import why_visible
 from visa_catalogue.account import Account
 from visa_catalogue.model import Experiment
-from visa_spawner.kept import Kept
+from visa_spawner.kept.state import Kept
 
 from . import accounts
 

@@ -12,7 +12,7 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import Query, Session
 
-from visa_spawner.kept import Kept
+from visa_spawner.kept.state import Kept
 from visa_spawner.site import VisaSite
 
 from . import accounts, grants, notices, staff

@@ -13,8 +13,8 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import joinedload
 
 from visa_catalogue.model import Experiment
-from visa_spawner import report
-from visa_spawner.kept import Kept
+from visa_spawner.api import report
+from visa_spawner.kept.state import Kept
 from visa_spawner.session import State
 from visa_spawner.site import VisaSite
 

@@ -9,8 +9,8 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from jupyterhub.user import User
 
-from visa_spawner import report
-from visa_spawner.kept import Kept
+from visa_spawner.api import report
+from visa_spawner.kept.state import Kept
 from visa_spawner.site import VisaSite
 
 from . import accounts, entries, grants, help, notices, staff, support

@@ -11,7 +11,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import instance_state
 
-from visa_spawner.kept import Kept
+from visa_spawner.kept.state import Kept
 
 from . import roles
 from .audit.record import record

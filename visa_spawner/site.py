@@ -16,14 +16,14 @@ from traitlets.utils.importstring import import_item
 from visa_catalogue import Catalogue, open_catalogue
 from visa_catalogue.account import Role
 
-from .authorise import Limits
+from .asked.authorise import Limits
 from .backends.base import Backend
-from .cluster_access import ClusterAccess
+from .data.staging import Staging
+from .kept.passport import Passports
 from .members import Members
-from .passport import Passports
-from .profile_files import ProfileError, load_profiles
-from .profiles import Profile
-from .staging import Staging
+from .profiles.files import ProfileError, load_profiles
+from .profiles.model import Profile
+from .start.cluster_access import ClusterAccess
 
 log = logging.getLogger(__name__)
 
@@ -169,8 +169,9 @@ def prepare(config: Config) -> VisaSite:
     To be called in jupyterhub_config.py, after all of `c.VisaSite` is set. Raises what is wrong with the
     settings, the profiles, the catalogue, a backend's class or the staging directory, which stops the hub.
     """
-    from . import counting, found_again
-    from .lifetime import keep_watch
+    from .kept import found_again
+    from .running import counting
+    from .running.lifetime import keep_watch
 
     VisaSite.clear_instance()
     ClusterAccess.clear_instance()

@@ -16,24 +16,29 @@ from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import default
 from wrapspawner import WrapSpawner
 
-from . import api, api_data, compose, forms, passport, renewing, rerouting, words
-from .adding import Adding
-from .admission import Admission, as_spawn_exception
-from .authorise import Accepted
-from .binds import wanted_for
-from .extending import Extending
-from .kept import Kept, Outcome
-from .made_often import MadeOften
-from .resuming import Resuming
-from .rounds import rounds
+from . import words
+from .api import calls
+from .api import data as data_calls
+from .asked import forms
+from .asked.admission import Admission, as_spawn_exception
+from .asked.authorise import Accepted
+from .data.adding import Adding
+from .data.binds import wanted_for
+from .kept import passport
+from .kept.state import Kept, Outcome
+from .running.extending import Extending
+from .running.made_often import MadeOften
+from .running.rounds import rounds
 from .session import Image, StartRefused, State
 from .site import VisaSite
-from .steps import Steps
-from .vouched import VouchedServer
-from .waiting import Waiting
+from .start import compose, renewing, rerouting
+from .start.resuming import Resuming
+from .start.steps import Steps
+from .start.vouched import VouchedServer
+from .start.waiting import Waiting
 
-api.join_hub()
-api_data.join_hub()
+calls.join_hub()
+data_calls.join_hub()
 
 #: How much of a session's log is kept when it ends: lines, and characters a line.
 MAX_LINES, MAX_LINE = 40, 500

@@ -6,7 +6,7 @@ import yaml
 
 from bench import ours
 from bench.hub import Hub
-from visa_spawner.profiles import Profile
+from visa_spawner.profiles.model import Profile
 
 
 def test_containers_wait_for_one_plan_alone_that_is_the_other_measured_one(tmp_path):

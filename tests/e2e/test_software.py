@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from demo.facility.beamtimes import INSTRUMENTS
-from visa_spawner.shelf import FRESH
+from visa_spawner.start.shelf import FRESH
 
 from .site import RunningSite, podman
 

@@ -9,8 +9,8 @@ from jupyterhub.auth import DummyAuthenticator
 import visa_sharing.hub
 from visa_catalogue.account import Account
 from visa_session.contract import CONTROL_SCOPE, VIEW_SCOPE
-from visa_spawner import shelf
 from visa_spawner.site import prepare
+from visa_spawner.start import shelf
 
 # The tests change which images there are from one page to the next.
 shelf.FRESH = 0.0

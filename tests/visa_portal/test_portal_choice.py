@@ -2,7 +2,7 @@ import pytest
 
 from visa_portal.choice import KEYBOARDS, Wanted, choose, keyboard_for, lifetimes
 from visa_portal.models import Options, Profile
-from visa_spawner.request import KEYBOARDS as ACCEPTED
+from visa_spawner.asked.request import KEYBOARDS as ACCEPTED
 
 
 def profile(default, longest, **more):

@@ -8,7 +8,7 @@ from visa_catalogue import Kinds, kinds_of
 from visa_catalogue.model import Dataset, Experiment
 from visa_portal.models import Profile, Used
 from visa_portal.ranking import best, best_plan, rank
-from visa_spawner.profile_files import load_profiles
+from visa_spawner.profiles.files import load_profiles
 
 ROOT = Path(__file__).parents[2]
 

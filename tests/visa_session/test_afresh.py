@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-from visa_spawner.compose import HUB_VARIABLES
+from visa_spawner.start.compose import HUB_VARIABLES
 
 from .hubside import TREE
 

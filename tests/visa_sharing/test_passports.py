@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from visa_session.contract import SessionInfo
 from visa_sharing import passports
 from visa_sharing.database import Software
-from visa_spawner.shelf import FRESH
+from visa_spawner.start.shelf import FRESH
 
 
 @pytest.fixture(scope="module")

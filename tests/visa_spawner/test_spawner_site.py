@@ -5,9 +5,9 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from visa_catalogue import CatalogueError
-from visa_spawner.authorise import Limits
-from visa_spawner.binds import Unsafe
-from visa_spawner.profile_files import ProfileError
+from visa_spawner.asked.authorise import Limits
+from visa_spawner.data.binds import Unsafe
+from visa_spawner.profiles.files import ProfileError
 from visa_spawner.site import VisaSite, prepare
 
 

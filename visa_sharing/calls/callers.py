@@ -17,7 +17,7 @@ from tornado import web
 from visa_catalogue import Catalogue
 from visa_catalogue.account import Account, Role
 from visa_session.address import address_of
-from visa_spawner.api import AccountHandler, SessionHandler
+from visa_spawner.api.calls import AccountHandler, SessionHandler
 
 from .. import accounts
 from ..settings import VisaSharing

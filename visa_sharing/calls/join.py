@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from pydantic import Field
 from tornado import web
 
-from visa_spawner import report
+from visa_spawner.api import report
 
 from .. import accounts, links
 from .callers import Body, PersonHandler

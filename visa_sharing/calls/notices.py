@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tornado import web
 
-from visa_spawner.api import SessionHandler
+from visa_spawner.api.calls import SessionHandler
 
 from .. import support
 from ..database import Notice, now

@@ -12,10 +12,10 @@ from tornado import web
 from visa_catalogue import CatalogueError, UnknownExperiment
 from visa_catalogue.access import OPEN_DATA, why_visible
 from visa_catalogue.model import Experiment
-from visa_spawner import exact
-from visa_spawner.request import MAX_EXPERIMENTS, shown
+from visa_spawner.asked import exact
+from visa_spawner.asked.request import MAX_EXPERIMENTS, shown
 from visa_spawner.session import Image, StartRefused
-from visa_spawner.shelf import Images
+from visa_spawner.start.shelf import Images
 
 from .. import passports, team
 from ..rights import NotKnown

@@ -6,7 +6,7 @@ from jupyterhub import orm
 from jupyterhub.app import JupyterHub
 from jupyterhub.user import User
 
-from visa_spawner import report
+from visa_spawner.api import report
 
 from .. import accounts, grants, help, links, support, table, team
 from ..database import Link

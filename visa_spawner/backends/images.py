@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .. import bootscripts
+from ..api import bootscripts
 from ..session import Image, SessionPlan, StartRefused
 from ..words import IMAGE_GONE
 from . import software

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from traitlets.config import Config, LoggingConfigurable
 
-from ..made_often import MadeOften
+from ..running.made_often import MadeOften
 from ..session import Availability, Image, NodeState, Resources, Start, WarmPair
 from .base import Backend
 from .fleet import Fleet

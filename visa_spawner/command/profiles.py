@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..backends.image_contents import LocalImages, NoImage, Trees
 from ..backends.settings import ContainerSettings
-from ..profile_files import Mistake, ProfileError, ProfileFile, read_profiles
+from ..profiles.files import Mistake, ProfileError, ProfileFile, read_profiles
 from ..site import BACKENDS
 
 #: The applications of a recipe's image, by their names; raises NoImage.

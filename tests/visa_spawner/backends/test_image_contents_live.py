@@ -3,7 +3,7 @@
 import pytest
 from engines import RECIPE, remove_all
 
-from tests.visa_spawner.test_spawner_profiles import TOMOGRAPHY
+from tests.visa_spawner.profiles.test_spawner_profiles import TOMOGRAPHY
 from visa_spawner.backends.image_contents import LocalImages, NoImage
 from visa_spawner.command.__main__ import main
 

@@ -11,7 +11,7 @@ from container_support import logged, node, plan, settings
 from engines import BOOT, HUB, IMAGE, RECIPE
 
 from visa_session.contract import PASSPORT
-from visa_spawner import bootscripts
+from visa_spawner.api import bootscripts
 from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.session import StartRefused
 

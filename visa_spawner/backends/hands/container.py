@@ -7,7 +7,7 @@ import os
 import select
 import time
 
-from ... import kernel
+from ...data import kernel
 from .refusals import Refused, Silent
 
 _FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC

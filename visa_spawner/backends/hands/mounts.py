@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ... import kernel
+from ...data import kernel
 from .places import FLAGS, NO_LINKS, Undo, Way
 from .refusals import Refused
 from .request import Mount

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from ... import kernel
+from ...data import kernel
 from .refusals import Refused
 
 FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC

@@ -1,0 +1,274 @@
+"""Looking at many sessions: what is asked, and that others have their turn meanwhile."""
+
+import asyncio
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from visa_spawner.running import lifetime, routes
+from visa_spawner.running.rounds import Rounds
+from visa_spawner.running.turns import in_turns
+
+
+class Session:
+    """A session that notes when it is polled."""
+
+    def __init__(self, ended=False, interval=0.02):
+        self.ended, self.poll_interval, self.polls, self.looks = ended, interval, 0, 0
+        self.hold = asyncio.Event()
+        self.hold.set()
+
+    def may_have_ended(self):
+        self.looks += 1
+        return self.ended
+
+    async def poll_and_notify(self):
+        self.polls += 1
+        await self.hold.wait()
+        return None
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    monkeypatch.setattr("visa_spawner.running.rounds.TICK", 0.01)
+    return Rounds()
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_sessions_that_run_are_looked_at_and_never_polled(rounds):
+    sessions = [Session() for _ in range(200)]
+    for one in sessions:
+        rounds.add(one)
+    before = len(asyncio.all_tasks())
+    await until(lambda: all(one.looks >= 3 for one in sessions))
+    assert sum(one.polls for one in sessions) == 0
+    # One task for all of them.
+    assert len(asyncio.all_tasks()) <= before
+
+
+async def test_one_that_may_have_ended_is_polled_again_and_again_but_once_at_a_time(rounds):
+    slow, other = Session(ended=True), Session(ended=True)
+    slow.hold.clear()
+    rounds.add(slow)
+    rounds.add(other)
+    await until(lambda: other.polls >= 3)
+    assert slow.polls == 1
+    slow.hold.set()
+    await until(lambda: slow.polls >= 2)
+
+
+async def test_one_that_is_taken_out_is_left_alone(rounds):
+    one, other = Session(), Session()
+    rounds.add(one)
+    rounds.add(other)
+    assert one in rounds and len(rounds) == 2
+    rounds.remove(one)
+    rounds.remove(one)
+    await until(lambda: other.looks >= 2)
+    assert one.looks == 0 and one not in rounds
+
+
+async def test_one_that_was_added_twice_is_looked_at_once_a_round(rounds):
+    one = Session(interval=10)
+    for _ in range(5):
+        rounds.add(one)
+    rounds._due = [(0, number, it) for _, number, it in rounds._due]
+    rounds.look()
+    assert one.looks == 1
+
+
+async def test_a_poll_that_fails_is_not_the_last(rounds):
+    one = Session(ended=True)
+
+    async def fails():
+        one.polls += 1
+        raise RuntimeError("a fault")
+
+    one.poll_and_notify = fails
+    rounds.add(one)
+    await until(lambda: one.polls >= 2)
+
+
+async def test_others_have_their_turn_whenever_a_slice_is_used_up():
+    turns, seen = 0, []
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    # A second passes with each of them.
+    async for number in in_turns(range(10), 2, clock=lambda: float(len(seen))):
+        seen.append(number)
+    task.cancel()
+    assert seen == list(range(10)) and turns >= 4
+
+
+# The proxy's routes ------------------------------------------------------------------------------------
+class Rows:
+    """The hub's database, as far as that is asked: every row is there, commits are counted."""
+
+    commits = 0
+
+    def __contains__(self, row):
+        return True
+
+    def commit(self):
+        self.commits += 1
+
+
+class Users(dict):
+    def get(self, name):
+        return next((user for user in self.values() if user.name == name), None)
+
+
+def a_user(number, ready=True, **row):
+    spawner = SimpleNamespace(
+        proxy_spec=f"/user/u{number}/work/",
+        ready=ready,
+        pending=None,
+        server=SimpleNamespace(host=f"http://10.0.0.1:{number}"),
+        orm_spawner=SimpleNamespace(**{"last_activity": None} | row),
+        _log_name=f"u{number}:work",
+    )
+    orm_user = SimpleNamespace(last_activity=None)
+    return SimpleNamespace(name=f"u{number}", orm_user=orm_user, spawners={"work": spawner})
+
+
+class Proxy:
+    extra_routes = {}
+
+    def __init__(self):
+        self.calls = []
+
+    async def add_user(self, user, name):
+        self.calls.append(("add", user.name))
+
+    async def delete_route(self, spec):
+        self.calls.append(("delete", spec))
+
+    async def add_hub_route(self, hub):
+        self.calls.append(("hub",))
+
+    async def add_service(self, service):
+        self.calls.append(("service", service.name))
+
+
+def an_app(users):
+    hub = SimpleNamespace(routespec="/", host="http://10.0.0.2:8081")
+    service = SimpleNamespace(
+        name="visa", proxy_spec="/services/visa/", server=SimpleNamespace(host="http://10.0.0.3:1")
+    )
+    return SimpleNamespace(users=Users(enumerate(users)), db=Rows(), hub=hub, _service_map={"visa": service})
+
+
+def routes_of(app, activity="2026-11-01T10:00:00.000Z"):
+    found = {
+        spawner.proxy_spec: {
+            "target": spawner.server.host,
+            "data": {"user": user.name, "server_name": name, "last_activity": activity},
+        }
+        for user in app.users.values()
+        for name, spawner in user.spawners.items()
+    }
+    found["/"] = {"target": app.hub.host, "data": {"hub": True}}
+    service = app._service_map["visa"]
+    return found | {service.proxy_spec: {"target": service.server.host, "data": {"service": "visa"}}}
+
+
+async def test_activity_is_written_down_without_a_question_to_the_database():
+    at = datetime(2026, 11, 1, 10)
+    app = an_app([a_user(number) for number in range(500)])
+    late = datetime(2026, 11, 2)
+    app.users[7].spawners["work"].orm_spawner.last_activity = late
+    found = routes_of(app)
+    found["/user/u8/work/"]["data"]["last_activity"] = "not a time"
+    # Its rows offer nothing but to be told apart and committed: any question would fail.
+    assert await routes.note_activity(app, found) == 498
+    rows = {number: user.spawners["work"].orm_spawner for number, user in app.users.items()}
+    assert rows[0].last_activity == at and rows[7].last_activity == late and rows[8].last_activity is None
+    assert app.users[0].orm_user.last_activity == at
+    assert app.db.commits == 10
+    app.db.commits = 0
+    assert await routes.note_activity(app, found) == 0
+    assert app.db.commits == 1
+
+
+async def test_routes_are_made_right_and_right_ones_left_alone():
+    app = an_app([a_user(number) for number in range(5)])
+    proxy, found = Proxy(), routes_of(app)
+    await routes.mend(proxy, app, found)
+    assert proxy.calls == []
+    del found["/user/u1/work/"], found["/"]
+    found["/user/u2/work/"]["target"] = "http://10.9.9.9:1"
+    found["/services/visa/"]["target"] = "http://10.9.9.9:2"
+    found["/user/gone/work/"] = {"target": "http://x", "data": {"user": "gone", "server_name": "work"}}
+    app.users[3].spawners["work"].ready = False
+    app.users[4].spawners["work"].ready, app.users[4].spawners["work"].pending = False, "stop"
+    await routes.mend(proxy, app, found)
+    assert sorted(proxy.calls) == [
+        ("add", "u1"),
+        ("add", "u2"),
+        ("delete", "/user/gone/work/"),
+        ("delete", "/user/u3/work/"),
+        ("hub",),
+        ("service", "visa"),
+    ]
+
+
+async def test_the_route_of_a_session_that_was_started_meanwhile_stays(monkeypatch):
+    app = an_app([a_user(0, ready=False), a_user(1)])
+
+    async def starts_meanwhile(things):
+        for thing in list(things):
+            yield thing
+        app.users[0].spawners["work"].ready = True
+
+    monkeypatch.setattr(routes, "in_turns", starts_meanwhile)
+    proxy = Proxy()
+    await routes.mend(proxy, app, routes_of(app))
+    assert proxy.calls == []
+
+
+async def test_a_route_that_cannot_be_written_keeps_no_other_from_being_written():
+    app = an_app([a_user(number) for number in range(450)])
+    proxy = Proxy()
+    add = proxy.add_user
+
+    async def first_fails(user, name):
+        if user.name == "u0":
+            raise OSError("no")
+        await add(user, name)
+
+    proxy.add_user = first_fails
+    with pytest.raises(OSError):
+        await routes.mend(proxy, app, {"/": {"target": app.hub.host, "data": {}}})
+    assert len(proxy.calls) == 449 + 1
+
+
+# Sessions that are over --------------------------------------------------------------------------------
+async def test_looking_for_sessions_that_are_over_goes_in_turns(monkeypatch):
+    looked = []
+
+    class Turns:
+        def __init__(self, things):
+            self.things = things
+
+        async def __aiter__(self):
+            for thing in self.things:
+                looked.append(thing)
+                yield thing
+
+    monkeypatch.setattr(lifetime, "in_turns", Turns)
+    monkeypatch.setattr(lifetime, "_spawners", lambda app: [(None, one) for one in idle])
+    idle = [SimpleNamespace(child_spawner=None, ready=False) for _ in range(3)]
+    await lifetime.end_overdue(SimpleNamespace(now=datetime.now(UTC)))
+    assert [one for _, one in looked] == idle

@@ -1,0 +1,1 @@
+"""What the hub's REST API says and does about sessions."""

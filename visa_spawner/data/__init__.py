@@ -1,0 +1,1 @@
+"""The directories a session gets, and data that come and go while it runs."""

@@ -1,0 +1,1 @@
+"""Profiles: an environment for a kind of work, one YAML file each."""

@@ -1,0 +1,1 @@
+"""While sessions run, be they thousands: their polls, their time, their routes."""

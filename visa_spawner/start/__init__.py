@@ -1,0 +1,1 @@
+"""From what was granted to a session that listens."""
