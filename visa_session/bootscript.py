@@ -6,9 +6,9 @@ visa_session.bootscript` runs while an image is built and puts the same scripts,
 one file beside its digest. JupyterLab's loader takes the parts that are there already and asks for none of
 them again.
 
-The page names the file by its digest, at the hub first (`visa_spawner.api.bootscripts`), where the address is the
-same for all sessions of a person, with the digest for the browser to check, so that nothing but this very
-text can run; and where the hub has none, at the session. Which parts: bootscript.json, by the names that the
+The page names the file by its digest, at the hub first (`visa_spawner.api.bootscripts`), where the address is
+the same for all sessions of a person, with the digest for the browser to check, so that nothing but this
+very text can run; and where the hub has none, at the session. Which parts: bootscript.json, by the names that the
 bundler gave them. One that is not there, or that is missing in the list, is asked for as ever.
 """
 
