@@ -44,7 +44,8 @@ async def hub_of(site_file: Path) -> Hub:
         user="",
         password="",
         token="",
-        container_filter='"{user}/{name}"',
+        # By its name: what a container's labels say was settled before it waited for anybody.
+        container_filter="-{user}-{name}-",
         engine_socket=str(site_file.parent / "podman.sock"),
         portal=f"{site['url'].replace('://', '://visa--service.', 1)}/services/visa/",
         metrics_token=site["admin_token"],
