@@ -8,8 +8,8 @@ them again.
 
 The page names the file by its digest, at the hub first (`visa_spawner.api.bootscripts`), where the address is
 the same for all sessions of a person, with the digest for the browser to check, so that nothing but this
-very text can run; and where the hub has none, at the session. Which parts: bootscript.json, by the names that the
-bundler gave them. One that is not there, or that is missing in the list, is asked for as ever.
+very text can run; and where the hub has none, at the session. Which parts: bootscript.json, by the names that
+the bundler gave them. One that is not there, or that is missing in the list, is asked for as ever.
 """
 
 from __future__ import annotations
