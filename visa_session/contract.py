@@ -107,7 +107,8 @@ class SessionInfo:
     `ends` is an ISO 8601 time in UTC; `gpus` are device paths that must exist before the server starts;
     `memory` is in bytes and `cpus` in cores, as the plan has them. `profile_help` says where to begin, in
     plain text, a blank line between paragraphs. `passport_in_processed`: leave the session's passport beside
-    the results when it stops.
+    the results when it stops. `stream_rate`: pictures a second of the desktop's video stream at most; 0 for
+    no such stream.
     """
 
     owner: str
@@ -130,6 +131,7 @@ class SessionInfo:
     gpus: tuple[str, ...] = ()
     experiments: tuple[ExperimentInfo, ...] = field(default_factory=tuple)
     passport_in_processed: bool = False
+    stream_rate: int = 60
 
     @property
     def key(self) -> str:

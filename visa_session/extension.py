@@ -18,6 +18,8 @@ from .pages import DesktopPage, KeyboardCall, PageFiles, SessionCall, WithSlash
 from .passportpage import PassportFile, PassportPage
 from .people import People
 from .relay import DesktopSocket
+from .stream import calls as stream_calls
+from .stream.process import StreamProcess
 from .welcome import WelcomeCall
 
 ICON = Path(__file__).parent / "icons" / "desktop.svg"
@@ -38,7 +40,9 @@ def launcher_entries() -> dict[str, dict]:
     return {"visa-desktop": {"launcher_entry": tile, "new_browser_tab": False}}
 
 
-def load(serverapp: ServerApp, info: LiveInfo, desktop: Desktop, auth: SessionAuth) -> People:
+def load(
+    serverapp: ServerApp, info: LiveInfo, desktop: Desktop, stream: StreamProcess, auth: SessionAuth
+) -> People:
     """Add the handlers and put the gate before every handler of the server; the people it asks about."""
     people = People(info, desktop, auth)
     base = serverapp.web_app.settings["base_url"]
@@ -65,6 +69,7 @@ def load(serverapp: ServerApp, info: LiveInfo, desktop: Desktop, auth: SessionAu
             (url_path_join(base, r"visa/passport\.json"), PassportFile),
             (url_path_join(base, "visa/session"), SessionCall, and_until_when),
             *begins,
+            *stream_calls.handlers(base, stream),
             *people.handlers(base),
         ],
     )

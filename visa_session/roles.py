@@ -82,6 +82,9 @@ ANYONE: tuple[Allowed, ...] = (
 MEMBERS: tuple[Allowed, ...] = (
     Allowed(r"/desktop/?", READ, ALL, "the desktop's page"),
     Allowed(r"/desktop/socket", READ, ALL, "its stream; the VNC server itself holds viewers to watching"),
+    Allowed(r"/visa/stream", READ, ALL, "whether there is a video stream of the desktop"),
+    Allowed(r"/visa/stream/socket", READ, ALL, "that stream: its picture alone, whoever watches"),
+    Allowed(r"/visa/line/probe", READ, ALL, "bytes to measure one's line with, so many a minute"),
     Allowed(r"/visa/session", READ, ALL, "the session's title, experiments and time left"),
     Allowed(r"/visa/news", READ, ALL, "who is in, told as it changes; members see less than the owner"),
 )
@@ -138,9 +141,12 @@ JUPYTERLAB: tuple[Allowed, ...] = (
     ),
 )
 
+#: Not even the owner's: there selkies, by itself, lets every visitor in, in control and without a login.
+NOT_HERE = "selkies"
+
 OWNERS: tuple[Allowed, ...] = (
     Allowed(
-        r"/.*|",
+        rf"/(?!{NOT_HERE}(/|$)).*|",
         (*WORK, "OPTIONS"),
         OWNER,
         "everything else: settings, extensions, shutting down, answers to support, ending a membership",

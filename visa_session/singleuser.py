@@ -43,6 +43,7 @@ from .places import top_directories, writable_directory
 from .proxied import guard_programs
 from .ready import Refused, post_ready
 from .schemas import LAB_EXTENSIONS, check_beforehand
+from .stream.process import StreamProcess
 
 #: Server extensions that a session does not load, and why.
 LEFT_OUT = {
@@ -69,7 +70,7 @@ PLUGINS_OF = {
 #: what to import beside the event loop first, since its own loading would import it in there.
 LATER = {"jupyterlab_h5web": "jupyterlab_h5web.handlers", cluster.PANEL: cluster.PANEL}
 #: Entries of jupyter-server-proxy that an installed package would add and that are replaced by ours.
-PROXIES_LEFT_OUT = {"desktop", "desktop-websockify"}
+PROXIES_LEFT_OUT = {"desktop", "desktop-websockify", "selkies"}
 
 
 def without_program() -> list[str]:
@@ -267,7 +268,8 @@ class SessionApp(JupyterHubSingleUser):
         settings["page_config_hook"] = page_settings(
             settings["page_config_hook"], portal, self.info.name, self.workspaces()
         )
-        self.people = extension.load(self.serverapp, self.info, self.desktop, self.hub_auth)
+        self.stream = StreamProcess(self.info, self.desktop)
+        self.people = extension.load(self.serverapp, self.info, self.desktop, self.stream, self.hub_auth)
         SessionIdentity.full_name = self.people.members.full_name
         self.info.watch(self.show_data)
 
@@ -317,11 +319,12 @@ class SessionApp(JupyterHubSingleUser):
                 self.log.exception("The extension %s could not be loaded", name)
 
     async def stop_extension(self):
-        """Stop telling the hub, and end the desktop."""
+        """Stop telling the hub, and end the desktop and its stream."""
         await super().stop_extension()
         for task in (self.ready_task, self.later_task):
             task.cancel()
         await self.people.stop()
+        await self.stream.stop()
         await asyncio.to_thread(self.desktop.stop)
 
 

@@ -97,6 +97,11 @@ class VisaSite(SingletonConfigurable):
         help="""Have each session leave its passport beside the results, in the processed data of each of its
         experiments, when it stops: what it was made with stays with what it made.""",
     ).tag(config=True)
+    stream = Bool(
+        True,
+        help="""Offer the desktop as a video stream beside VNC, for thin lines, unless the profile says
+        otherwise. It costs CPU while somebody watches: docs/operators/stream.md.""",
+    ).tag(config=True)
     keep_interval = Integer(
         30,
         min=1,

@@ -246,6 +246,7 @@ class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, Wr
             facility=self.site.facility,
             portal_url=self.site.portal_url,
             passport_in_processed=self.site.passport_in_processed,
+            stream=self.site.stream,
         )
 
     def _stamp(self, accepted: Accepted, image: Image) -> str:

@@ -38,6 +38,12 @@ if [ "$made" ]; then
         scxmldatamodel sensors texttospeech webview
     cd /
 fi
+# selkies would offer itself to jupyter-server-proxy, with every visitor in control and none logged in; the
+# session's own relay serves it, without its page.
+if [ -e "$site/selkies" ]; then
+    sed -i '/^\[jupyter_serverproxy_servers\]$/,/^$/d' "$site"/selkies-*.dist-info/entry_points.txt
+    rm -rf "$site/selkies/selkies_web"
+fi
 # The hub's own pages are served by the hub.
 rm -rf /opt/visa/venv/share/jupyterhub/static
 # Packages' own tests are a tenth of the weight.

@@ -20,6 +20,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_
 
 from .hubside import Session, later
 from .viewer import Closed, Viewer
+from .watcher import Watcher
 
 
 class Echo(WebSocketHandler):
@@ -169,6 +170,25 @@ class Watching(Socket):
         self.viewer.close()
 
 
+class Pictures(Socket):
+    """The desktop's video stream."""
+
+    def __init__(self, watcher: Watcher):
+        self.watcher = watcher
+        self.name, self.code, self.ended = "visa/stream/socket", None, None
+        self.task = asyncio.create_task(self._pictures())
+
+    async def _pictures(self) -> None:
+        try:
+            while True:
+                await self.watcher.hear()
+        except Closed as how:
+            self.code, self.ended = how.code, time.monotonic()
+
+    def close(self) -> None:
+        self.watcher.close()
+
+
 async def everything(session: Session, token: str, programs: Programs) -> list:
     """One of each kind that a collaborator can hold."""
     kernel, terminal = await later(kernel_and_terminal, session, token)
@@ -188,8 +208,11 @@ async def everything(session: Session, token: str, programs: Programs) -> list:
 
 
 async def what_a_viewer_holds(session: Session, token: str) -> list:
+    watcher = await Watcher.connect(session, token)
+    await watcher.sees()
     return [
         Watching(await Viewer.open(session, token)),
+        Pictures(watcher),
         await started(Stream(session, "visa/news", token)),
     ]
 

@@ -111,9 +111,10 @@ WITH_COLLABORATORS = {
     *("NbconvertRootHandler", "SessionHandler", "SessionRootHandler", "ViewHandler", "SubscribeWebsocket"),
     *("AuthenticatedFileHandler", "RedirectWithParams", "WithSlash", "DesktopPage", "DesktopSocket"),
     *("SessionCall", "NewsCall", "ExamplesCall", "ApplicationsCall", "ApplicationIcon", "ApplicationCall"),
-    *("WelcomeCall", "PassportPage", "PassportFile"),
+    *("WelcomeCall", "PassportPage", "PassportFile", "StreamCall", "StreamSocket", "LineCall"),
 }
 WITH_VIEWERS = {"WithSlash", "DesktopPage", "DesktopSocket", "SessionCall", "NewsCall"}
+WITH_VIEWERS |= {"StreamCall", "StreamSocket", "LineCall"}
 WITH_ANYONE = {"PageFiles", "FileFindHandler", "ThemesHandler", "APIVersionHandler"}
 WITH_ANYONE |= {"JupyterHubLogoutHandler", "JupyterHubOAuthCallbackHandler"}
 #: What may change something, and is yet a collaborator's.
@@ -142,6 +143,14 @@ def test_the_table_opens_to_each_role_what_is_meant_and_nothing_more(rules):
     assert reached("collaborator") - vague == WITH_COLLABORATORS | WITH_ANYONE
     assert reached("collaborator", METHODS[1:5]) - vague == CHANGED_BY_COLLABORATORS
     assert reached("owner") == {name.rpartition(".")[2] for _, name in paths}
+
+
+@pytest.mark.parametrize("role", ["owner", "collaborator", "viewer", None])
+def test_nobody_gets_to_selkies_by_the_way_that_it_offers_itself(role):
+    """There it asks for no login and has everybody in control."""
+    for path in ("/selkies", "/selkies/", "/selkies/api/websockets"):
+        assert [method for method in METHODS if may(role, method, path, "alice")] == []
+    assert may("owner", "GET", "/selkies-notes") and not may("collaborator", "GET", "/selkies-notes")
 
 
 @pytest.mark.parametrize(("name", "role"), [("vera", "viewer"), ("carl", "collaborator")])

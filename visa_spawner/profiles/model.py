@@ -146,7 +146,8 @@ class Profile(_Part):
     """An environment for a kind of work. `roles` are the facility roles that may use it; none: everyone.
 
     `audience` says in a line whom it suits, `help` where to begin. `cluster`: whether its sessions reach the
-    cluster, as `c.ClusterAccess` has it.
+    cluster, as `c.ClusterAccess` has it. `stream_rate`: pictures a second of the desktop's video stream at
+    most, 0 for none.
     """
 
     name: Name
@@ -160,6 +161,7 @@ class Profile(_Part):
     applications: list[Name] = []
     roles: list[Name] = []
     cluster: bool = False
+    stream_rate: Annotated[int, Field(ge=0, le=60)] = 60
     lifetime: Lifetime
     plans: Annotated[dict[Name, Plan], Field(min_length=1)]
 

@@ -61,6 +61,7 @@ def session_info(
     facility: str,
     portal_url: str,
     passport_in_processed: bool = False,
+    stream: bool = True,
 ) -> SessionInfo:
     """What the session is told about itself; the GPUs are the backend's to add."""
     return SessionInfo(
@@ -70,6 +71,7 @@ def session_info(
         facility=facility,
         portal_url=portal_url,
         passport_in_processed=passport_in_processed,
+        stream_rate=accepted.profile.stream_rate if stream else 0,
         profile=accepted.profile.name,
         profile_title=accepted.profile.title,
         profile_help=accepted.profile.help,

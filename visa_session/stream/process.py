@@ -1,0 +1,201 @@
+"""The process behind the stream: started for the first viewer, ended a minute after the last.
+
+It is one of the session's processes like the VNC server, on the same display, as the account. A crash costs
+the stream alone: its viewers are told and go on by VNC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections import deque
+
+from ..desktop import RUNNING, Desktop
+from ..live import LiveInfo
+from . import settings
+from .settings import EXIT_NO_SCREEN, EXIT_RESIZED
+
+log = logging.getLogger("visa")
+
+LAUNCH = f"{__package__}.launch"
+
+#: Seconds: for the desktop and then the stream to come up, for what is told to end, and without any viewer.
+DESKTOP_LIMIT, START_LIMIT, END_LIMIT, LINGER = 30.0, 20.0, 2.0, 60.0
+#: Bytes of addresses; a 4K screen takes a third of it.
+MEMORY = 4 * 2**30
+#: So many failures within so many seconds, and it is not tried again in this session.
+MOST_FAILURES, FAILURES_COUNT = 3, 600.0
+#: Seconds between two looks whether the socket is there: it says so nowhere else.
+LOOK_AGAIN = 0.05
+
+#: What of the session's environment it is given: where the screen is, whose it is, and no secret.
+GIVEN = (
+    *("PATH", "LANG", "LD_LIBRARY_PATH", "DISPLAY", "XAUTHORITY"),
+    *("JUPYTERHUB_USER", "JUPYTERHUB_SERVER_NAME", "JUPYTERHUB_API_URL"),
+    *("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"),
+)
+
+
+class StreamFailed(Exception):
+    """There is no stream; the text is one sentence for the person who asked for it."""
+
+
+class StreamProcess:
+    """One session's stream, off at first. All of it belongs to the event loop.
+
+    `ended` is set whenever it does not run, and `words` then say why.
+    """
+
+    def __init__(self, info: LiveInfo, desktop: Desktop):
+        self.info, self.desktop = info, desktop
+        self.directory = desktop.directory.parent / "stream"
+        self.socket = self.directory / "socket"
+        self.token = ""
+        self.words = ""
+        #: How it ended: the screen has another size, so that whoever watches may come again; or by a fault.
+        self.resized = self.failed = False
+        self.ended = asyncio.Event()
+        self.ended.set()
+        self._failures: deque[float] = deque(maxlen=MOST_FAILURES)
+        self._viewers = 0
+        self._starting = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._stopping = False
+        self._installed: bool | None = None
+
+    def refusal(self) -> str:
+        """Why there is no stream here, in a sentence; "" where there may be one."""
+        if self.info.stream_rate <= 0:
+            return "This session has no video stream: its profile or the facility turned it off."
+        if self._installed is None:
+            self._installed = settings.is_installed()
+        if not self._installed:
+            return "This environment has no video stream."
+        if self._stopping:
+            return "The session is ending."
+        recent = [moment for moment in self._failures if time.monotonic() - moment < FAILURES_COUNT]
+        if len(recent) >= MOST_FAILURES:
+            return "The video stream has failed several times in this session."
+        return ""
+
+    @contextlib.asynccontextmanager
+    async def watched(self):
+        """While somebody watches: the stream is up, or StreamFailed is raised."""
+        if refusal := self.refusal():
+            raise StreamFailed(refusal)
+        self._viewers += 1
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        try:
+            async with self._starting:
+                if self.ended.is_set():
+                    await self._start()
+            yield
+        finally:
+            self._viewers -= 1
+            if self._viewers == 0 and not self._stopping:
+                self._lingering = asyncio.get_running_loop().call_later(LINGER, self._end)
+
+    async def stop(self) -> None:
+        """End it for good, and wait until it has ended."""
+        self._stopping = True
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._end()
+        if self._watch is not None:
+            await asyncio.wait([self._watch], timeout=2 * END_LIMIT)
+
+    async def _start(self) -> None:
+        self.desktop.start()
+        await asyncio.to_thread(self.desktop.settled.wait, DESKTOP_LIMIT)
+        if self.desktop.state != RUNNING:
+            raise StreamFailed(self.desktop.words or "The desktop is not up yet.")
+        nothing = self.directory / "nothing"
+        nothing.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        (nothing / "index.html").touch()
+        self.socket.unlink(missing_ok=True)
+        self.token = secrets.token_urlsafe(32)
+        self.words, self.resized, self.failed = "", False, False
+        environment = {name: os.environ[name] for name in GIVEN if name in os.environ}
+        environment |= {"HOME": str(nothing), "XDG_RUNTIME_DIR": str(self.directory), "TMPDIR": str(nothing)}
+        options = settings.options(self.info, self.socket, nothing)
+        with open(self.directory / "log", "wb") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-m", LAUNCH, *options),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                env=environment,
+                cwd=nothing,
+                start_new_session=True,
+            )
+        self.ended.clear()
+        self._watch = asyncio.create_task(self._until_end(self._process))
+        told = {"token": self.token, "memory": MEMORY}
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(json.dumps(told).encode() + b"\n")
+            await self._process.stdin.drain()
+        self._process.stdin.close()
+        deadline = time.monotonic() + START_LIMIT
+        while not self.socket.exists():  # noqa: ASYNC110 - nobody tells when a socket comes
+            if self.ended.is_set():
+                raise StreamFailed(self.words)
+            if time.monotonic() > deadline:
+                self._end()
+                await self.ended.wait()
+                raise StreamFailed("The video stream did not come up.")
+            await asyncio.sleep(LOOK_AGAIN)
+
+    async def _until_end(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        self.resized = code == EXIT_RESIZED
+        if self._process is None or self._stopping:
+            self.words = "The video stream has ended."
+        elif self.resized:
+            self.words = "The screen has another size."
+        elif code == EXIT_NO_SCREEN:
+            self.words = "The desktop has ended."
+        else:
+            self.failed = True
+            self._failures.append(time.monotonic())
+            self.words = "The video stream has failed."
+            log.warning(
+                "The video stream ended with %s; its last words:\n%s", code, "\n".join(self.last_lines())
+            )
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it may have started
+        self.token = ""
+        self.ended.set()
+
+    def _end(self) -> None:
+        """Tell it to end, and see to it."""
+        process, self._process, self._lingering = self._process, None, None
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+
+        def kill():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+        asyncio.get_running_loop().call_later(END_LIMIT, kill)
+
+    def last_lines(self, count: int = 10) -> list[str]:
+        """The end of its own log."""
+        try:
+            with open(self.directory / "log", errors="replace") as lines:
+                return [line.rstrip() for line in deque(lines, count)]
+        except OSError:
+            return []
