@@ -103,7 +103,7 @@ AccountRule = Annotated[
 class Plan(_Part):
     """Hardware, and the backend that has it. `memory` and `disk` are in bytes once read, `hours` the
     longest a session on this plan may last. `warm`: containers wait for its sessions, as
-    `c.ContainerBackend.warm_memory` has room.
+    `c.ContainerBackend.warm_memory` has room; on a cluster room is kept for them, by `c.SlurmBackend.seats`.
 
     For a cluster: `cpus`, `memory` and `gpus` are those of each of its `nodes`; `account` is a name, or the
     rule `{proposal}` or `{instrument}`, which stands for that of the session's first experiment; `tasks` the
@@ -131,10 +131,13 @@ class Plan(_Part):
     @field_validator("warm")
     @classmethod
     def _can_wait(cls, warm: bool, values: ValidationInfo) -> bool:
-        if warm and values.data.get("backend", "container") != "container":
-            raise ValueError("only a plan with `backend: container` can have containers that wait")
-        if warm and values.data.get("gpus"):
+        backend = values.data.get("backend", "container")
+        if warm and backend not in ("container", "slurm"):
+            raise ValueError("only plans with `backend: container` or `backend: slurm` can be warm")
+        if warm and backend == "container" and values.data.get("gpus"):
             raise ValueError("a container that waits would hold a GPU that somebody needs")
+        if warm and values.data.get("nodes", 1) > 1:
+            raise ValueError("no room is kept for a plan of several nodes")
         return warm
 
     @property

@@ -77,13 +77,8 @@ def test_profiles_come_in_the_order_of_their_titles(tmp_path):
         ("  gpu: ", "  'g p u': ", 11, "plans.g p u", "pattern"),
         ("  gpu: ", "  small: ", 11, "plans.small", "twice"),
         ("gpus: 1}", "gpus: 1, warm: true}", 11, "plans.gpu.warm", "hold a GPU that somebody needs"),
-        (
-            "hours: 9}",
-            "hours: 9, warm: true}",
-            12,
-            "plans.cluster.warm",
-            "only a plan with `backend: container`",
-        ),
+        ("hours: 9}", "hours: 9, nodes: 2, warm: true}", 12, "plans.cluster.warm", "plan of several nodes"),
+        ("memory: 16G, disk", "warm: true, memory: 16G, disk", 13, "plans.machine.warm", "`backend: slurm`"),
         ("memory: 16G, disk", "warm: soon, memory: 16G, disk", 13, "plans.machine.warm", "boolean"),
     ],
 )

@@ -9,6 +9,8 @@ from local_hub import ACCOUNTS, CONFIG, Hub
 from demo.cluster.layout import NODES
 from visa_spawner.backends.slurm import programs
 
+#: Whose jobs seats are: no account of a person's, by its number.
+SEATS_USER, SEATS_UID = "visa-seats", 899
 IS_ALIVE = "PD,R,CF,S,CG,ST,SO,RQ,RH,SI"
 
 CONFIG = CONFIG.replace(
@@ -44,7 +46,9 @@ class SlurmHub(Hub):
     config = CONFIG
     accounts = ACCOUNTS | {"x y;$(id)": {"uid": 20912, "gid": 20912, "gids": [], "roles": ["scientist"]}}
 
-    def __init__(self, root, cluster, hub_id, *, cmd=(), runtime="plain", image_template="/usr", **site):
+    def __init__(
+        self, root, cluster, hub_id, *, cmd=(), runtime="plain", image_template="/usr", slurm=(), **site
+    ):
         super().__init__(root, **site)
         self.cluster, self.hub_id = cluster, hub_id
         self.cmd = list(cmd or ["/usr/bin/python3", "-I", str(SESSION), str(self.marks)])
@@ -62,7 +66,7 @@ class SlurmHub(Hub):
             "query_timeout": 3,
             "settle_seconds": 6,
             "cancel_timeout": 40,
-        }
+        } | dict(slurm)
 
     def settings(self):
         return super().settings() | {"slurm": self.slurm, "cmd": self.cmd}
@@ -140,6 +144,7 @@ def install(folder, cluster):
         "node_program": str(folder / programs.NODE),
         "spool": f"{folder}/spool/{{uid}}",
         "extend": True,
+        "seats_user": SEATS_USER,
         "timeout": 5,
     }
     configuration.write_text(json.dumps(settings))

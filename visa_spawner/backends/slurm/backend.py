@@ -18,6 +18,7 @@ from batchspawner import SlurmSpawner
 from traitlets import Unicode
 
 from ...session import SessionPlan, StartRefused, State, Status
+from ..warm.spec import pair_of
 from ..words import clean_lines
 from . import extension, refusals, trees, words
 from . import job as asked
@@ -63,6 +64,7 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
         self._inquiry: asyncio.Task | None = None
         self._renewal = Renewal(self)
         self.unsettled = True
+        self.pair, self.seat = ("", ""), ""
         self._wake()
 
     @property
@@ -82,6 +84,8 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
             "key": self.session_key,
             "memory": self._memory,
             "submitted": self._submitted and self._submitted.isoformat(),
+            "pair": list(self.pair),
+            "seat": self.seat,
         } | self._renewal.state()
 
     def load_state(self, state: dict) -> None:
@@ -95,6 +99,8 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
         self.job_id = str(state.get("job") or "")
         self.person, self.session_key = state.get("person", {}), state.get("key", "")
         self._memory = int(state.get("memory", 0))
+        profile, name = state.get("pair", ("", ""))
+        self.pair, self.seat = (profile, name), state.get("seat", "")
         at = state.get("submitted")
         self._submitted = datetime.fromisoformat(at) if at else LONG_AGO
         self._renewal = Renewal(self, state)
@@ -138,12 +144,17 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
             wanted = asked.job(plan, self, await cluster.closed_nodes())
         except SlurmSilent as error:
             raise StartRefused(refusals.SILENT, status=503, reason="cluster") from error
+        self.pair = pair_of(plan.labels)
+        self.seat = await cluster.room.choose(self)
         # Known before anything is asked for: a hub killed from here on finds the job, submitted or not.
         self.person, self.session_key = asked.person(plan), plan.key
         self._memory, self._asked_at = plan.resources.memory, time.monotonic()
         self.mark = asked.new_mark(cluster.hub_id)
         cluster.claim(self.mark, self)
         self.remember()
+        if self.seat:
+            self._say("Taking the room that is kept for this plan")
+            await cluster.room.give_up(self.seat)
         self._say("Sending the session to the cluster")
         # Goes on when the start is cancelled, for what it makes must still be known.
         self._submitting = cluster.keep(self._submit(self.mark, wanted, told, token))
@@ -186,6 +197,11 @@ class SlurmBackend(Following, OnCluster, SlurmSpawner):
             cluster.leave(self.mark, self.person)
             self.mark = ""
             raise StartRefused(refusals.NOT_ANSWERED, status=503, reason="cluster") from None
+
+    def given(self, seat: str) -> None:
+        """Keep, before it is given up, which seat is this session's."""
+        self.seat = seat
+        self.remember()
 
     def _say(self, step: str) -> None:
         self._step = step

@@ -21,6 +21,7 @@ from .job import is_of
 from .launcher import Launcher, LauncherRefused, LauncherSilent
 from .monitor import Monitor
 from .over import Over
+from .seats.tending import Seats
 from .seen import Job
 from .settings import SlurmSettings
 
@@ -39,6 +40,12 @@ class Claim(Protocol):
     node_name: str
     #: Whether the passing of time alone may change what it makes of the same answer.
     unsettled: bool
+    #: Profile and plan; and the mark of the seat that was given up for it, "" where none was.
+    pair: tuple[str, str]
+    seat: str
+
+    def given(self, seat: str) -> None:
+        """Keep, before it is given up, which seat is this session's."""
 
     def noticed(self) -> None:
         """The monitor has looked again, answered or not."""
@@ -83,6 +90,8 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         super().__init__(**kwargs)
         if not self.hub_id:
             raise TraitError("SlurmBackend.hub_id must be set: a name of this hub's own on the cluster")
+        if self.seats and not self.seats_user:
+            raise TraitError("SlurmBackend.seats needs seats_user, the account that they are jobs of")
         #: Opened here, so that a client that cannot be used is said when the settings are read.
         self.reader = open_client(self)
         self.launch = Launcher(
@@ -100,6 +109,8 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self._capacity: Capacity | None = None
         self._tasks: set[asyncio.Task] = set()
         self._over = Over()
+        #: Room that is kept for sessions of some plans.
+        self.room = Seats(self)
         self._was_silent = False
         self._heard: tuple = (None, None)
         self._said_until = 0.0
@@ -245,7 +256,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         listed = [job for job in monitor.jobs.values() if is_of(job.mark, self.hub_id) and not job.ended]
         swept, later = [], False
         for job in listed:
-            if job.mark in self.claims or job.mark in self.leftovers:
+            if job.mark in self.claims or job.mark in self.leftovers or self.room.owns(job):
                 continue
             if self._is_young(job):
                 later = True
@@ -294,6 +305,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             for leftover in list(self.leftovers.values()):
                 if not leftover.retrying and time.monotonic() >= leftover.rests_until:
                     self.keep(self._end(leftover))
+            self.room.turned()
 
     def _have_heard(self, monitor: Monitor) -> bool:
         """Whether the sessions know this answer: to tell each again costs more than the question did."""

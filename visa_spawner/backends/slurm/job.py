@@ -10,7 +10,7 @@ from typing import Any
 
 from visa_session.contract import INFO_VARIABLE
 
-from ...session import SessionPlan, StartRefused
+from ...session import Resources, SessionPlan, StartRefused
 from .settings import SlurmSettings
 
 #: Variables that hold a session's token; they go another way than the plan.
@@ -41,6 +41,16 @@ def minutes(plan: SessionPlan) -> int:
     return max(1, math.ceil(plan.batch.hours * 60))
 
 
+def size(resources: Resources) -> dict[str, Any]:
+    """What a job takes of each of its nodes, in the words of the launcher."""
+    return {
+        "cpus": max(1, math.ceil(resources.cpus)),
+        "memory_mb": max(1, math.ceil(resources.memory / _MIB)),
+        "gpus": resources.gpus,
+        "gpu_type": resources.gpu_type,
+    }
+
+
 def job(plan: SessionPlan, settings: SlurmSettings, exclude: Sequence[str] = ()) -> dict[str, Any]:
     """What `sbatch` is asked for; "" and 0 leave it to the cluster. Cores and memory are those of a node.
 
@@ -52,10 +62,7 @@ def job(plan: SessionPlan, settings: SlurmSettings, exclude: Sequence[str] = ())
         "account": batch.account,
         "qos": batch.qos,
         "reservation": batch.reservation,
-        "cpus": max(1, math.ceil(resources.cpus)),
-        "memory_mb": max(1, math.ceil(resources.memory / _MIB)),
-        "gpus": resources.gpus,
-        "gpu_type": resources.gpu_type,
+        **size(resources),
         "nodes": resources.nodes,
         "tasks": batch.tasks,
         "minutes": minutes(plan),

@@ -44,6 +44,10 @@ class Launcher:
         answer = await self.ask(person, "submit", mark=mark, job=job, plan=plan, token=token)
         return int(answer["job"])
 
+    async def hold(self, person: dict, mark: str, job: dict, image: str) -> int:
+        """Submit a seat, whose node reads the image ("": what it has itself); gives the job's id."""
+        return int((await self.ask(person, "hold", mark=mark, job=job, image=image))["job"])
+
     async def cancel(self, person: dict, job_id: int) -> None:
         """Cancel a job; harmless when it is over."""
         await self.ask(person, "cancel", job=job_id)

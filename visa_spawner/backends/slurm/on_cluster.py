@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from traitlets import observe
 from traitlets.config import Config
 
-from ...session import Availability, Image, NodeState, Resources
+from ...session import Availability, Image, NodeState, Resources, Start, WarmPair
 from ..base import Backend
 from . import trees
 from .clients.base import SlurmSilent
@@ -49,12 +50,22 @@ class OnCluster(Backend, SlurmSettings):
     @classmethod
     async def availability(cls, resources: Resources, config: Config, hours: float = 8) -> Availability:
         """What could start now, by the nodes as they were a moment ago."""
-        return await Cluster.of(config).capacity.availability(resources, hours)
+        cluster = Cluster.of(config)
+        found = await cluster.capacity.availability(resources, hours)
+        if found.sessions or not (kept := cluster.room.free(resources)):
+            return found
+        such = "one such session" if kept == 1 else f"{kept} such sessions"
+        return replace(found, sessions=kept, words=f"Room for {such} is kept free.", expected=None)
 
     @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
         """Cancel this hub's jobs that belong to no session."""
         await Cluster.of(config).sweep()
+
+    @classmethod
+    def keep_waiting(cls, pairs: Iterable[WarmPair], starts: Iterable[Start], config: Config) -> None:
+        """Keep room for sessions of these pairs, within `seats`."""
+        Cluster.of(config).room.tell(pairs, starts)
 
     @classmethod
     async def nodes(cls, config: Config) -> list[NodeState]:

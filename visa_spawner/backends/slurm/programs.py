@@ -39,6 +39,7 @@ EXAMPLE = {
     "partitions": [],
     "extend": False,
     "hub_id": "",
+    "seats_user": "",
     "timeout": 15,
 }
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from string import Formatter
 
-from traitlets import Dict, Enum, Float, HasTraits, Integer, List, TraitError, Unicode, validate
+from traitlets import Dict, Enum, Float, Integer, List, TraitError, Unicode, validate
+
+from .seats.settings import SeatSettings
 
 _HUB_ID = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 
 
-class SlurmSettings(HasTraits):
+class SlurmSettings(SeatSettings):
     """Settings of one cluster."""
 
     hub_id = Unicode(

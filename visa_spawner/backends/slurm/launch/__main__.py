@@ -51,6 +51,8 @@ def carry_out(asked: request.Request, allowed: configuration.Configuration) -> d
     if asked.do == "cancel":
         slurm.cancel(allowed, asked.job_id)
         return {}
+    if asked.do == "hold":
+        return {"job": slurm.hold(allowed, asked.job, asked.mark, asked.image)}
     path = allowed.spool.format(uid=asked.uid)
     spool = Spool(path, asked.uid)
     if asked.do == "submit":

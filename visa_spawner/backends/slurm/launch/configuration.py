@@ -36,11 +36,19 @@ class Configuration:
     partitions: tuple
     extend: bool
     hub_id: str
+    seats_user: str
     timeout: float
 
 
 #: For what may be left out.
-_DEFAULTS = {"hub_id": "", "timeout": 15, "extend": False, "partitions": [], "slurm_conf": ""}
+_DEFAULTS = {
+    "hub_id": "",
+    "seats_user": "",
+    "timeout": 15,
+    "extend": False,
+    "partitions": [],
+    "slurm_conf": "",
+}
 
 
 def read(place: str) -> Configuration:
@@ -97,6 +105,8 @@ def checked(values: dict, place: str) -> Configuration:
     hub_id = values["hub_id"]
     fits = isinstance(hub_id, str) and (hub_id == "" or bool(_HUB_ID.fullmatch(hub_id)))
     need("hub_id", fits, "the hub's hub_id, or empty")
+    user = values["seats_user"]
+    need("seats_user", user == "" or is_word(user), "an account's name, or empty")
     timeout = values["timeout"]
     number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 1 <= timeout <= 300
     need("timeout", number, "a number of seconds from 1 to 300")

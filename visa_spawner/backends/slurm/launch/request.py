@@ -9,7 +9,7 @@ import select
 import time
 from dataclasses import dataclass
 
-from .configuration import Configuration, is_whole, is_word
+from .configuration import Configuration, is_path, is_whole, is_word
 from .refusals import Refused
 
 #: Bytes of a request, and seconds it may take to come.
@@ -25,12 +25,15 @@ _HOME = re.compile(r"/[^\x00-\x1f\x7f:]{0,1000}")
 #: What comes with each `do`, beside `do` and `person`.
 FIELDS = {
     "submit": ("mark", "job", "plan", "token"),
+    "hold": ("mark", "job", "image"),
     "cancel": ("job",),
     "deliver": ("mark", "token", "run"),
     "log": ("mark", "lines"),
     "forget": ("mark",),
     "extend": ("job", "minutes"),
 }
+#: What may be asked for the account that holds seats, whatever its number.
+_OF_SEATS = ("hold", "cancel", "forget")
 #: What of these may be missing.
 OPTIONAL = {"deliver": ("run",)}
 PLAN = {
@@ -75,6 +78,7 @@ class Request:
     mark: str = ""
     hub: str = ""
     nonce: str = ""
+    image: str = ""
     job: dict | None = None
     job_id: int = 0
     plan: str = ""
@@ -109,7 +113,7 @@ def parse(text: bytes, allowed: Configuration) -> Request:
         raise Refused("request", "do is none of " + ", ".join(sorted(FIELDS)))
     wanted = {"do", "person", *FIELDS[do]}
     _exactly(values, wanted, "the request", optional=OPTIONAL.get(do, ()))
-    found = _person(values["person"], allowed)
+    found = _person(values["person"], allowed, do)
     if "mark" in wanted:
         mark = values["mark"]
         parts = _MARK.fullmatch(mark) if isinstance(mark, str) else None
@@ -122,6 +126,9 @@ def parse(text: bytes, allowed: Configuration) -> Request:
         found["token"] = values["token"]
     if do == "submit":
         found.update(job=_job(values["job"], allowed), plan=_plan(values["plan"], found))
+    elif do == "hold":
+        _need(values["image"] == "" or is_path(values["image"]), "image")
+        found.update(job=_job(values["job"], allowed), image=values["image"])
     elif "job" in wanted:
         found["job_id"] = _number(values, "job", 1, _LARGEST_ID)
     if "lines" in wanted:
@@ -173,14 +180,19 @@ def _number(values: dict, name: str, smallest: int, largest: int) -> int:
     return value
 
 
-def _person(values: object, allowed: Configuration) -> dict:
+def _person(values: object, allowed: Configuration, do: str) -> dict:
     _exactly(values, {"username", "uid", "gid", "home"}, "person")
     username = values["username"]
     _need(isinstance(username, str) and bool(_USERNAME.fullmatch(username)), "person.username")
     _need(isinstance(values["home"], str) and bool(_HOME.fullmatch(values["home"])), "person.home")
     uid = _number(values, "uid", 0, _LARGEST_ID)
     gid = _number(values, "gid", 0, _LARGEST_ID)
-    if uid < allowed.min_uid or gid == 0:
+    keeps_seats = allowed.seats_user != "" and username == allowed.seats_user
+    if do == "hold" and not keeps_seats:
+        raise Refused("not_allowed", "seats are not this account's")
+    # A service account has a number below those of people, as a rule, and no session.
+    of_seats = keeps_seats and do in _OF_SEATS and uid > 0
+    if (uid < allowed.min_uid and not of_seats) or gid == 0:
         raise Refused("person", f"accounts below uid {allowed.min_uid}, and group 0, have no sessions")
     return {"username": username, "uid": uid, "gid": gid}
 

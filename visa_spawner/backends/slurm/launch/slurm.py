@@ -20,12 +20,20 @@ def environment(allowed: Configuration) -> dict:
 
 def script(allowed: Configuration, spool: str, nonce: str) -> str:
     """The job's script: the same for everybody, but for the uid and the nonce in it."""
-    line = [allowed.python, "-I", allowed.node_program, spool, nonce]
+    return _script([allowed.python, "-I", allowed.node_program, spool, nonce])
+
+
+def _script(line: list) -> str:
     return "#!/bin/sh\nexec " + " ".join(map(shlex.quote, line)) + "\n"
 
 
 def arguments(allowed: Configuration, job: dict, mark: str, spool: str, nonce: str) -> list:
-    """The argument list of `sbatch`; the script comes on its standard input."""
+    """The argument list of `sbatch` for a session; the script comes on its standard input."""
+    how = ["--job-name=visa", f"--output={spool}/{nonce}.log", "--open-mode=append", "--requeue"]
+    return _arguments(allowed, job, mark, how)
+
+
+def _arguments(allowed: Configuration, job: dict, mark: str, how: list) -> list:
     nodes = max(1, job["nodes"])
     per_node = max(1, -(-job["tasks"] // nodes))
     found = [
@@ -36,12 +44,9 @@ def arguments(allowed: Configuration, job: dict, mark: str, spool: str, nonce: s
         "--export=ALL",
         "--propagate=NONE",
         f"--comment={mark}",
-        "--job-name=visa",
         "--chdir=/",
         "--input=/dev/null",
-        f"--output={spool}/{nonce}.log",
-        "--open-mode=append",
-        "--requeue",
+        *how,
         f"--nodes={nodes}",
         f"--ntasks={max(job['tasks'], nodes)}",
         f"--ntasks-per-node={per_node}",
@@ -65,7 +70,19 @@ def arguments(allowed: Configuration, job: dict, mark: str, spool: str, nonce: s
 
 def submit(allowed: Configuration, job: dict, mark: str, spool: str, nonce: str) -> int:
     """Submit; the job's id. Raises Refused."""
-    said = _run(allowed, arguments(allowed, job, mark, spool, nonce), script(allowed, spool, nonce))
+    return _submit(allowed, arguments(allowed, job, mark, spool, nonce), script(allowed, spool, nonce))
+
+
+def hold(allowed: Configuration, job: dict, mark: str, image: str) -> int:
+    """Submit a seat; the job's id. Raises Refused."""
+    line = [allowed.python, "-I", allowed.node_program, "--seat", *([image] if image else [])]
+    # Behind all others in the queue, and not put back into it.
+    how = ["--job-name=visa-seat", "--output=/dev/null", "--no-requeue", "--nice=1000000"]
+    return _submit(allowed, _arguments(allowed, job, mark, how), _script(line))
+
+
+def _submit(allowed: Configuration, command: list, script: str) -> int:
+    said = _run(allowed, command, script)
     # `123`, or `123;cluster`; sites' plugins may say something before it.
     found = re.search(r"^(\d+)(?:;\S+)?$", said, re.MULTILINE)
     if not found:

@@ -8,7 +8,7 @@ import sys
 
 from visa_session.contract import EXIT_BAD_INFO
 
-from . import apptainer, bubblewrap, charliecloud, gpus, plain, spool
+from . import apptainer, bubblewrap, charliecloud, gpus, plain, seat, spool
 from . import plan as plans
 from .environment import compose
 from .plan import NotFit
@@ -26,6 +26,8 @@ FOR_THE_SESSION = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 def main() -> None:
     """The command: the spool's directory and the session's nonce; becomes the session or ends with a code."""
+    if sys.argv[1:2] == ["--seat"]:
+        seat.hold(sys.argv[2] if len(sys.argv) > 2 else seat.PLAIN, os.environ)
     try:
         if len(sys.argv) != 3:
             raise NotFit(EXIT_BAD_INFO, "This program is started by a job of VISA's alone.")
