@@ -227,7 +227,7 @@ class Hub(Program):
             "JUPYTERHUB_CRYPT_KEY": self.crypt_key,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        command = [sys.executable, "-m", "jupyterhub", "--debug", "-f", "hub_config.py"]
+        command = [sys.executable, "-m", "tests.lean_hub", "--debug", "-f", "hub_config.py"]
         self.run(command, self._answers, cwd=self._directory, env=environment)
 
     def _answers(self) -> bool:

@@ -246,7 +246,7 @@ class TestSite:
         self.run("proxy", command)
 
     def start_hub(self) -> None:
-        self.run("hub", [sys.executable, "-m", "jupyterhub", "-f", str(HERE / "portal_hub_config.py")])
+        self.run("hub", [sys.executable, "-m", "tests.lean_hub", "-f", str(HERE / "portal_hub_config.py")])
 
     def start_portal(self) -> None:
         self.run(

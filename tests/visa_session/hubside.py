@@ -85,7 +85,7 @@ class Site:
             "proxy_port": self.proxy_port,
             "token": self.token,
         }
-        command = [sys.executable, "-m", "jupyterhub", "-f", str(HERE / "hub" / "jupyterhub_config.py")]
+        command = [sys.executable, "-m", "tests.lean_hub", "-f", str(HERE / "hub" / "jupyterhub_config.py")]
         self.run("hub", command, TEST_HUB=json.dumps(settings), PYTHONPATH=str(TREE))
         wait_until(self.answers, 60, "the hub did not come up")
 

@@ -127,7 +127,7 @@ class Hub:
             "JUPYTERHUB_CRYPT_KEY": self.crypt_key,
             "SECRET_OF_THE_HUB": "must not leak",
         }
-        command = [sys.executable, "-m", "jupyterhub", "-f", str(config), "--log-level", "INFO"]
+        command = [sys.executable, "-m", "tests.lean_hub", "-f", str(config), "--log-level", "INFO"]
         with open(self.log, "ab") as log:
             self.hub = subprocess.Popen(
                 command, cwd=self.root, env=environment, stdout=log, stderr=log, start_new_session=True
