@@ -127,10 +127,18 @@ WINDOWS = {
 }
 
 
+async def bring_out_toolbar(page):
+    """And keep it: it tucks away 3.5 s after the connection, but not while the mouse is on it."""
+    await page.hover("#handle")
+    if await page.locator("#bar.open").count() == 0:
+        await page.click("#handle")
+
+
 @pytest.mark.parametrize("name", WINDOWS)
 async def test_the_page_shows_what_session_it_is(open_desktop, name):
     page = await open_desktop(**WINDOWS[name])
     await expect(page.locator("#time-words")).to_have_text(re.compile("7 h (42|41|40) min left"))
+    await bring_out_toolbar(page)
     await picture(page, name)
     await page.click("#about")
     panel = page.locator("#about-panel")
@@ -195,6 +203,7 @@ async def test_keys_mouse_and_layout_reach_the_desktop(open_desktop, session):
         assert keys.letters() == "visa"
     finally:
         keys.close()
+    await bring_out_toolbar(page)
     await page.select_option("#keyboard", "fr")
     for _ in range(40):
         if "layout:     fr" in await later(display.run, session, "setxkbmap", "-query"):
@@ -225,6 +234,7 @@ def clipboard(env: dict, text: str | None = None) -> str:
 
 async def test_the_clipboard_goes_both_ways_through_the_box(open_desktop, session):
     page = await open_desktop()
+    await bring_out_toolbar(page)
     await page.click("#clipboard")
     await page.fill("#clipboard-text", "from the computer: \u00e9\u2192\u05d0")
     env = await later(display.x_environment, session)
@@ -241,6 +251,7 @@ async def test_the_clipboard_goes_both_ways_through_the_box(open_desktop, sessio
 
 async def test_resizing_the_desktop_to_the_window(open_desktop, session):
     page = await open_desktop()
+    await bring_out_toolbar(page)
     await page.select_option("#size", "resize")
     for _ in range(50):
         if await later(display.size, session) == "1280x800":
