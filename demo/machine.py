@@ -3,16 +3,19 @@
     python3 demo/machine.py demo|test
 
 Debian packages, a virtual environment beside the repository, the node packages and noVNC: each step is
-skipped in an instant when it has been done for the present state of the files it depends on.
+skipped in an instant when it has been done for the present state of the files it depends on. Python's and
+node's packages need few of Debian's, so they come while the others are installed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +24,8 @@ VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "constraints.txt"
 #: What Debian's packages ask before they start a service.
 POLICY = Path("/usr/sbin/policy-rc.d")
+#: What pip needs of Debian's packages: the environment, and what packages are compiled with and against.
+FIRST = re.compile(r"python3-venv|gcc|g\+\+|make|pkg-config|.+-dev")
 EXTRAS = {"demo": "hub,demo", "test": "hub,demo,session,test"}
 
 
@@ -43,8 +48,8 @@ def fingerprint(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def debian_packages(kind: str) -> None:
-    """Install the packages listed in demo/packages.txt, and for tests in tests/packages.txt, that lack."""
+def lacking_packages(kind: str) -> list[str]:
+    """Those listed in demo/packages.txt, and for tests in tests/packages.txt, that are not installed."""
     lists = [ROOT / "demo/packages.txt"] + ([ROOT / "tests/packages.txt"] if kind == "test" else [])
     names = [
         words[0]
@@ -57,17 +62,19 @@ def debian_packages(kind: str) -> None:
     ).stdout
     installed = {line.split()[0] for line in known.splitlines() if line.endswith(" installed")}
     missing = [name for name in names if name not in installed]
-    if not missing:
-        return
-    if os.geteuid():
+    if missing and os.geteuid():
         raise SystemExit("Debian packages are missing and only root can install them: " + " ".join(missing))
-    say("Debian packages: " + " ".join(missing))
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "-q"], env=quiet)
+    return missing
+
+
+def install(names: list[str]) -> None:
+    """Install packages of Debian's."""
+    if not names:
+        return
+    say("Debian packages: " + " ".join(names))
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     with no_services():
-        run(
-            ["apt-get", "install", "-qy", "--no-install-recommends", *missing], env={**quiet, "RUNLEVEL": "1"}
-        )
+        run(["apt-get", "install", "-qy", "--no-install-recommends", *names], env=quiet)
 
 
 @contextmanager
@@ -113,9 +120,15 @@ def main() -> None:
     kind = sys.argv[1] if len(sys.argv) == 2 else ""
     if kind not in EXTRAS:
         raise SystemExit(__doc__)
-    debian_packages(kind)
-    virtual_environment(kind)
-    node_packages()
+    missing = lacking_packages(kind)
+    if missing:
+        run(["apt-get", "update", "-q"])
+    install([name for name in missing if FIRST.fullmatch(name)])
+    with ThreadPoolExecutor(1) as beside:
+        debian = beside.submit(install, [name for name in missing if not FIRST.fullmatch(name)])
+        virtual_environment(kind)
+        node_packages()
+    debian.result()
 
 
 if __name__ == "__main__":
