@@ -33,6 +33,7 @@ from .handlers import (
     nodes,
     notices,
     passport,
+    pulse,
     sessions,
     shared,
     sharing,
@@ -48,7 +49,7 @@ from .starts import Starts
 MAX_BODY = 1 << 20
 
 PAGES = (
-    *(misc, sessions, starting, new, notices, sharing, shared, join, asking, history, extending, data),
+    *(misc, pulse, sessions, starting, new, notices, sharing, shared, join, asking, history, extending, data),
     *(datasets, passport, support, admin, nodes, announcements, audit),
 )
 

@@ -112,6 +112,7 @@ class HubClient:
         self.api_url = api_url.rstrip("/")
         self.timeout = timeout
         self._http: aiohttp.ClientSession | None = None
+        self._held: aiohttp.ClientSession | None = None
 
     @property
     def http(self) -> aiohttp.ClientSession:
@@ -122,9 +123,18 @@ class HubClient:
             )
         return self._http
 
+    @property
+    def held(self) -> aiohttp.ClientSession:
+        """Connections of calls that the hub holds, one for each browser with a page open; see `http`."""
+        if self._held is None or self._held.closed:
+            self._held = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._held
+
     async def close(self) -> None:
-        if self._http is not None:
-            await self._http.close()
+        for pool in filter(None, (self._http, self._held)):
+            await pool.close()
 
     async def alive(self) -> bool:
         """Whether the hub answers at all."""
@@ -147,6 +157,17 @@ class HubClient:
         """The account's own sessions, running or not."""
         answer = await self.call("GET", "visa/sessions", token)
         return [read(Session, one) for one in answer.get("sessions", ())]
+
+    async def pulse(self, token: str, after: str) -> str:
+        """A word that is another one as soon as anything has changed that this person's pages show.
+
+        The hub answers when it is another than `after`, or in half a minute.
+        """
+        at = f"visa/pulse?after={quote(after, safe='')}"
+        answer = await self.call("GET", at, token, timeout=60, pool=self.held)
+        if not answer.get("pulse"):
+            raise HubDown  # it was stopped in the middle of it
+        return str(answer["pulse"])
 
     async def start(self, token: str, owner: str, name: str, body: dict | None = None) -> None:
         """Start a session; without a body, as it was started last.
@@ -219,14 +240,22 @@ class HubClient:
     def _server(owner: str, name: str) -> str:
         return f"users/{quote(owner, safe='')}/servers/{quote(name, safe='')}"
 
-    async def call(self, method: str, path: str, token: str, body: dict | None = None, timeout: float = 0):
+    async def call(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        body: dict | None = None,
+        timeout: float = 0,
+        pool: aiohttp.ClientSession | None = None,
+    ):
         """Ask the hub; its answer's JSON, or an empty dict where it has none. Raises the errors above.
 
         `path` is below the API's address, quoted already; `timeout` is in seconds.
         """
         limit = aiohttp.ClientTimeout(total=timeout or self.timeout)
         try:
-            async with self.http.request(
+            async with (pool or self.http).request(
                 method, f"{self.api_url}/{path}", headers=_headers(token), json=body, timeout=limit
             ) as response:
                 if response.status >= 400:

@@ -155,8 +155,10 @@ class Inside(Answer):
 
 
 class Mine(Answer):
-    """All that concerns one's own sessions and those one is let into."""
+    """One's own sessions, who is in them, and those one is let into; `pulse` is `HubClient.pulse`'s."""
 
+    pulse: str = ""
+    own: tuple[Session, ...] = ()
     sessions: tuple[Inside, ...] = ()
     shared: tuple[Shared, ...] = ()
 
@@ -192,8 +194,9 @@ class Asking(Request):
 
 
 class Notices(Answer):
-    """What somebody is to be shown on every page."""
+    """What somebody is to be shown on every page; `pulse` as `HubClient.pulse` tells it."""
 
+    pulse: str = ""
     notices: tuple[Notice, ...] = ()
     asking: tuple[Asking, ...] = ()
 

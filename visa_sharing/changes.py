@@ -7,7 +7,7 @@ them pass through the hub's one database session, so this listens there and nowh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from jupyterhub import orm
 from sqlalchemy import event, inspect
@@ -31,6 +31,8 @@ class Concerned:
         self.people: set[int] = set()  #: ids of orm.User rows: their rights, their account
         self.owners: set[str] = set()  #: names: all of their sessions
         self.joined: set[int] = set()  #: of these people, who may be in a team or see more than before
+        self.holders: set[int] = set()  #: ids of orm.User rows that a share is, or was, with
+        self.seen: set[str] = set()  #: names: of owners in whose sessions somebody came or went
         self.everything = False
 
     def __bool__(self) -> bool:
@@ -48,10 +50,14 @@ class Changes:
     def __init__(self):
         self._waiting = Concerned()
         self._something = asyncio.Event()
+        #: Called with each change, as soon as it is committed; must be quick and not raise.
+        self.listeners: list[Callable[[Concerned], None]] = []
 
     def add(self, what: Concerned) -> None:
         self._waiting.add(what)
         self._something.set()
+        for listener in self.listeners:
+            listener(what)
 
     async def wait(self) -> Concerned:
         """What has changed since the last time, as soon as there is something."""
@@ -120,7 +126,8 @@ def _after_flush(session: Session, _context) -> None:
     for row in session.new:
         _changed(what, row, fresh=True)
     for row in session.dirty:
-        if session.is_modified(row):
+        # What of these rows counts is looked at by itself; all of the others' would be looked at for nothing.
+        if isinstance(row, (orm.Spawner, orm.User, orm.Group)) or session.is_modified(row):
             _changed(what, row, fresh=False)
     for row in told.deleted(session):
         _changed(what, row, fresh=True)
@@ -146,6 +153,8 @@ def _changed(what: Concerned, row, *, fresh: bool) -> None:
         if row.spawner_id is not None:
             what.sessions.add(row.spawner_id)
             what.involved.add(row.spawner_id)
+        if isinstance(row, orm.Share) and row.user_id is not None:
+            what.holders.add(row.user_id)
     elif isinstance(row, orm.Spawner):
         if fresh or _differs(row, *_OF_THE_ROW):
             what.sessions.add(row.id)
@@ -159,6 +168,9 @@ def _changed(what: Concerned, row, *, fresh: bool) -> None:
         people = [*(history.added or ()), *(history.deleted or ())]
         what.people.update(user.id for user in people if user is not None)
         what.joined.update(user.id for user in history.added or () if user is not None)
+    elif isinstance(row, database.Event):
+        if row.what in ("entered", "left"):
+            what.seen.add(row.owner)
     elif isinstance(row, database.Notice):
         if row.account:
             what.owners.add(row.account)

@@ -66,6 +66,8 @@ async def tell(app: JupyterHub, ids: Iterable[int]) -> None:
     for begin in range(0, len(ids), AT_ONCE):
         # One that does not listen has nothing to be told.
         some = [one for one in ids[begin : begin + AT_ONCE] if lines().of(one)]
+        if not some:
+            continue
         rows = [(one, app.db.get(orm.Spawner, one)) for one in some]
         names = {row.user.name for _, row in rows if row is not None and row.user is not None}
         board = notices.Board(app.db, names)

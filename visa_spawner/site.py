@@ -174,9 +174,10 @@ def prepare(config: Config) -> VisaSite:
     To be called in jupyterhub_config.py, after all of `c.VisaSite` is set. Raises what is wrong with the
     settings, the profiles, the catalogue, a backend's class or the staging directory, which stops the hub.
     """
-    from .kept import found_again
-    from .running import counting
+    from .kept import found_again, sqlite
+    from .running import by_name, counting
     from .running.lifetime import keep_watch
+    from .start import client_secret
 
     VisaSite.clear_instance()
     ClusterAccess.clear_instance()
@@ -190,8 +191,8 @@ def prepare(config: Config) -> VisaSite:
     site.cluster.check(site.profiles.values())
     _ = site.catalogue
     site.staging.prepare()
-    found_again.join_hub()
-    counting.join_hub()
+    for part in (sqlite, found_again, by_name, counting, client_secret):
+        part.join_hub()
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

@@ -105,7 +105,7 @@ def grow(site: Site, count: int, within: float = 20) -> None:
             tables.add("user_group_map", {"user_id": user_id, "group_id": groups[group]})
         hashed = {"hashed": hash_token(new, rounds=1, salt=8, algorithm="sha512"), "prefix": new[:4]}
         token_id = tables.add("api_tokens", now(api_token) | hashed | {"user_id": user_id})
-        tables.add("oauth_clients", now(client) | {"secret": hash_token(new)})
+        tables.add("oauth_clients", now(client) | {"secret": hash_token(new, rounds=1)})
         for row in spawners:
             own = {"user_id": user_id}
             if row["server_id"]:

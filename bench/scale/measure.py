@@ -171,9 +171,11 @@ def _working(site: Site, active: int, seconds: float) -> dict:
 
 
 def _starting(site: Site, people: int, plan: Plan) -> dict:
-    alone = asyncio.run(starts(site, [0], 0, "alone"))
+    numbers = [number % people for number in range(plan.starts)]
+    tokens = {number: _token(site, number) for number in {0, *numbers}}
+    alone = asyncio.run(starts(site, tokens, [0], 0, "alone"))
     before = site.probe(reset=True)
-    times = asyncio.run(starts(site, [number % people for number in range(plan.starts)], plan.starts_within))
+    times = asyncio.run(starts(site, tokens, numbers, plan.starts_within))
     after = site.probe(reset=True)
     return {
         "a lone start, s": alone.percentile("start"),

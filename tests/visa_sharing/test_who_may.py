@@ -32,6 +32,7 @@ CALLS = {
     ("/api/visa/join", "POST"): PEOPLE,
     ("/api/visa/shared", "GET"): PEOPLE,
     ("/api/visa/mine", "GET"): PEOPLE,
+    ("/api/visa/pulse", "GET"): PEOPLE,
     # What a session was started with: its owner and staff. What was used and is there: of what one may see.
     ("/api/visa/sessions/([^/]+)/([^/]+)/passport", "GET"): {OWNER, STAFF, ADMIN},
     ("/api/visa/used", "GET"): PEOPLE,

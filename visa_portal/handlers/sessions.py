@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from visa_catalogue import UnknownExperiment
@@ -70,11 +70,17 @@ class SessionsHandler(PersonHandler):
 
     async def get(self) -> None:
         with self.timed("hub"):
-            sessions, mine = await asyncio.gather(self.site.hub.sessions(self.token), self.mine())
-        tiles = await self.tiles(sessions, {one.name: one for one in mine.sessions})
+            mine = await self.mine()
+        tiles = await self.tiles(mine.own, {one.name: one for one in mine.sessions})
         staff = bool(self.account.roles & {Role.ADMINISTRATOR, Role.HELPDESK})
         await self.show(
-            self.template, tiles=tiles, staff=staff, shared=mine.shared, confirm=CONFIRM, leave=LEAVE
+            self.template,
+            tiles=tiles,
+            staff=staff,
+            shared=mine.shared,
+            pulse=mine.pulse,
+            confirm=CONFIRM,
+            leave=LEAVE,
         )
 
     async def show(self, template: str, **values) -> None:
@@ -84,16 +90,16 @@ class SessionsHandler(PersonHandler):
             await super().show(template, **values)
 
     async def mine(self) -> Mine:
-        """Who is in the account's sessions, and in whose it is; nothing where the hub cannot say."""
+        """The account's sessions, who is in them, and in whose it is."""
         try:
             return await self.site.sharing.mine(self.token)
         except NotThere:
             # A hub without sharing.
-            return Mine()
+            return Mine(own=await self.site.hub.sessions(self.token))
 
     template = "sessions.html"
 
-    async def tiles(self, sessions: list[Session], inside: dict[str, Inside]) -> list[Tile]:
+    async def tiles(self, sessions: Iterable[Session], inside: dict[str, Inside]) -> list[Tile]:
         """The account's sessions, those that run or move first, then by title."""
         with self.timed("catalogue"):
             tiles = [await self._tile(session, inside) for session in sessions]

@@ -1,17 +1,23 @@
 // On every page: times in the browser's zone, and the notices on top. New ones appear by themselves, a message
 // goes when it is dismissed.
 import { announce, ask, nodes, showTimes } from "./page.js";
+import { isTold, told } from "./pulse.js";
 
-const EVERY = 5000; // support may ask to join, wherever one is
+// Milliseconds between two looks where nobody tells, and where what changes is told: support may ask to join, wherever
+// one is.
+const OFTEN = 5000;
+const SELDOM = 300000;
 // A page that has the requests themselves needs no notice of them.
 const path = document.querySelector("#sessions, #share") ? "notices?answering=1" : "notices";
 const place = () => document.getElementById("notices");
 let etag = "";
+let lookedAt = performance.now();
 
 const words = (notice) => notice.querySelector("p").textContent.trim();
 
 async function look() {
   if (document.hidden) return;
+  lookedAt = performance.now();
   try {
     const response = await ask(path, { headers: etag ? { "If-None-Match": etag } : {} });
     if (response.status !== 200) return;
@@ -54,5 +60,8 @@ document.addEventListener("submit", async (event) => {
 });
 
 showTimes();
-setInterval(look, EVERY);
+told(look);
+setInterval(() => {
+  if (!isTold() || performance.now() - lookedAt > SELDOM) look();
+}, OFTEN);
 document.addEventListener("visibilitychange", look);

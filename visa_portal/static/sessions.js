@@ -1,10 +1,14 @@
 // "My sessions": the tiles follow what happens.
 import { announce, plain, showTimes } from "./page.js";
 import { follow } from "./follow.js";
+import { isTold, told } from "./pulse.js";
 import "./ask.js";
 
-const SOON = 2000; // while something runs or moves: somebody may ask to be let in
-const CALM = 5000; // somebody may be about to let one in
+// Milliseconds until one looks again without having been told of anything: what only time changes, and where nobody
+// tells.
+const SELDOM = 300000;
+const OFTEN = 5000;
+const ENDINGS = [5, 30]; // minutes before a session's end at which the tile says so
 const place = document.getElementById("sessions");
 const title = document.title;
 
@@ -59,9 +63,15 @@ function tell(old, tile) {
 }
 
 const stateOf = (tile) => tile.querySelector(".state").textContent;
-const restless = () => place.querySelector('.tile:not([data-state="stopped"],[data-state="failed"])');
+
+/** Milliseconds until a tile has to say that its session ends soon. */
+function untilNextEnding() {
+  const ends = [...place.querySelectorAll("time[data-left]")].map((time) => new Date(time.dateTime) - Date.now());
+  const waits = ends.flatMap((left) => ENDINGS.map((minutes) => left - 60000 * minutes)).filter((wait) => wait > 0);
+  return Math.min(SELDOM, ...waits.map((wait) => wait + 500));
+}
 
 showTimes();
 count();
 setInterval(() => showTimes(), 20000);
-follow("sessions", show, () => (restless() ? SOON : CALM));
+told(follow("sessions", show, () => (isTold() ? untilNextEnding() : OFTEN)));

@@ -10,6 +10,7 @@ from .. import support
 from ..database import Notice, now
 from ..notices import instruments_of, notices_for
 from ..plain import others
+from ..pulse import pulses
 from .callers import OwnerOrSessionHandler, PersonHandler
 
 
@@ -18,6 +19,7 @@ class NoticesHandler(PersonHandler):
 
     async def get(self):
         person = self.person()
+        pulse = pulses().of(self.app, person)  # before what it stands for
         instruments = await instruments_of(self.app, person, await self.account(person))
         asking = [
             {"session": name} | request
@@ -25,7 +27,8 @@ class NoticesHandler(PersonHandler):
             if spawner.id in others()
             for request in await support.open_requests(self.app, spawner)
         ]
-        self.answer({"notices": notices_for(self.db, person.name, instruments), "asking": asking})
+        found = notices_for(self.db, person.name, instruments)
+        self.answer({"pulse": pulse, "notices": found, "asking": asking})
 
 
 class SeenHandler(OwnerOrSessionHandler):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from jupyterhub import orm
 from jupyterhub.roles import get_roles_for, roles_to_scopes
 from jupyterhub.scopes import _resolve_requested_scopes
-from jupyterhub.utils import hash_token, new_token
+from jupyterhub.utils import new_token
+
+from .client_secret import hashed
 
 
 def replace_token(spawner) -> tuple[orm.APIToken, str]:
@@ -27,7 +29,7 @@ def replace_token(spawner) -> tuple[orm.APIToken, str]:
     if last:
         db.delete(last)
     client = db.query(orm.OAuthClient).filter_by(identifier=spawner.oauth_client_id).one()
-    client.secret = hash_token(token)
+    client.secret = hashed(token)
     db.flush()
     return row, token
 
