@@ -1,8 +1,8 @@
 """The command `visa-session`: check that the session is fit to start, then run its server.
 
-With `--wait` it is nobody's at first, and waits with all done that takes time until it is told whose it is.
-From there on both ways are one. Only the standard library is imported here, and little of it: the parent
-process lives as long as the session does.
+With `--wait` it is nobody's at first, and waits with all done that takes time until it is told whose it is;
+in a machine `--hand-over` says so. From there on both ways are one. Only the standard library is imported
+here, and little of it: the parent process lives as long as the session does.
 """
 
 from __future__ import annotations
@@ -79,11 +79,15 @@ def leave_passport(info: SessionInfo) -> None:
 def main() -> None:
     """Run a session until it is told to stop; ends the process with a code of the contract."""
     serve = serve_here
+    if sys.argv[1:] == ["--hand-over"]:
+        from .machine import main as hand_over
+
+        sys.exit(hand_over())
     try:
-        if sys.argv[1:] == ["--wait"]:
+        if sys.argv[1:2] == ["--wait"]:
             from .waiting import wait
 
-            serve = wait().serve
+            serve = wait(machine=sys.argv[2:] == ["--machine"]).serve
         checked = check()
     except NotFit as reason:
         sys.exit(_say(reason))

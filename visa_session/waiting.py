@@ -1,8 +1,9 @@
 """`visa-session --wait`: a session that is all but started, and nobody's until a document says whose.
 
-The first process of the container is root, with the standard library alone. It opens the door; its child
-imports the server. Once the document is there, its files are unpacked, the child becomes the person, then the
-first process does. From then on there is no difference to a session that was started for that person.
+It is the first process of its container or, with `--machine`, a service of a whole machine: root, with the
+standard library alone. It opens the door; its child imports the server. Once the document is there, its files
+are unpacked, the child becomes the person, then this process does. From then on there is no difference to a
+session that was started for that person.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from . import door, handover, hostname, person
 from .checks import NotFit
 from .contract import EXIT_BAD_INFO, EXIT_NOT_WAITING, SessionInfo
 from .handover import Handover, Refused
+from .machine import keeping_own_names
 from .runtime import prepare_imports
 from .secret import hide_process
 from .signals import readable_when
@@ -68,13 +71,15 @@ class Waiting:
         return self.process
 
 
-def wait() -> Waiting:
+def wait(machine: bool = False) -> Waiting:
     """Wait until somebody hands this session over, and be that person's; the environment is then theirs.
+
+    `machine`: as a service of a machine that is all the session's, rather than in a container.
 
     Ends the process with 0 when it is told to stop meanwhile. Raises NotFit when nobody's session can come
     of it.
     """
-    if os.geteuid() != 0 or os.getpid() != 1:
+    if os.geteuid() != 0 or (os.getpid() != 1 and not machine):
         raise NotFit(EXIT_BAD_INFO, "A session waits as root, and as the first process of its container.")
     begin_supervising()
     name = os.uname().nodename
@@ -83,7 +88,7 @@ def wait() -> Waiting:
         selector.register(signals, selectors.EVENT_READ, lambda: _heed(child))
         selector.register(child, selectors.EVENT_READ, child.hear)
         try:
-            at_door = door.Door(selector)
+            at_door = door.Door(selector, machine=machine)
         except OSError as error:
             words = f"This container cannot wait for a person, or has done so before: {error.strerror}."
             raise NotFit(EXIT_NOT_WAITING, words) from error
@@ -93,7 +98,7 @@ def wait() -> Waiting:
         at_door.close()
         document, peer = at_door.handed
         try:
-            _become(document, child, name, lambda: _until_person(child, selector))
+            _become(document, child, name, machine, lambda: _until_person(child, selector))
         except BaseException as error:
             words = (
                 str(error)
@@ -108,10 +113,13 @@ def wait() -> Waiting:
     return child
 
 
-def _become(document: bytes, child: Waiting, old_name: str, until_person: Callable[[], None]) -> None:
+def _become(
+    document: bytes, child: Waiting, old_name: str, machine: bool, until_person: Callable[[], None]
+) -> None:
     """From a document to a container of the person's alone; raises Refused, NotFit."""
     who = handover.read(document)
-    unpack(who.files)
+    with keeping_own_names() if machine else nullcontext():
+        unpack(who.files)
     if who.hostname:
         hostname.follow(old_name, who.hostname, os.environ)
     _share_output()

@@ -134,7 +134,8 @@ class Bind:
 class WarmPair:
     """A profile and a plan whose sessions may find a container that waits for them, made beforehand.
 
-    `image` is the recipe's name; `binds` are the operator's own, the same in all of its sessions.
+    `image` is the recipe's name; `binds` are the operator's own, the same in all of its sessions. `size` is
+    how many machines wait, and `disk` the bytes of each one's, where they are machines.
     """
 
     profile: str
@@ -142,6 +143,8 @@ class WarmPair:
     image: str
     resources: Resources
     binds: tuple[Bind, ...] = ()
+    size: int = 0
+    disk: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -193,10 +196,11 @@ class SessionPlan:
     """All that a backend needs to start one session; nothing in it comes unchecked from a person.
 
     `key` is `OWNER/NAME`; `image` the recipe's name; `command` the argument list to run, never a shell's;
-    `digest` is the very image where one was asked for, "" for the recipe's present one;
-    `short_ways` maps a link inside the session to what it points to; `labels` are put on whatever the
-    backend makes; `batch` is for a cluster alone; `accounts` are system accounts, name and uid, that a
-    container must know. `environment` is the whole of it, but for what only the backend knows: see `placed`.
+    `digest` is the very image where one was asked for, "" for the recipe's present one; `short_ways` maps a
+    link inside the session to what it points to; `labels` are put on whatever the backend makes; `batch` is
+    for a cluster alone, `disk` (bytes; 0: the image's own) for a machine; `accounts` are system accounts,
+    name and uid, that a container must know. `environment` is the whole of it, but for what only the
+    backend knows: see `placed`.
     """
 
     key: str
@@ -211,6 +215,7 @@ class SessionPlan:
     batch: Batch = Batch()
     accounts: tuple[tuple[str, int], ...] = ()
     digest: str = ""
+    disk: int = 0
 
     def placed(self, *, ip: str, port: int, gpus: tuple[str, ...] = ()) -> SessionPlan:
         """The plan with what is known once a node is chosen.

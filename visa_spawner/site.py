@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 BACKENDS = {
     "container": "visa_spawner.backends.container.ContainerBackend",
     "slurm": "visa_spawner.backends.slurm.SlurmBackend",
-    "vm": "visa_spawner.backends.vm.VmBackend",
+    "vm": "visa_spawner.backends.vm.VMSpawner",
 }
 
 

@@ -233,7 +233,8 @@ class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, Wr
             {name: environment[name] for name in self.environment},
             [*self.cmd, *self.get_args()],
         )
-        child.session = self.site.cluster.given(child.session, accepted.profile)
+        if child.reaches_cluster:
+            child.session = self.site.cluster.given(child.session, accepted.profile)
         await asyncio.to_thread(staging.confirm, pinned, who)
 
     def _info(self, accepted: Accepted):

@@ -3,6 +3,8 @@
 set -eu
 systemctl set-default multi-user.target
 systemctl enable systemd-networkd.service systemd-resolved.service systemd-timesyncd.service
+# A session that waits for its person, in every machine.
+systemctl enable visa-session.service
 # No login on a console, whatever the kernel is told; nothing that changes the machine while people work.
 systemctl mask getty@.service serial-getty@.service console-getty.service \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \

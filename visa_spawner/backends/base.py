@@ -70,6 +70,9 @@ class Backend(HasTraits):
     #: Seconds that a start may wait for its place, beside `start_timeout`; 0 where there is no queue.
     queue_limit = 0.0
 
+    #: Whether what leads to the cluster can be bound in its sessions: sockets of the host's, among others.
+    reaches_cluster = True
+
     #: Called without arguments when the backend starts the same session anew by itself, as a cluster does
     #: with a job that it puts back into the queue: gives a new token, committed before it returns. The last
     #: one is good for nothing from then on, and the session may name another port. Empty when the session is

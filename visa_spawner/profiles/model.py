@@ -108,6 +108,8 @@ class Plan(_Part):
     For a cluster: `cpus`, `memory` and `gpus` are those of each of its `nodes`; `account` is a name, or the
     rule `{proposal}` or `{instrument}`, which stands for that of the session's first experiment; `tasks` the
     number of MPI tasks.
+
+    For a virtual machine: `disk` is the size of its own, `pool` how many are kept booted for its sessions.
     """
 
     title: Line
@@ -127,6 +129,7 @@ class Plan(_Part):
     disk: Bytes | None = None
     hours: Annotated[float, Field(gt=0, le=8784)] | None = None
     warm: bool = False
+    pool: Annotated[int, Field(ge=0, le=64)] = 0
 
     @field_validator("warm")
     @classmethod
@@ -139,6 +142,13 @@ class Plan(_Part):
         if warm and values.data.get("nodes", 1) > 1:
             raise ValueError("no room is kept for a plan of several nodes")
         return warm
+
+    @field_validator("pool")
+    @classmethod
+    def _machines_alone(cls, pool: int, values: ValidationInfo) -> int:
+        if pool and values.data.get("backend") != "vm":
+            raise ValueError("only a plan with `backend: vm` can have machines that wait")
+        return pool
 
     @property
     def resources(self) -> Resources:
@@ -175,6 +185,6 @@ class Profile(_Part):
     @cached_property
     def revision(self) -> str:
         """Twelve hexadecimal digits that change with anything that the file says of its sessions."""
-        # Whether containers wait makes no difference to what a session is.
-        said = self.model_dump_json(exclude={"plans": {"__all__": {"warm"}}})
+        # Whether containers or machines wait makes no difference to what a session is.
+        said = self.model_dump_json(exclude={"plans": {"__all__": {"warm", "pool"}}})
         return hashlib.sha256(said.encode()).hexdigest()[:12]

@@ -116,10 +116,18 @@ async def _keep_waiting(site: VisaSite, app: JupyterHub) -> None:
     starts = site.passports.starts(app.db, datetime.now(UTC) - REMEMBERED)
     for name, backend in site.used_backends().items():
         pairs = [
-            WarmPair(profile.name, plan_name, profile.image, plan.resources, site.cluster.binds_for(profile))
+            WarmPair(
+                profile.name,
+                plan_name,
+                profile.image,
+                plan.resources,
+                site.cluster.binds_for(profile),
+                plan.pool,
+                plan.disk or 0,
+            )  # fmt: skip
             for profile in site.profiles.values()
             for plan_name, plan in profile.plans.items()
-            if plan.warm and plan.backend == name
+            if (plan.warm or plan.pool) and plan.backend == name
         ]
         backend.keep_waiting(pairs, starts, app.config)
 

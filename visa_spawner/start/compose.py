@@ -135,6 +135,7 @@ def session_plan(
         command=tuple(command),
         batch=batch(accepted),
         digest=accepted.request.image or "",
+        disk=accepted.plan.disk or 0,
     )
 
 

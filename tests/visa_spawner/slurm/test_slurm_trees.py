@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from visa_session.contract import PASSPORT
-from visa_spawner.backends import software
+from visa_spawner.backends import results, software
 from visa_spawner.backends.slurm import trees
 from visa_spawner.session import Image, StartRefused
 
@@ -89,4 +89,4 @@ def test_a_search_reads_the_kept_versions_once(folder, monkeypatch):
     about.write_text(about.read_text().replace(OLD, gone))
     os.utime(about, (1, 1))
     assert trees.find(template, "base", gone) == f"{folder}/base-111111111111"
-    assert trees._digest.cache_info().maxsize == 512
+    assert results._digest.cache_info().maxsize == 512

@@ -1,0 +1,136 @@
+"""A machine as libvirt is told of it: plain values in, XML out, and back. Nothing in it is secret.
+
+Anybody who may ask libvirt reads this XML, and root of the host the command line that comes of it: identity,
+token and data come later, by the guest's agent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+#: Our element in a domain's metadata. A domain without it is not ours, whatever its name.
+NAMESPACE = "https://visa.ill.eu/machine/1"
+AGENT = "org.qemu.guest_agent.0"
+_TEXT = re.compile(r"[^\t\n\x20-\uD7FF\uE000-\uFFFD]")
+_PCI = re.compile(r"([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
+
+
+@dataclass(frozen=True)
+class Link:
+    """The machine's end of the network, and the host's: a line of their own, which no other machine is on."""
+
+    address: str
+    gateway: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the domain is: names of files on the host; `kind` is `kvm` or `qemu`, `gpus` PCI ids."""
+
+    name: str
+    kind: str
+    cpus: int
+    memory: int
+    disk: Path
+    console: Path
+    link: Link
+    gpus: tuple[str, ...] = ()
+
+
+def domain_xml(hardware: Hardware, tags: Mapping[str, str]) -> str:
+    """The domain; raises ValueError for a GPU that is no PCI id."""
+    domain = Element("domain", type=hardware.kind)
+    SubElement(domain, "name").text = hardware.name
+    metadata = SubElement(domain, "metadata")
+    metadata.append(tags_element(tags))
+    SubElement(domain, "memory", unit="b").text = str(hardware.memory)
+    SubElement(domain, "vcpu").text = str(hardware.cpus)
+    system = SubElement(domain, "os")
+    SubElement(system, "type", arch="x86_64", machine="q35").text = "hvm"
+    SubElement(system, "boot", dev="hd")
+    features = SubElement(domain, "features")
+    SubElement(features, "acpi")
+    SubElement(features, "apic")
+    if hardware.kind == "qemu":
+        # What was translated is kept: the default is too small for a booted system, which then translates anew.
+        SubElement(SubElement(features, "tcg"), "tb-cache", unit="MiB").text = "512"
+    SubElement(domain, "cpu", mode="host-passthrough" if hardware.kind == "kvm" else "maximum")
+    # A machine that starts again is a session that has ended: what was in its memory is gone.
+    for event in ("on_poweroff", "on_reboot", "on_crash"):
+        SubElement(domain, event).text = "destroy"
+    devices = SubElement(domain, "devices")
+    _disk(devices, hardware.disk)
+    _link(devices, hardware.link)
+    channel = SubElement(devices, "channel", type="unix")
+    SubElement(channel, "target", type="virtio", name=AGENT)
+    serial = SubElement(devices, "serial", type="pty")
+    # By libvirt's log daemon, which bounds it: a guest must not fill the host's disk with words.
+    SubElement(serial, "log", file=str(hardware.console), append="off")
+    SubElement(SubElement(devices, "rng", model="virtio"), "backend", model="random").text = "/dev/urandom"
+    # None: a balloon would let the host take memory that the plan promised.
+    SubElement(devices, "memballoon", model="none")
+    SubElement(devices, "controller", type="usb", model="none")
+    for gpu in hardware.gpus:
+        _gpu(devices, gpu)
+    return ElementTree.tostring(domain, encoding="unicode")
+
+
+def _disk(devices: Element, path: Path) -> None:
+    disk = SubElement(devices, "disk", type="file", device="disk")
+    # What a session leaves on it is gone with it: it need not survive the host's own fall.
+    SubElement(disk, "driver", name="qemu", type="qcow2", cache="unsafe", discard="unmap")
+    SubElement(disk, "source", file=str(path))
+    SubElement(disk, "target", dev="vda", bus="virtio")
+
+
+def _link(devices: Element, link: Link) -> None:
+    """A line from the host to this machine alone: nothing to listen in on, no address to take from others."""
+    interface = SubElement(devices, "interface", type="ethernet")
+    source = SubElement(interface, "source")
+    SubElement(source, "ip", address=link.gateway, prefix="32", peer=link.address)
+    SubElement(interface, "target", dev=link.device)
+    SubElement(interface, "model", type="virtio")
+
+
+def _gpu(devices: Element, gpu: str) -> None:
+    found = _PCI.fullmatch(gpu)
+    if not found:
+        raise ValueError(f"{gpu!r} is no PCI id such as 0000:65:00.0")
+    domain, bus, slot, function = (f"0x{part}" for part in found.groups())
+    device = SubElement(devices, "hostdev", mode="subsystem", type="pci", managed="yes")
+    SubElement(device, "driver", name="vfio")
+    address = {"domain": domain, "bus": bus, "slot": slot, "function": function}
+    SubElement(SubElement(device, "source"), "address", **address)
+
+
+def tags_element(tags: Mapping[str, str]) -> Element:
+    """Tags as our element of the metadata; what XML cannot hold is left out of a value."""
+    element = Element(f"{{{NAMESPACE}}}machine")
+    for name, value in tags.items():
+        SubElement(element, f"{{{NAMESPACE}}}tag", name=name).text = _TEXT.sub("", value)
+    return element
+
+
+def tags_xml(tags: Mapping[str, str]) -> str:
+    """The same as text, for libvirt's call that replaces it."""
+    return ElementTree.tostring(tags_element(tags), encoding="unicode")
+
+
+def tags_from(xml: str) -> dict[str, str]:
+    """The tags of our element; raises ValueError where it is none."""
+    try:
+        element = ElementTree.fromstring(xml)
+    except ElementTree.ParseError as error:
+        raise ValueError("the metadata are no XML") from error
+    found = {}
+    for child in element:
+        # Libvirt may give the element back with or without the namespace on its parts.
+        if child.tag.rpartition("}")[2] == "tag" and "name" in child.attrib:
+            found[child.attrib["name"]] = child.text or ""
+    return found

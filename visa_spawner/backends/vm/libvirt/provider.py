@@ -1,0 +1,276 @@
+"""Machines of the libvirt on the hub's own host."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from visa_session import door
+from visa_session.machine import Mount
+
+from ....session import Bind, Image, Person
+from ... import results
+from ..provider import Host, Machine, NotTaken, Order, Provider, Refused
+from ..tags import ADDRESS, HUB
+from . import share
+from .agent import Agent
+from .connection import Connection
+from .domain import NAMESPACE, Hardware, Link, domain_xml, tags_from, tags_xml
+from .settings import LibvirtSettings
+from .states import stands
+
+SESSION = "/opt/visa/venv/bin/visa-session"
+_PREFIX = "visa"
+#: Bytes of a console that are looked at.
+_CONSOLE = 1 << 16
+#: Seconds that a machine may take to be made: libvirt may look at QEMU anew first.
+_MAKING = 120
+
+
+class Gpu:
+    """A GPU as the books have it."""
+
+    def __init__(self, type: str):
+        self.type = type
+
+
+class LibvirtProvider(LibvirtSettings, Provider):
+    """QEMU machines, one overlay on the image's disk each."""
+
+    def __init__(self, hub_id: str, **kwargs):
+        super().__init__(**kwargs)
+        self.hub_id = hub_id
+        self._connection = Connection(self.uri, self.call_timeout)
+        #: Tags by a domain's UUID, since they cost a question each; None: not ours.
+        self._tags: dict[str, dict[str, str] | None] = {}
+        self._kind = ""
+        self._making = asyncio.Lock()
+        network = ipaddress.IPv4Network(self.network)
+        self._gateway, *self._addresses = map(str, network.hosts())
+
+    @property
+    def hosts(self) -> Sequence[Host]:
+        """This one."""
+        gpus = {name: Gpu(kind) for name, kind in self.gpus.items()}
+        return (Host("libvirt", self.cpus, self.memory, gpus),)
+
+    # What there is -----------------------------------------------------------------------------------
+    async def list(self) -> list[Machine]:
+        """All domains with this hub's tag, by one question; a new one's tags are asked for once."""
+        return await self._connection.call(self._list)
+
+    def _list(self, connection: Any) -> list[Machine]:
+        import libvirt
+
+        # Without waiting for domains that are busy: how each stands is known all the same.
+        flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+        found, uuids = [], set()
+        for domain, stats in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, flags):
+            uuid = domain.UUIDString()
+            uuids.add(uuid)
+            if uuid not in self._tags:
+                self._tags[uuid] = self._read_tags(domain)
+            tags = self._tags[uuid]
+            if tags is None or tags.get(HUB) != self.hub_id:
+                continue
+            how, why = stands(stats.get("state.state", 0), stats.get("state.reason", 0))
+            found.append(Machine(domain.name(), how, tags, tags.get(ADDRESS, ""), why))
+        self._tags = {uuid: tags for uuid, tags in self._tags.items() if uuid in uuids}
+        return found
+
+    @staticmethod
+    def _read_tags(domain: Any) -> dict[str, str] | None:
+        import libvirt
+
+        try:
+            return tags_from(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
+        except (libvirt.libvirtError, ValueError):
+            return None
+
+    async def image(self, recipe: str, digest: str) -> Image | None:
+        """As the files beside the disks say."""
+        return await asyncio.to_thread(results.image, self.image_template, recipe, digest)
+
+    # One machine -------------------------------------------------------------------------------------
+    async def create(self, order: Order) -> None:
+        """Define the domain, make its disk, start it: in this order, so that nothing is without its tag."""
+        base = await asyncio.to_thread(
+            results.find, self.image_template, order.image.recipe, order.image.digest
+        )
+        if base is None or not os.path.exists(base):
+            raise Refused("The software of this profile has not been prepared here yet.", reason="image")
+        async with self._making:
+            address = await self._free_address()
+            link = Link(address, self._gateway, self._device(address))
+            hardware = Hardware(
+                order.name, await self._kind_of_host(), order.cpus, order.memory, self._disk(order.name),
+                self._console(order.name), link, order.gpus,
+            )  # fmt: skip
+            xml = domain_xml(hardware, {**order.tags, HUB: self.hub_id, ADDRESS: address})
+            await self._connection.call(lambda libvirt: libvirt.defineXML(xml), _MAKING)
+        await asyncio.to_thread(self._make_disk, order.name, os.path.realpath(base), order.disk)
+        await self._connection.call(lambda libvirt: libvirt.lookupByName(order.name).create(), _MAKING)
+
+    async def _free_address(self) -> str:
+        taken = {machine.address for machine in await self.list()}
+        free = next((one for one in self._addresses if one not in taken), None)
+        if free is None:
+            raise Refused("No machine can be started now: all addresses are in use.", reason="room")
+        return free
+
+    def _device(self, address: str) -> str:
+        """The host's end of a machine's line, by its address: a name of 15 letters at most."""
+        return f"{_PREFIX}{int(ipaddress.IPv4Address(address)):08x}"
+
+    async def _kind_of_host(self) -> str:
+        if self.virtualization != "auto":
+            return self.virtualization
+        if not self._kind:
+            known = await self._connection.call(lambda libvirt: libvirt.getCapabilities())
+            self._kind = "kvm" if "<domain type='kvm'" in known else "qemu"
+        return self._kind
+
+    def _disk(self, name: str) -> Path:
+        return Path(self.folder, f"{name}.qcow2")
+
+    def _console(self, name: str) -> Path:
+        return Path(self.folder, f"{name}.console")
+
+    def _make_disk(self, name: str, base: str, size: int) -> None:
+        Path(self.folder).mkdir(mode=0o711, parents=True, exist_ok=True)
+        words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, str(self._disk(name))]
+        try:
+            have = json.loads(_said("qemu-img", "info", "--output=json", "-U", base))["virtual-size"]
+            _said(*words, str(max(size, have)))
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+            text = getattr(error, "stderr", None) or str(error)
+            words = "The disk of this profile's machines cannot be used. Tell the facility's staff."
+            raise Refused(words, f"{base}: {text}", "image") from error
+
+    async def tag(self, name: str, tags: Mapping[str, str]) -> None:
+        """In the domain that runs, and for when it is read anew."""
+
+        def change(connection: Any) -> None:
+            import libvirt
+
+            domain = self._ours(connection, name)
+            both = {**tags, HUB: self.hub_id, ADDRESS: self._tags[domain.UUIDString()][ADDRESS]}
+            where = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+            where |= libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
+            kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+            domain.setMetadata(kind, tags_xml(both), _PREFIX, NAMESPACE, where)
+            self._tags[domain.UUIDString()] = both
+
+        await self._connection.call(change)
+
+    def _ours(self, connection: Any, name: str) -> Any:
+        """The domain of that name, if it carries our tag by libvirt's word of this moment."""
+        domain = connection.lookupByName(name)
+        tags = self._tags[domain.UUIDString()] = self._read_tags(domain)
+        if tags is None or tags.get(HUB) != self.hub_id:
+            raise Refused("The machine is not one of this hub's.", f"{name} carries no tag of ours", "gone")
+        return domain
+
+    async def waits(self, name: str) -> bool:
+        """Whether its agent answers, and the door of a session is there."""
+        agent = Agent(self._connection, name)
+        try:
+            return (
+                await agent.is_up()
+                and (await agent.run("/usr/bin/test", "-S", door.PATH, seconds=20))[0] == 0
+            )
+        except (NotTaken, Refused):
+            return False
+
+    async def hand_over(
+        self, name: str, person: Person, binds: Sequence[Bind], document: Mapping[str, Any]
+    ) -> None:
+        """Serve the directories, and give the document to a program in the guest, by its agent."""
+        address = (await self._connection.call(lambda libvirt: self._address(libvirt, name))) or ""
+        device = self._device(address)
+        shared = await share.open_share(
+            person, binds, hub_id=self.hub_id, machine=name, host=self._gateway, device=device
+        )
+        mounts = [
+            asdict(Mount(self._gateway, shared.port, export, bind.target, bind.read_only, person.uid))
+            for bind, export in zip(binds, shared.exports, strict=True)
+        ]
+        network = {"address": f"{address}/32", "gateway": self._gateway, "dns": self.dns}
+        given = json.dumps({"network": network, "mounts": mounts, "session": dict(document)}).encode()
+        agent = Agent(self._connection, name)
+        try:
+            code, said = await agent.run(SESSION, "--hand-over", given=given, seconds=self.boot_timeout)
+        except Refused as error:
+            raise NotTaken(f"{name}: {error}") from error
+        if code != 0:
+            raise NotTaken(f"{name} did not take it: {said.decode(errors='replace')[-500:]}")
+
+    def _address(self, connection: Any, name: str) -> str:
+        return self._tags[self._ours(connection, name).UUIDString()].get(ADDRESS, "")
+
+    async def shut_down(self, name: str) -> None:
+        """Through the agent, which ends the session in order first; a guest may do nothing of it."""
+        import libvirt
+
+        def ask(connection: Any) -> None:
+            self._ours(connection, name).shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+
+        await self._connection.call(ask)
+
+    async def delete(self, name: str) -> None:
+        """Ended, its share, files, and last of all the domain, which carries the tag."""
+
+        def end(connection: Any) -> None:
+            import libvirt
+
+            try:
+                domain = self._ours(connection, name)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+                domain = None
+            if domain is not None and domain.isActive():
+                try:
+                    domain.destroy()
+                except libvirt.libvirtError as error:
+                    if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+                        raise  # what has ended meanwhile needs no end
+            share.close_share(self.hub_id, name)
+            for path in (self._disk(name), self._console(name)):
+                path.unlink(missing_ok=True)
+            if domain is not None:
+                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+
+        await self._connection.call(end, 60)
+
+    async def console(self, name: str) -> bytes:
+        """From libvirt's log of it."""
+        return await asyncio.to_thread(_tail, self._console(name))
+
+    async def sweep(self, names: set[str]) -> None:
+        """End what serves data to machines that are no more."""
+        await asyncio.to_thread(share.sweep, self.hub_id, names)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _CONSOLE))
+            return file.read(_CONSOLE)
+    except OSError:
+        return b""

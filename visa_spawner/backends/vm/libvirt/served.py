@@ -1,0 +1,42 @@
+"""A person's directories, served to one machine by 9p: run as that person, in a root of nothing else.
+
+Started by `share.py` as a file of its own with Python's standard library alone; standard input is a socket
+that listens on the machine's own line. Each connection is one mount of the guest's, and one diod, which has
+it as its own and ends with it. The names of hub and machine are arguments, so that it is found again.
+"""
+
+import os
+import signal
+import socket
+import sys
+
+#: Connections at a time; a guest has one for each directory.
+MOST = 64
+
+
+def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
+    """Let one diod serve each connection, until killed."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    options = [word for place in exports for word in ("-e", place)]
+    running = set()
+    while True:
+        connection, _ = listening.accept()
+        running = {pid for pid in running if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        if len(running) >= MOST:
+            connection.close()
+            continue
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        child = os.fork()
+        if child == 0:
+            os.dup2(connection.fileno(), 3)
+            os.set_inheritable(3, True)
+            who = ["-U", str(os.getuid())]
+            words = [diod, "-f", "-n", "-H", "-p", "-r", "3", "-w", "3", *who, "-L", "stderr", *options]
+            os.execv(diod, words)
+        running.add(child)
+        connection.close()
+
+
+if __name__ == "__main__":
+    server, count = sys.argv[1], int(sys.argv[2])
+    serve(socket.socket(fileno=0), server, [f"/share/{number}" for number in range(count)])

@@ -1,0 +1,67 @@
+"""How a machine stands, and how it ended, as its session's owner reads it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from ...session import StartRefused, State, Status
+from .. import words
+from .provider import Machine, Refused, Silent
+
+SILENT = "The service that runs virtual machines does not answer at the moment."
+NO_BOOT = (
+    "The machine did not come up in time. Start it again; if it happens twice, tell the facility's staff."
+)
+NOT_TAKEN = (
+    "The machine came up and could not become this session. Start it again; if it happens twice, tell the"
+    " facility's staff."
+)
+REMOVED = Status(State.FAILED, "The machine was removed by somebody else. Start it again.")
+_AGAIN = "Start it again; if it happens twice, tell the facility's staff."
+#: What the machine says last, of how its session ended: a word of the guest's about itself.
+_OVER = re.compile(rb"visa-session: over, (exited|killed|dumped) ([0-9]{1,3}|[A-Z0-9+-]{2,12})\s*$", re.M)
+
+
+def unknown(since: datetime, stop_wanted: bool) -> Status:
+    """The provider does not answer."""
+    late = " The session will be ended when it does." if stop_wanted else ""
+    return Status(State.UNKNOWN, SILENT + late, since)
+
+
+def paused(machine: Machine, since: datetime) -> Status:
+    """Stopped for now, by somebody else than its owner."""
+    why = {
+        "full": "The host of this machine has no room left on its disk, so the machine stands still.",
+        "crashed": "The machine has stopped by itself, and stands still.",
+    }.get(machine.why, "The machine is paused on its host.")
+    return Status(State.UNKNOWN, f"{why} The facility's staff can have it go on.", since)
+
+
+def how_it_ended(machine: Machine, console: bytes, *, memory: int, started: bool) -> tuple[Status, int]:
+    """Status and exit code of a machine that has ended, from its provider's word and its console."""
+    said = _OVER.findall(console)
+    if said:
+        how, what = said[-1]
+        code = int(what) if how == b"exited" and what.isdigit() else 1
+        return words.of_end(code, out_of_memory=False, memory=memory, started=started), code
+    why = {
+        "crashed": "The machine crashed.",
+        "destroyed": "The machine was switched off by somebody else.",
+        "failed": "The machine could not be started by its host.",
+        "lost": "The machine was lost by its host.",
+        "shut down": "The machine was shut down or started anew from inside, which ends its session.",
+    }.get(machine.why, "The machine has ended, as when its host is switched off.")
+    return Status(State.FAILED, f"{why} {_AGAIN}"), 1
+
+
+def refusal_for(error: BaseException) -> StartRefused | None:
+    """The refusal that stands for an error; None for a cancelled start or a defect."""
+    if isinstance(error, StartRefused):
+        return error
+    if isinstance(error, Silent):
+        return StartRefused(f"{SILENT} Try again in a minute.", status=503, reason="provider")
+    if isinstance(error, Refused):
+        field = {"image": "profile", "room": "plan"}.get(error.reason, "")
+        return StartRefused(error.words, field=field, status=503, reason=error.reason)
+    return None
