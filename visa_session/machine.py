@@ -27,6 +27,8 @@ from .handover import LARGEST, Refused
 PATIENCE, ADDRESS_LIMIT = 120.0, 20.0
 #: Where the network's own service looks for what holds until the machine ends.
 NETWORK = Path("/run/systemd/network/10-visa.network")
+#: The name by which the person's directories are asked for; who that is, their server knows.
+SHARED_AS = "person"
 #: Bytes of one message: what the kernel's client takes at most over TCP.
 _MESSAGE = 1 << 20
 _EXPORT = re.compile(r"/[A-Za-z0-9/_-]{1,100}")
@@ -127,7 +129,7 @@ def options(mount: Mount) -> str:
     how = ["ro" if mount.read_only else "rw", "nosuid", "nodev", "trans=tcp", f"port={mount.port}"]
     # `mmap`: what programs map and write must reach the file, as sqlite's do; nothing else is kept back.
     how += ["version=9p2000.L", f"msize={_MESSAGE}", "cache=mmap", f"aname={mount.export}"]
-    return ",".join([*how, f"uname={mount.uid}", f"dfltuid={mount.uid}", f"access={mount.uid}"])
+    return ",".join([*how, f"uname={SHARED_AS}", f"dfltuid={mount.uid}", f"access={mount.uid}"])
 
 
 def network_file(network: Network) -> str:

@@ -30,9 +30,8 @@ def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
         if child == 0:
             os.dup2(connection.fileno(), 3)
             os.set_inheritable(3, True)
-            who = ["-U", str(os.getuid())]
-            words = [diod, "-f", "-n", "-H", "-p", "-r", "3", "-w", "3", *who, "-L", "stderr", *options]
-            os.execv(diod, words)
+            how = ["-f", "-n", "-c", "/dev/null", "-L", "stderr", "-u", str(os.getuid())]
+            os.execv(diod, [diod, *how, "--rfdno", "3", "--wfdno", "3", *options])
         running.add(child)
         connection.close()
 

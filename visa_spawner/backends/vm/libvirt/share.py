@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from visa_session.machine import SHARED_AS
+
 from ....session import Bind, Person
 from ..provider import Refused
 
@@ -38,13 +40,18 @@ class Shared:
     exports: tuple[str, ...]
 
 
-def command(person: Person, binds: Sequence[Bind], hub_id: str, machine: str) -> list[str]:
-    """The process's arguments. Sources are pinned directories, which nobody can swap."""
+def command(person: Person, binds: Sequence[Bind], hub_id: str, machine: str, names: int) -> list[str]:
+    """The process's arguments. Sources are pinned directories, which nobody can swap.
+
+    `names` is the descriptor of a file that becomes /etc/passwd in its root.
+    """
     words = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--clearenv", "--new-session"]
     words += ["--ro-bind", "/usr", "/usr", "--dev", "/dev"]
     for name in ("lib", "lib64", "bin", "sbin"):
         words += ["--symlink", f"usr/{name}", f"/{name}"]
+    words += ["--dir", "/etc", "--dir", "/share"]  # or they are root's alone
     words += ["--ro-bind", str(PROGRAM), INSIDE]
+    words += ["--perms", "0444", "--ro-bind-data", str(names), "/etc/passwd"]
     for number, bind in enumerate(binds):
         words += ["--ro-bind" if bind.read_only else "--bind", bind.source, f"/share/{number}"]
     for capability in _CAPABILITIES:
@@ -73,14 +80,19 @@ async def open_share(
         except OSError as error:
             raise Refused("The machine's network is not there.", f"{host} on {device}: {error}") from error
         listening.listen(16)
-        await asyncio.create_subprocess_exec(
-            *command(person, binds, hub_id, machine),
-            stdin=listening.fileno(),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
+        with os.fdopen(os.memfd_create("visa-share"), "w+b", buffering=0) as names:
+            # The one account that the server knows, by the name that the guest's kernel says.
+            names.write(f"{SHARED_AS}:x:{person.uid}:{person.gid}::/:/usr/sbin/nologin\n".encode())
+            names.seek(0)
+            await asyncio.create_subprocess_exec(
+                *command(person, binds, hub_id, machine, names.fileno()),
+                stdin=listening.fileno(),
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=[names.fileno()],
+                start_new_session=True,
+                cwd="/",
+            )
         return Shared(listening.getsockname()[1], tuple(f"/share/{number}" for number in range(len(binds))))
 
 
