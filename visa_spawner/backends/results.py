@@ -24,8 +24,9 @@ def find(template: str, recipe: str, digest: str = "") -> str | None:
         return str(present)
     # `python -m images.unpack` and its like keep a replaced one beside for some time: NAME-VERSION.
     version = f"{present.stem}-{'[0-9a-f]' * 12}{present.suffix}"
-    # By its own name before the link's, which may lead to another one by the time the job begins.
-    for one in [*sorted(present.parent.glob(version)), present]:
+    # By its own name before the link's, which may lead to another one by the time the job begins; and the
+    # present one before those of the same image, which were made from it in another way.
+    for one in [present.resolve(), *sorted(present.parent.glob(version)), present]:
         if _digest(str(one), _state(f"{one}.json"), _state(f"{one}{software.ABOUT_PLACE}")) == digest:
             return str(one)
     return None

@@ -137,7 +137,7 @@ def test_its_processes_are_the_person_with_nothing_more(served):
 
 
 def test_nobody_else_on_the_host_reaches_it(served):
-    """It hears one device alone: here the loopback's is the machine's, and the host's own address another's."""
+    """It hears one address on one device alone: that of the machine's line."""
     shared, *_ = served
     with socket.socket() as line:
         line.settimeout(2)

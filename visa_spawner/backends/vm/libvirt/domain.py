@@ -21,25 +21,20 @@ _PCI = re.compile(r"([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
 
 
 @dataclass(frozen=True)
-class Link:
-    """The machine's end of the network, and the host's: a line of their own, which no other machine is on."""
-
-    address: str
-    gateway: str
-    device: str
-
-
-@dataclass(frozen=True)
 class Hardware:
-    """What the domain is: names of files on the host; `kind` is `kvm` or `qemu`, `gpus` PCI ids."""
+    """What the domain is: names of files on the host; `kind` is `kvm` or `qemu`, `gpus` PCI ids.
+
+    `device` is the host's end of the machine's own line.
+    """
 
     name: str
     kind: str
     cpus: int
     memory: int
+    image: Path
     disk: Path
     console: Path
-    link: Link
+    device: str
     gpus: tuple[str, ...] = ()
 
 
@@ -58,15 +53,15 @@ def domain_xml(hardware: Hardware, tags: Mapping[str, str]) -> str:
     SubElement(features, "acpi")
     SubElement(features, "apic")
     if hardware.kind == "qemu":
-        # What was translated is kept: the default is too small for a booted system, which then translates anew.
+        # What was translated is kept: a booted system does not fit into what QEMU takes by itself.
         SubElement(SubElement(features, "tcg"), "tb-cache", unit="MiB").text = "512"
     SubElement(domain, "cpu", mode="host-passthrough" if hardware.kind == "kvm" else "maximum")
     # A machine that starts again is a session that has ended: what was in its memory is gone.
     for event in ("on_poweroff", "on_reboot", "on_crash"):
         SubElement(domain, event).text = "destroy"
     devices = SubElement(domain, "devices")
-    _disk(devices, hardware.disk)
-    _link(devices, hardware.link)
+    _disk(devices, hardware)
+    _link(devices, hardware.device)
     channel = SubElement(devices, "channel", type="unix")
     SubElement(channel, "target", type="virtio", name=AGENT)
     serial = SubElement(devices, "serial", type="pty")
@@ -81,20 +76,25 @@ def domain_xml(hardware: Hardware, tags: Mapping[str, str]) -> str:
     return ElementTree.tostring(domain, encoding="unicode")
 
 
-def _disk(devices: Element, path: Path) -> None:
+def _disk(devices: Element, hardware: Hardware) -> None:
     disk = SubElement(devices, "disk", type="file", device="disk")
     # What a session leaves on it is gone with it: it need not survive the host's own fall.
     SubElement(disk, "driver", name="qemu", type="qcow2", cache="unsafe", discard="unmap")
-    SubElement(disk, "source", file=str(path))
+    SubElement(disk, "source", file=str(hardware.disk))
+    backing = SubElement(disk, "backingStore", type="file")
+    SubElement(backing, "format", type="qcow2")
+    image = SubElement(backing, "source", file=str(hardware.image))
+    # It stays root's: libvirt would else give it to QEMU's account, and one machine's QEMU to all others.
+    SubElement(image, "seclabel", model="dac", relabel="no")
+    SubElement(backing, "backingStore")
     SubElement(disk, "target", dev="vda", bus="virtio")
 
 
-def _link(devices: Element, link: Link) -> None:
+def _link(devices: Element, device: str) -> None:
     """A line from the host to this machine alone: nothing to listen in on, no address to take from others."""
     interface = SubElement(devices, "interface", type="ethernet")
-    source = SubElement(interface, "source")
-    SubElement(source, "ip", address=link.gateway, prefix="32", peer=link.address)
-    SubElement(interface, "target", dev=link.device)
+    # Without the host's address on it: libvirt gives that anew when a paused machine goes on, and fails.
+    SubElement(interface, "target", dev=device)
     SubElement(interface, "model", type="virtio")
 
 

@@ -22,7 +22,7 @@ from ..tags import ADDRESS, HUB
 from . import share
 from .agent import Agent
 from .connection import Connection
-from .domain import NAMESPACE, Hardware, Link, domain_xml, tags_from, tags_xml
+from .domain import NAMESPACE, Hardware, domain_xml, tags_from, tags_xml
 from .settings import LibvirtSettings
 from .states import stands
 
@@ -104,19 +104,40 @@ class LibvirtProvider(LibvirtSettings, Provider):
         base = await asyncio.to_thread(
             results.find, self.image_template, order.image.recipe, order.image.digest
         )
+        # A link to the newest version, which may be another one a moment later.
+        base = base and os.path.realpath(base)
         if base is None or not os.path.exists(base):
             raise Refused("The software of this profile has not been prepared here yet.", reason="image")
         async with self._making:
             address = await self._free_address()
-            link = Link(address, self._gateway, self._device(address))
             hardware = Hardware(
-                order.name, await self._kind_of_host(), order.cpus, order.memory, self._disk(order.name),
-                self._console(order.name), link, order.gpus,
-            )  # fmt: skip
+                name=order.name,
+                kind=await self._kind_of_host(),
+                cpus=order.cpus,
+                memory=order.memory,
+                image=Path(base),
+                disk=self._disk(order.name),
+                console=self._console(order.name),
+                device=self._device(address),
+                gpus=order.gpus,
+            )
             xml = domain_xml(hardware, {**order.tags, HUB: self.hub_id, ADDRESS: address})
             await self._connection.call(lambda libvirt: libvirt.defineXML(xml), _MAKING)
-        await asyncio.to_thread(self._make_disk, order.name, os.path.realpath(base), order.disk)
+        await asyncio.to_thread(self._make_disk, order.name, base, order.disk)
         await self._connection.call(lambda libvirt: libvirt.lookupByName(order.name).create(), _MAKING)
+        await asyncio.to_thread(self._connect, address)
+
+    def _connect(self, address: str) -> None:
+        """Give the host its address on a machine's own line, on which nobody else is."""
+        line, device = [f"{self._gateway}/32", "peer", f"{address}/32"], self._device(address)
+        try:
+            _said("ip", "address", "replace", *line, "dev", device)
+            _said("ip", "link", "set", device, "up")
+        except (OSError, subprocess.SubprocessError) as error:
+            text = getattr(error, "stderr", None) or str(error)
+            raise Refused(
+                "The machine's network could not be made. Tell the facility's staff.", text
+            ) from error
 
     async def _free_address(self) -> str:
         taken = {machine.address for machine in await self.list()}

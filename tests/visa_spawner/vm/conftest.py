@@ -1,0 +1,23 @@
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from demo import libvirt as daemon
+
+
+@pytest.fixture(scope="session")
+def libvirt_here():
+    """Libvirt on this machine: the daemon's processes, for tests that stop it, and its folder."""
+    if lacking := daemon.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"missing on this machine: {lacking}")
+        pytest.skip(f"missing on this machine: {lacking}")
+    folder, processes = Path(tempfile.mkdtemp(prefix="vl-")), []
+    if not daemon.answers():
+        daemon.start(folder, processes)
+    yield folder, processes
+    daemon.stop(processes)
+    shutil.rmtree(folder)

@@ -1,0 +1,152 @@
+"""Real machines of a real libvirt, which boot nothing: how they are made, listed, told apart and removed."""
+
+import asyncio
+import os
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+from demo import libvirt as daemon
+from visa_spawner.backends.vm.libvirt.provider import LibvirtProvider
+from visa_spawner.backends.vm.provider import Order, Refused, Silent, Stands
+from visa_spawner.session import Image
+
+IMAGE = Image("empty")
+ORDER = Order("visa-test-one", {"session": "alice/work", "made": "1"}, IMAGE, 1, 64 << 20, 0)
+
+
+def run(*words):
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def virsh(*words):
+    return run("virsh", "-q", "-c", "qemu:///system", *words)
+
+
+@pytest.fixture
+async def provider(libvirt_here):
+    with tempfile.TemporaryDirectory(prefix="vm-", dir="/var/lib") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        run("qemu-img", "create", "-q", "-f", "qcow2", str(folder / "empty.qcow2"), "1M")
+        settings = {
+            "folder": f"{folder}/machines",
+            "image_template": f"{folder}/{{recipe}}.qcow2",
+            "network": "10.216.0.0/29",
+            "virtualization": "qemu",
+        }
+        made = LibvirtProvider("vm-test", config=Config({"LibvirtProvider": settings}))
+        yield made
+        for machine in await made.list():
+            await made.delete(machine.name)
+        made.close()
+
+
+def files(provider):
+    return sorted(os.listdir(provider.folder)) if os.path.isdir(provider.folder) else []
+
+
+async def test_a_machine_from_its_making_to_its_end(provider):
+    await provider.create(ORDER)
+    (found,) = await provider.list()
+    assert (found.name, found.stands, found.address) == ("visa-test-one", Stands.RUNNING, "10.216.0.2")
+    assert found.tags["session"] == "alice/work"
+    said = run("ip", "-o", "addr", "show", "visa0ad80002")
+    assert "10.216.0.1 peer 10.216.0.2/32" in said, "a line of its own"
+    assert (Path(provider.image_template.format(recipe="empty"))).stat().st_uid == 0, (
+        "the image that all start from is not QEMU's"
+    )
+    await provider.tag(found.name, {"session": "bob/late"})
+    assert (await provider.list())[0].tags["session"] == "bob/late"
+    assert (await LibvirtProvider("vm-test", config=provider.config).list())[0].tags["session"] == "bob/late"
+    assert not await provider.waits(found.name), "nothing answers in it"
+    virsh("suspend", found.name)
+    assert (await provider.list())[0].stands is Stands.PAUSED
+    virsh("resume", found.name)
+    virsh("destroy", found.name)
+    ended = (await provider.list())[0]
+    assert (ended.stands, ended.why) == (Stands.ENDED, "destroyed")
+    await provider.delete(found.name)
+    assert await provider.list() == [] and files(provider) == []
+    await provider.delete(found.name)
+
+
+async def test_each_has_an_address_of_its_own_and_there_are_no_more_than_there_are(provider):
+    del provider._addresses[2:]
+    orders = [replace(ORDER, name=f"visa-test-{number}") for number in range(2)]
+    await asyncio.gather(*(provider.create(order) for order in orders))
+    assert len({machine.address for machine in await provider.list()}) == 2
+    with pytest.raises(Refused) as refused:
+        await provider.create(replace(ORDER, name="visa-test-6"))
+    assert refused.value.reason == "room"
+
+
+async def test_what_carries_no_tag_of_ours_is_never_touched(provider):
+    """Neither by the list nor by a name that is the same."""
+    await provider.create(ORDER)
+    other = LibvirtProvider("another-hub", config=provider.config)
+    assert await other.list() == []
+    for what in (other.delete, other.shut_down, lambda name: other.tag(name, {})):
+        with pytest.raises(Refused) as refused:
+            await what(ORDER.name)
+        assert refused.value.reason == "gone"
+    assert (await provider.list())[0].stands is Stands.RUNNING and len(files(provider)) == 2
+    plain = "<domain type='qemu'><name>visa-test-plain</name><memory unit='MiB'>32</memory>"
+    with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+        file.write(f"{plain}<os><type>hvm</type></os></domain>")
+        file.flush()
+        virsh("define", file.name)
+    try:
+        assert [machine.name for machine in await provider.list()] == [ORDER.name]
+        with pytest.raises(Refused):
+            await provider.delete("visa-test-plain")
+        assert "visa-test-plain" in virsh("list", "--all", "--name")
+    finally:
+        virsh("undefine", "visa-test-plain")
+
+
+async def test_a_disk_that_is_missing_or_none_is_said_and_leaves_nothing(provider):
+    path = Path(provider.image_template.format(recipe="empty"))
+    path.write_bytes(b"this is no disk")
+    with pytest.raises(Refused) as refused:
+        await provider.create(ORDER)
+    assert refused.value.reason == "image" and "disk" in refused.value.words
+    await provider.delete(ORDER.name)
+    path.unlink()
+    with pytest.raises(Refused) as refused:
+        await provider.create(replace(ORDER, name="visa-test-two"))
+    assert refused.value.reason == "image"
+    await provider.delete("visa-test-two")
+    assert await provider.list() == [] and files(provider) == []
+
+
+async def test_a_hub_killed_between_two_steps_leaves_what_its_tag_tells(provider, monkeypatch):
+    """Defined, and neither disk nor process there yet: it is found by its tag, and goes."""
+
+    monkeypatch.setattr(provider, "_make_disk", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError):
+        await provider.create(ORDER)
+    (found,) = await provider.list()
+    assert found.stands is Stands.ENDED and found.tags["session"] == "alice/work"
+    await provider.delete(found.name)
+    assert await provider.list() == []
+
+
+async def test_libvirtd_may_stop_and_start_again(provider, libvirt_here):
+    folder, processes = libvirt_here
+    if not processes:
+        pytest.skip("this machine's own libvirt is not ours to stop")
+    await provider.create(ORDER)
+    kept = [processes.pop()]
+    daemon.stop(kept)
+    with pytest.raises(Silent):
+        await provider.list()
+    daemon.start(folder, processes)
+    (found,) = await provider.list()
+    assert found.stands is Stands.RUNNING and found.tags["session"] == "alice/work"
