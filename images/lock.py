@@ -30,6 +30,9 @@ QT = ("pyside6", "pyside6-addons", "pyside6-essentials", "pyside6-pdf", "pyside6
 #: Not installed either: an optional check of jsonschema's that nothing here uses, whose import costs each
 #: start over a second. A default installation has it, so the plain image of the figures does.
 SLOW = ("rfc3987-syntax", "lark")
+#: Nor these, which selkies asks for: no stream has sound, and it is 100 MB.
+SOUND = ("pcmflux", "pulsectl", "pulsectl-asyncio")
+LEFT_OUT = QT + SLOW + SOUND
 HEADER = "# Made by `python -m images.lock` from requirements.in and setup.cfg; do not edit.\n"
 
 
@@ -138,7 +141,7 @@ def refresh(uv: Path, name: str) -> None:
     directory = IMAGES / name
     wanted = session_requirements() + "\n" + (IMAGES / BASE / "requirements.in").read_text()
     if name == BASE:
-        write(directory / "requirements.lock", resolve(uv, wanted, QT + SLOW))
+        write(directory / "requirements.lock", resolve(uv, wanted, LEFT_OUT))
         plain = resolve(uv, wanted, QT, (directory / "requirements.lock").read_text())
         write(TREE / "bench/plain/plain.lock", entries(plain, lambda name: name in SLOW))
         return
@@ -146,7 +149,7 @@ def refresh(uv: Path, name: str) -> None:
     own = (directory / "requirements.in").read_text()
     there = versions(fixed)
     compiled = Recipe(name, RELEASE).about.compiled
-    found = resolve(uv, f"{wanted}\n{own}", QT + SLOW, fixed, directory / "overrides.txt", compiled)
+    found = resolve(uv, f"{wanted}\n{own}", LEFT_OUT, fixed, directory / "overrides.txt", compiled)
     # With its markers: what base has for Windows alone is not there.
     wanted = versions(found)
     write(directory / "requirements.lock", entries(found, lambda name: wanted[name] != there.get(name)))

@@ -205,6 +205,25 @@ def test_people_can_work_together_in_jupyterlab(run):
     assert run("python", "-c", ours).stdout.strip().endswith("visa-session/static/lab.js")
 
 
+OFFERED = """
+from importlib.metadata import entry_points
+from importlib.resources import files
+from importlib.util import find_spec
+print(*[entry.name for entry in entry_points(group="jupyter_serverproxy_servers")])
+print(*[entry.name for entry in entry_points(group="console_scripts")])
+print(files("selkies").joinpath("selkies_web").is_dir(), find_spec("pcmflux"))
+"""
+
+
+def test_selkies_offers_itself_to_nobody(run):
+    """Its entry would let every visitor in, in control and without a login. Its page and sound are out too."""
+    entries, commands, parts = run("python", "-c", OFFERED).stdout.splitlines()
+    assert "desktop" in entries.split(), "entries are found this way"
+    assert "selkies" not in entries.split()
+    assert "selkies" in commands.split(), "it is installed"
+    assert parts == "False None"
+
+
 def test_a_kernel_reads_compressed_hdf5_and_plots_it(run):
     done = run("python", "/inside/plot.py")
     assert "image/png" in done.stdout

@@ -6,11 +6,14 @@ import os
 import subprocess
 import time
 import uuid
+from types import SimpleNamespace
 
+import httpx
 import pytest
 
-from tests.visa_session.hubside import wait_until
+from tests.visa_session.hubside import later, wait_until
 from tests.visa_session.launch import HubDoor
+from tests.visa_session.watcher import Watcher
 from visa_session.contract import INFO_VARIABLE, SessionInfo
 
 from .conftest import INSIDE
@@ -82,6 +85,18 @@ def test_nobody_inside_finds_the_sessions_token(session, door):
     assert session("exec", "cat", "/proc/1/comm").stdout.strip() in ("visa-session", "python", "python3")
     for path in ("environ", "mem", "maps"):
         assert "Permission denied" in session("exec", "cat", f"/proc/1/{path}").stderr
+
+
+async def test_the_desktops_picture_streams_and_selkies_own_entry_does_not(session, door):
+    door.people["person"] = "alice"
+    url = f"http://127.0.0.1:{door.heard[0]['port']}/user/alice/x/"
+    owner = httpx.Client(base_url=url, headers={"Authorization": "token person"})
+    assert (await later(owner.get, "visa/stream")).json() == {"offered": True, "why": ""}
+    for path in ("selkies", "selkies/", "selkies/api/websockets"):
+        assert (await later(owner.get, path)).status_code == 403, path
+    watcher = await Watcher.connect(SimpleNamespace(url=url, token="person"))
+    await watcher.sees()
+    watcher.close()
 
 
 def test_it_ends_in_order_as_the_first_process(session):

@@ -69,6 +69,8 @@ def main() -> None:
     """Serve until told to end."""
     told = take_secrets()
     hold_back(told["memory"])
+    # No sound, which selkies can do without; images leave it out.
+    sys.modules["pcmflux"] = None
     # WebRTC would open ports of its own; it is chosen nowhere, and takes as long to import as all the rest.
     absent = types.ModuleType("selkies.webrtc_mode")
     absent.WebRTCService = lambda server: types.SimpleNamespace(register_routes=lambda *args: None)
