@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
+import socket
 import subprocess
+import sys
 import threading
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
@@ -16,8 +21,8 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from visa_session.contract import SessionInfo
-from visa_session.stream import calls, messages, process
-from visa_session.stream.viewers import CARRIER, PROTOCOL, Viewers, carried
+from visa_session.stream import calls, messages, process, settings, viewers
+from visa_session.stream.viewers import CARRIER, PROTOCOL, carried
 
 from . import display
 from .hub.session_spawner import UID
@@ -143,13 +148,11 @@ async def test_selkies_itself_holds_everybody_to_watching(desk, camera):
                 protocols = (PROTOCOL, CARRIER + carried(token))
                 async with http.ws_connect(
                     base + "websockets", protocols=protocols, max_msg_size=2**23
-                ) as socket:
-                    await socket.send_str(messages.SETTINGS)
-                    assert table[token]["role"] in (await socket.receive_str(timeout=10)), (
-                        "it is taken as that"
-                    )
+                ) as one:
+                    await one.send_str(messages.SETTINGS)
+                    assert table[token]["role"] in (await one.receive_str(timeout=10)), "it is taken as that"
                     for message in HOSTILE:
-                        await socket.send_str(message)
+                        await one.send_str(message)
                     await asyncio.sleep(0.5)  # nothing says when it has looked at all of them
                 bearer = {"Authorization": f"Bearer {token}"}
                 for method, path in (
@@ -197,16 +200,92 @@ async def test_nobody_finds_its_tokens(desk):
 
 
 async def test_a_token_is_worthless_once_its_connection_is_over(camera):
-    viewers = Viewers(camera)
+    people = viewers.Viewers(camera)
     async with camera.watched():
-        async with viewers.connected():
-            [token] = viewers._tokens
-        assert viewers._tokens == {}
+        async with people.connected():
+            [token] = people._tokens
+        assert people._tokens == {}
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(camera.socket))) as http:
             protocols = (PROTOCOL, CARRIER + carried(token))
-            async with http.ws_connect("http://stream/api/websockets", protocols=protocols) as socket:
-                answer = await socket.receive()
+            async with http.ws_connect("http://stream/api/websockets", protocols=protocols) as one:
+                answer = await one.receive()
                 assert (answer.type, answer.data) == (aiohttp.WSMsgType.CLOSE, 4001)
+
+
+async def test_so_many_watch_and_no_more(camera, monkeypatch):
+    monkeypatch.setattr(viewers, "MOST", 1)
+    people = viewers.Viewers(camera)
+    async with camera.watched():
+        async with people.connected():
+            with pytest.raises(viewers.Crowded):
+                async with people.connected():
+                    pass
+        async with people.connected():
+            pass
+
+
+#: Draws noise over most of the screen, as fast as it can.
+NOISE = """
+import os
+from selkies.Xlib import X, display
+screen = display.Display()
+root = screen.screen()
+window = root.root.create_window(0, 0, 1600, 900, 0, root.root_depth, override_redirect=1)
+window.map()
+pen = window.create_gc()
+while True:
+    for top in range(0, 900, 20):
+        window.put_image(pen, 0, top, 1600, 20, X.ZPixmap, 24, 0, os.urandom(1600 * 20 * 4))
+    screen.sync()
+"""
+
+
+@pytest.fixture
+async def noise(desk):
+    """Something on the desktop that moves as fast as it can."""
+    (await Viewer.open(desk)).close()
+    environment = await later(display.x_environment, desk)
+    person = {"user": UID, "group": UID, "extra_groups": []}
+    process = subprocess.Popen([sys.executable, "-c", NOISE], env=environment, **person)
+    yield
+    process.kill()
+    process.wait()
+
+
+async def test_a_reader_who_does_not_read_costs_no_memory_and_holds_nobody_up(desk, noise):
+    good = await Watcher.connect(desk)
+    await good.sees()
+    [selkies] = await later(selkies_of, desk)
+    server = selkies.parent()
+    address = urlsplit(desk.direct + "visa/stream/socket")
+    reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=4096)
+    writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    try:
+        hello = f"GET {address.path} HTTP/1.1\r\nHost: x\r\nAuthorization: token {desk.token}\r\n"
+        hello += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(f"{hello}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+        assert b" 101 " in await reader.readline()
+        await good.sees(20)
+        before, seen = [one.memory_info().rss for one in (server, selkies)], good.bytes
+        while good.bytes < seen + 12e6:
+            await good.sees(5)
+        grown = [one.memory_info().rss - was for one, was in zip((server, selkies), before, strict=True)]
+        assert max(grown) < 8e6, grown
+    finally:
+        writer.close()
+    good.close()
+
+
+async def test_a_ping_goes_to_the_browser_and_is_answered_by_nobody_before_it(desk, noise):
+    """selkies sends them behind its pictures, to see what the line takes."""
+    address, headers = desk.direct + "visa/stream/socket", {"Authorization": f"token {desk.token}"}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(address, headers=headers, autoping=False, max_msg_size=2**23) as browser,
+        asyncio.timeout(20),
+    ):
+        while (await browser.receive()).type is not aiohttp.WSMsgType.PING:
+            pass
 
 
 async def test_it_ends_when_nobody_has_watched_for_a_while(camera, monkeypatch):
@@ -314,3 +393,34 @@ def test_words_are_allowed_by_list():
     budget = messages.Budget(most=2)
     assert [budget.takes(100.0) for _ in range(4)] == [True, True, False, False]
     assert budget.takes(100.5)
+
+
+def test_what_selkies_is_told_follows_from_the_plan():
+    """No machine of these tests has a GPU: what it would be told is looked at, not what comes of it."""
+
+    def told(**info) -> dict[str, str]:
+        about = SessionInfo(owner="alice", name="x", **info)
+        options = settings.options(about, Path("/private/socket"), Path("/private/nothing"))
+        return dict(option.removeprefix("--").split("=", 1) for option in options)
+
+    plain = told()
+    assert {plain[name] for name in settings.OFF} == {"false"}
+    assert (plain["use-cpu"], plain["auto-gpu"], plain["framerate"]) == ("true", "false", "60-60")
+    assert "encode-dri" not in plain
+    assert told(stream_rate=15)["framerate"] == "15-15"
+    nvidia = told(gpus=("/dev/nvidia0", "/dev/nvidiactl"))
+    assert (nvidia["use-cpu"], nvidia["auto-gpu"]) == ("false", "true")
+    assert "encode-dri" not in nvidia
+    assert told(gpus=("/dev/dri/card0", "/dev/dri/renderD129"))["encode-dri"] == "/dev/dri/renderD129"
+    known = {name["name"].replace("_", "-") for name in selkies_settings()}
+    assert set(plain) | {"encode-dri"} <= known, "selkies ignores what it does not know"
+
+
+def selkies_settings() -> list[dict]:
+    """The settings that the installed selkies has, read without running any of it."""
+    source = files("selkies").joinpath("settings.py").read_text()
+    for node in ast.walk(ast.parse(source)):
+        target = getattr(node, "target", None) or (getattr(node, "targets", None) or [None])[0]
+        if getattr(target, "id", "") == "SETTING_DEFINITIONS":
+            return ast.literal_eval(node.value)
+    raise AssertionError("no settings")

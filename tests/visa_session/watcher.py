@@ -55,7 +55,7 @@ class Watcher:
     """One connection through the session; `texts` are the words that came."""
 
     def __init__(self, socket: WebSocketClientConnection):
-        self.socket, self.texts, self.pictures = socket, [], 0
+        self.socket, self.texts, self.pictures, self.bytes = socket, [], 0, 0
 
     @classmethod
     async def connect(cls, session: Session, token: str | None = None, **headers: str) -> Watcher:
@@ -89,6 +89,7 @@ class Watcher:
             raise Closed(self.socket.close_code, self.socket.close_reason)
         if is_picture(message):
             self.pictures += 1
+            self.bytes += len(message)
         else:
             self.texts.append(message)
 

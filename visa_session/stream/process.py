@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import secrets
-import signal
 import sys
 import time
 from collections import deque
@@ -98,6 +97,8 @@ class StreamProcess:
             self._lingering = None
         try:
             async with self._starting:
+                if self._process is None:
+                    await self.ended.wait()  # it is being ended: another follows
                 if self.ended.is_set():
                     await self._start()
             yield
@@ -111,7 +112,7 @@ class StreamProcess:
         self._stopping = True
         if self._lingering is not None:
             self._lingering.cancel()
-        self._end()
+        self._end(at_once=True)
         if self._watch is not None:
             await asyncio.wait([self._watch], timeout=2 * END_LIMIT)
 
@@ -173,23 +174,24 @@ class StreamProcess:
             log.warning(
                 "The video stream ended with %s; its last words:\n%s", code, "\n".join(self.last_lines())
             )
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it may have started
         self.token = ""
         self.ended.set()
 
-    def _end(self) -> None:
+    def _end(self, at_once: bool = False) -> None:
         """Tell it to end, and see to it."""
         process, self._process, self._lingering = self._process, None, None
         if process is None or process.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
 
         def kill():
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
 
+        if at_once:
+            kill()
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         asyncio.get_running_loop().call_later(END_LIMIT, kill)
 
     def last_lines(self, count: int = 10) -> list[str]:

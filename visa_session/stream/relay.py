@@ -123,10 +123,10 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         if self.selkies is not None:
             await self._tell(self.selkies.send_str(word))
 
-    def on_pong(self, data):
+    async def on_pong(self, data):
         """The browser's answer to a ping of selkies'."""
         if self.selkies is not None:
-            self._pong = asyncio.create_task(self._tell(self.selkies.pong(data)))
+            await self._tell(self.selkies.pong(data))
 
     async def _tell(self, sending) -> None:
         try:
