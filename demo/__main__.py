@@ -10,7 +10,7 @@ import sys
 
 import httpx
 
-from . import alone, bridge, computing, gpus, shutdown, software, tokens
+from . import alone, bridge, computing, gpus, machines, shutdown, software, tokens
 from .login import LoginFailed
 from .machine import say
 from .parts import parts
@@ -62,6 +62,8 @@ async def serve(site: Site) -> None:
         say("Stopping the sessions")
         await shutdown.stop_sessions(site)
         await asyncio.to_thread(computing.end_jobs, site)
+        await supervisor.stop(only="hub")  # or it would make machines anew, to wait
+        await asyncio.to_thread(machines.remove_leftovers, site)
     finally:
         say("Stopping everything")
         if preparing is not None:

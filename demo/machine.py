@@ -26,6 +26,8 @@ CONSTRAINTS = ROOT / "constraints.txt"
 POLICY = Path("/usr/sbin/policy-rc.d")
 #: What pip needs of Debian's packages: the environment, and what packages are compiled with and against.
 FIRST = re.compile(r"python3-venv|gcc|g\+\+|make|pkg-config|.+-dev")
+#: What libvirt's package for Python is built against: where it is, the demo has virtual machines.
+LIBVIRT = Path("/usr/include/libvirt/libvirt.h")
 EXTRAS = {"demo": "hub,demo", "test": "hub,demo,session,test"}
 
 
@@ -97,14 +99,15 @@ def no_services():
 def virtual_environment(kind: str) -> None:
     """Make .venv from Debian's Python with the pinned packages, and this project in place."""
     marker = VENV / f".visa-{kind}"
-    state = fingerprint(ROOT / "setup.cfg", CONSTRAINTS)
+    extras = EXTRAS[kind] + (",vm" if LIBVIRT.exists() else "")
+    state = fingerprint(ROOT / "setup.cfg", CONSTRAINTS) + str(LIBVIRT.exists())
     if marker.exists() and marker.read_text() == state:
         return
     say("Python packages")
     if not (VENV / "bin/python").exists():
         run(["/usr/bin/python3", "-m", "venv", str(VENV)])
     pip = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    run([*pip, "-c", str(CONSTRAINTS), "-e", f"{ROOT}[{EXTRAS[kind]}]"])
+    run([*pip, "-c", str(CONSTRAINTS), "-e", f"{ROOT}[{extras}]"])
     marker.write_text(state)
     if kind == "test":
         (VENV / ".visa-demo").write_text(state)

@@ -15,7 +15,7 @@ import httpx
 
 from images.engine import podman_environment
 
-from . import computing, node
+from . import computing, libvirt, machines, node
 from .cluster import daemons
 from .processes import Part
 from .site import ROOT, Site
@@ -60,6 +60,22 @@ def engine(site: Site) -> Part:
         command=["podman", "system", "service", "--time=0", f"unix://{site.engine_socket}"],
         environment=environment(CONTAINERS_CONF=podman_environment()["CONTAINERS_CONF"]),
         ready=answers("http://engine/_ping", socket=site.engine_socket),
+    )
+
+
+def virtualization(site: Site) -> Part:
+    """Libvirt, unless this machine runs its own; machines outlive it, as the daemon's own do."""
+
+    async def answers_too() -> None:
+        while not await asyncio.to_thread(libvirt.answers):  # noqa: ASYNC110 - a daemon's socket
+            await asyncio.sleep(0.5)
+
+    return Part(
+        name="libvirt",
+        command=[sys.executable, "-m", "demo.machines", str(site.run / "libvirt")],
+        environment=environment(PYTHONPATH=str(ROOT)),
+        ready=answers_too,
+        grace=20,
     )
 
 
@@ -151,7 +167,7 @@ def names(site: Site) -> dict[str, str]:
         "VISA_PORTAL_ADDRESS": f"http://127.0.0.1:{site.portal_port}",
         "VISA_ISSUER": site.issuer,
         "VISA_HUB_ID": site.hub_id,
-        "VISA_DEMO_PROFILES": os.environ.get("VISA_DEMO_PROFILES", str(ROOT / "profiles")),
+        "VISA_DEMO_PROFILES": str(machines.profiles(site)),
         "VISA_DEMO_PORT": str(site.port),
         "VISA_DEMO_RUN": str(site.run),
         "VISA_DEMO_DATA": str(site.data),
@@ -161,4 +177,5 @@ def names(site: Site) -> dict[str, str]:
 
 def parts(site: Site) -> list[Part]:
     cluster = daemons.parts(computing.cluster(site), computing.members(site))
-    return [engine(site), *cluster, provider(site), proxy(site), portal(site), hub(site)]
+    virtual = [virtualization(site)] if machines.offered() else []
+    return [engine(site), *virtual, *cluster, provider(site), proxy(site), portal(site), hub(site)]

@@ -64,14 +64,17 @@ class Supervisor:
                 raise RuntimeError(f"{part.name} did not start: {error}\n{self.log_end(part)}") from error
             self._keepers.append(asyncio.create_task(self._keep(part)))
 
-    async def stop(self) -> None:
-        """Stop every part, the last one first; kills what does not end by itself."""
+    async def stop(self, only: str = "") -> None:
+        """Stop every part, the last one first, or one of that name; none is started again from now on.
+
+        Kills what does not end by itself.
+        """
         self._stopping = True
         for keeper in self._keepers:
             keeper.cancel()
         for part in reversed(self.parts):
             process = part.process
-            if process is None or process.returncode is not None:
+            if process is None or process.returncode is not None or only not in ("", part.name):
                 continue
             process.terminate()
             try:

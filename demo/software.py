@@ -9,6 +9,7 @@ import sys
 
 from images.recipe import BASE, names
 
+from . import machines
 from .machine import say
 from .processes import die_with_parent
 from .site import ROOT, Site
@@ -35,6 +36,11 @@ async def prepare(site: Site) -> None:
             ["images.build", name, "--jobs", "1"],
             # The demo's nodes are all on this machine, where a tree that is used is seen.
             ["images.unpack", name, str(site.images), "--keep-hours", "0"],
+            *(
+                [["images.disk", name, str(site.images)]]
+                if name == machines.PROFILE and machines.offered()
+                else []
+            ),
         ):
             if await _run(site, command):
                 say(f"The software of {name} cannot be prepared: see {_log(site)}")

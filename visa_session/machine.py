@@ -103,7 +103,8 @@ def _mount(values: dict) -> Mount:
 def become(given: Given, run: Callable[..., None] | None = None) -> dict:
     """Make the machine what the document says; the session's own answer. Raises Refused."""
     run = run or _run
-    at_door = _knock(door.PATH, PATIENCE)
+    # There is somebody to hand it to; who knocks and says nothing for seconds is dismissed.
+    _knock(door.PATH, PATIENCE).close()
     try:
         if given.network:
             _settle(given.network, run)
@@ -112,13 +113,12 @@ def become(given: Given, run: Callable[..., None] | None = None) -> dict:
             run("mount", "-t", "9p", "-o", options(mount), mount.server, mount.target)
         if given.hostname:
             socket.sethostname(given.hostname)
-        at_door.sendall(given.session)
-        at_door.shutdown(socket.SHUT_WR)
-        answer = json.loads(at_door.makefile("rb").readline(1 << 16) or b"null")
+        with _knock(door.PATH, PATIENCE) as at_door:
+            at_door.sendall(given.session)
+            at_door.shutdown(socket.SHUT_WR)
+            answer = json.loads(at_door.makefile("rb").readline(1 << 16) or b"null")
     except (OSError, ValueError) as error:
         raise Refused(f"The machine could not become the session's: {error}") from error
-    finally:
-        at_door.close()
     if not isinstance(answer, dict):
         raise Refused("The session that waited gave no answer.")
     return answer

@@ -4,7 +4,7 @@ import os
 
 import psutil
 
-from demo import computing, gpus
+from demo import computing, gpus, machines
 from demo.cluster import inside
 from demo.site import Site
 
@@ -67,6 +67,10 @@ c.ClusterAccess.environment = inside.environment(cluster)
 c.ClusterAccess.in_image = inside.in_image(
     f"{site.images}/{{recipe}}", str(site.data), str(site.homes), str(site.cluster)
 )
+
+# ---- Virtual machines, where this machine has libvirt
+if machines.offered():
+    c.merge(machines.settings(site))
 
 # ---- Data
 c.VisaSite.home_roots = [str(site.homes)]

@@ -160,6 +160,7 @@ async def test_the_pool_gives_way_and_takes_no_more_than_there_is(hub, world):
     await until(lambda: len(hub.waiting()) == 4)  # 8 cores, 2 each
     await asyncio.sleep(0.5)  # a fifth would come at the next look
     assert len(world.machines) == 4
+    assert hub.machines.availability(Resources(3, 1 << 30)).sessions == 2, "what waits is no session's"
     hub.machines.pool.pairs.clear()
     hub.machines.pool._told = False
     backend = hub.backend()

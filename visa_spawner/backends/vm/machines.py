@@ -16,7 +16,7 @@ from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 from traitlets.utils.importstring import import_item
 
-from ...session import NodeState, Resources
+from ...session import Availability, NodeState, Resources
 from ..placement import Placement, Taken
 from . import tags
 from .pool import Pool
@@ -110,6 +110,15 @@ class Machines(VMSettings, LoggingConfigurable):
     def reserve(self, name: str, resources: Resources) -> Taken:
         """Take room for a machine; raises NoRoom."""
         return self.placement.reserve(name, resources)
+
+    def availability(self, resources: Resources) -> Availability:
+        """What could start now: machines that wait are no session's, and go for one."""
+        books = Placement(self.placement.nodes, set(self.placement.answering), closed=self.placement.closed)
+        for name, taken in self.placement.taken.items():
+            found = self.watch.seen.get(name)
+            if name in self.claims or found is None or not tags.waits(found.tags):
+                books.taken[name] = taken
+        return books.availability(resources)
 
     def states(self) -> list[NodeState]:
         """The hosts as they were last seen."""

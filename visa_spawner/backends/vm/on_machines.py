@@ -44,7 +44,7 @@ class OnMachines(MadeOften, Backend, VMSettings):
         """What could start now, by the books; what waits goes for a session."""
         machines = Machines.of(config)
         await machines.watch.asked_once()
-        return machines.placement.availability(resources)
+        return machines.availability(resources)
 
     @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
