@@ -234,6 +234,8 @@ def test_a_killed_hub_finds_it_again(guest):
     hub.until(lambda: session(hub).get("state") == "running", 60, "it is found again")
     assert guest.name == before
     assert httpx.get(hub.address("work") + "api", timeout=60).status_code == 200
+    said = guest.run("setpriv --reuid=20001 --regid=20001 --clear-groups cat /experiments/A-1/raw/scan")
+    assert said == "raw data\n", "who serves its data does not end with the hub"
 
 
 def test_a_paused_machine_is_said_and_goes_on(guest):
