@@ -1,8 +1,6 @@
 # Targets a person uses; each installs what it needs (Debian packages, PyPI, npm) and says so.
 PYTHON := .venv/bin/python
 SETUP  := /usr/bin/python3 demo/machine.py
-# The techniques whose images a test run has time for; tests/images/recipes.py names the same.
-TESTED := tomography powder fluorescence general
 
 .PHONY: demo test image images images-test lint clean bench bench-whole
 
@@ -13,7 +11,6 @@ demo: ## A small facility on this machine, until Ctrl-C
 test: ## Every test, against the real parts
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m images.build base $(TESTED)
 	@exec $(PYTHON) -m tests.run
 
 image: ## The base image
