@@ -65,7 +65,11 @@ PARTS = (
     Part("images", ("tests/images",), after=("build",), holds=ENGINE),
     Part("session", ("tests/visa_session",), after=("build",)),
     Part("e2e", ("tests/e2e",), after=("build",), holds=ENGINE),
-    Part("starts", ("tests/visa_spawner", "-tests/visa_spawner/backends", "-tests/visa_spawner/slurm")),
+    Part("machines", ("tests/visa_spawner/vm",), after=("build",)),
+    Part(
+        "starts",
+        ("tests/visa_spawner", *(f"-tests/visa_spawner/{name}" for name in ("backends", "slurm", "vm"))),
+    ),
     Part("sharing", ("tests/visa_sharing", "tests/test_run.py")),
     Part("login", ("tests/visa_authenticator", "tests/visa_catalogue")),
     Part("demo", ("tests/demo", "tests/bench"), holds=ENGINE),
