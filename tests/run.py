@@ -22,8 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: How many parts run at a time: one more than the processors of the machine that this has to fit, since a
-#: test waits about as long as it works.
+#: How many parts run at a time: one more than the processors of the machine that this has to fit, since
+#: tests wait for much of their time.
 AT_A_TIME = 3
 #: More failures than this are no matter of a stalling machine.
 FEW = 8
