@@ -15,7 +15,7 @@ PORTAL = ("sharing", "link", "join", "support-asks", "shared-with-me", "history"
 PORTAL += ("cluster-choice", "cluster-waiting", "passport", "from-passport")
 STAFF = ("support", "support-session", "administration", "nodes", "audit")
 #: Those that the session's tests take.
-INSIDE = ("inside-owner", "inside-together", "inside-viewer", "inside-ending")
+INSIDE = ("inside-owner", "inside-together", "inside-viewer", "inside-ending", "picture")
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ from .hubside import Session
 
 
 @asynccontextmanager
-async def browser():
+async def browser(*flags: str):
     """One Chromium; new contexts from it are new people."""
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         try:
             yield chromium
         finally:

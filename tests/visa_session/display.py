@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -22,10 +23,18 @@ def vnc_server(session: Session) -> psutil.Process:
 
 def x_environment(session: Session) -> dict[str, str]:
     """DISPLAY and XAUTHORITY, as the session's window manager has them."""
-    wait_until(
-        lambda: any(process.name() == "xfwm4" for process in session.processes()), 15, "no window manager"
-    )
-    environment = next(process for process in session.processes() if process.name() == "xfwm4").environ()
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        for process in session.processes():
+            # Others come and go while the desktop comes up.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name() == "xfwm4":
+                    found.append(process)
+        return bool(found)
+
+    wait_until(is_there, 15, "no window manager")
+    environment = found[0].environ()
     return {name: environment[name] for name in ("DISPLAY", "XAUTHORITY")}
 
 

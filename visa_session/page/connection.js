@@ -30,6 +30,7 @@ function address() {
   return url.href;
 }
 
+/** Connect, unless we are; `prepare(rfb, socket)` comes before anything is said on the socket. */
 export function connect(prepare) {
   clearTimeout(timer);
   timer = null;
@@ -53,7 +54,7 @@ export function connect(prepare) {
     rfb = null;
     lost(why, prepare);
   });
-  prepare(made);
+  prepare(made, socket);
 }
 
 /** Say what is the matter, as far as the server tells, and try again, later each time. */

@@ -3,6 +3,8 @@
 import * as clipboard from "./clipboard.js";
 import { connect, hurry } from "./connection.js";
 import * as members from "./members.js";
+import * as picturepanel from "./picturepanel.js";
+import * as pictures from "./pictures.js";
 import * as session from "./session.js";
 import * as toolbar from "./toolbar.js";
 import * as typing from "./typing.js";
@@ -10,15 +12,18 @@ import * as typing from "./typing.js";
 const viewer = document.body.dataset.role === "viewer";
 
 /** Set a new connection up as chosen. The VNC server itself ignores a viewer; this spares the messages. */
-function prepare(rfb) {
+function prepare(rfb, socket) {
   rfb.viewOnly = viewer;
-  rfb.qualityLevel = 6;
+  rfb.qualityLevel = pictures.USUAL;
   rfb.compressionLevel = 2;
   toolbar.applySize(rfb);
+  pictures.join(rfb, socket);
 }
 
 connect(prepare);
 toolbar.setUp();
+pictures.setUp();
+picturepanel.setUp();
 clipboard.setUp();
 typing.setUp();
 members.setUp();

@@ -3,6 +3,7 @@
 import { isOurs } from "../labextensions/visa-session/static/people.js";
 import { current, onConnect } from "./connection.js";
 import * as members from "./members.js";
+import { recall, remember } from "./remembered.js";
 import * as session from "./session.js";
 
 const bar = document.getElementById("bar");
@@ -52,24 +53,12 @@ export function applySize(rfb) {
   rfb.clipViewport = false;
 }
 
-function remembered() {
-  try {
-    return localStorage.getItem(REMEMBERED);
-  } catch {
-    return null;
-  }
-}
-
 function setUpSize() {
   if (size === null) return;
-  const wanted = remembered();
+  const wanted = recall(REMEMBERED);
   if ([...size.options].some((option) => option.value === wanted)) size.value = wanted;
   size.addEventListener("change", () => {
-    try {
-      localStorage.setItem(REMEMBERED, size.value);
-    } catch {
-      // a browser that keeps nothing: the choice holds for this page
-    }
+    remember(REMEMBERED, size.value);
     if (current() !== null) applySize(current());
     backToDesktop();
   });

@@ -1,0 +1,1 @@
+"""The desktop's two streams over thin lines, in a real browser."""
