@@ -15,7 +15,8 @@ export class Film {
   #socket;
   #decoder;
   #asked = 0;
-  #timer;
+  #timer = 0;
+  #waits = true;
   #over = false;
 
   /** `arrived(bytes)` hears of each picture, `drawn(frame)` gets it decoded; `begun()` at the server's first word; `ended(words, code)` once, whatever happened. */
@@ -24,6 +25,7 @@ export class Film {
     this.ended = ended;
     this.#decoder = new Decoder({
       shown: (frame) => {
+        this.#waits = false;
         clearTimeout(this.#timer);
         drawn(frame);
       },
@@ -37,7 +39,7 @@ export class Film {
     this.#socket.addEventListener("message", ({ data }) => this.#take(data));
     this.#socket.addEventListener("message", begun, { once: true });
     this.#socket.addEventListener("close", ({ reason, code }) => this.#end(reason, code));
-    this.#timer = setTimeout(() => this.#end("No picture came."), PATIENCE);
+    this.#expect();
   }
 
   /** Pictures that wait to be decoded. */
@@ -48,6 +50,8 @@ export class Film {
   /** Have no pictures sent for a while, or again. */
   pause(on) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(on ? "STOP_VIDEO" : "START_VIDEO");
+    if (on) clearTimeout(this.#timer);
+    else this.#expect();
   }
 
   close() {
@@ -55,6 +59,11 @@ export class Film {
     clearTimeout(this.#timer);
     this.#socket.close();
     this.#decoder.close();
+  }
+
+  #expect() {
+    clearTimeout(this.#timer);
+    if (this.#waits) this.#timer = setTimeout(() => this.#end("No picture came."), PATIENCE);
   }
 
   #end(words, code = 0) {

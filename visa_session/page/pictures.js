@@ -25,6 +25,8 @@ const LOOKS = 3;
 /** VNC's quality, of 9: of each picture, and of those that stand still alone. */
 export const USUAL = 6;
 const FINE = 8;
+/** Milliseconds after which a page that nobody looks at gives its place at the stream to others. */
+const HIDDEN = 60000;
 /** Milliseconds after which a stream has shown that it works. */
 const WORKS = 60000;
 
@@ -43,6 +45,7 @@ let behind = 0;
 let line = null;
 let retry = 0;
 let look = 0;
+let leave = 0;
 /** Why the fluent stream cannot be had, or did not work the last time; "" when nothing is the matter. */
 let impossible = recall(LAST) === FLUENT ? "" : "It is not known yet whether it can be had.";
 let failure = "";
@@ -87,13 +90,24 @@ export function join(rfb, socket) {
 
 export async function setUp() {
   setInterval(watch, WATCH);
-  document.addEventListener("visibilitychange", () => film?.pause(document.hidden));
+  document.addEventListener("visibilitychange", seen);
   const [decodes, { status, body }] = await Promise.all([canDecode(), call("visa/stream")]);
   if (!decodes) impossible = "This browser cannot decode it.";
   else if (status === 200 && body?.offered) impossible = "";
   else impossible = body?.why || "This session does not offer it.";
   apply();
   if (chosen === AUTOMATIC) lookAtLine();
+}
+
+/** The page is looked at, or not any more: then it has no pictures sent, and after a while no stream. */
+function seen() {
+  clearTimeout(leave);
+  film?.pause(document.hidden);
+  if (document.hidden) leave = setTimeout(stop, HIDDEN);
+  else if (film === null && connected) {
+    quiet.on = false;
+    apply();
+  }
 }
 
 function told() {
@@ -116,14 +130,14 @@ function apply() {
 }
 
 function start() {
-  if (film !== null) return;
+  if (film !== null || document.hidden) return;
   begunAt = performance.now();
   behind = 0;
   still = new Still(quiet, () => overlay.clear());
   film = new Film({
     begun: () => {
       quiet.on = true;
-      film.pause(document.hidden);
+      if (document.hidden) film.pause(true);
     },
     arrived: (bytes) => still.arrived(bytes, performance.now()),
     drawn: (frame) => {
