@@ -71,6 +71,8 @@ class Table:
     requests: tuple[Mapping, ...] = ()
     help: Mapping | None = None
     notices: tuple[Mapping, ...] = ()
+    #: Full names, by name, of those who are out since data were added that they may not see.
+    put_out: Mapping[str, str] = field(default_factory=dict)
     #: When the session ends, ISO 8601, where the hub says so, and by how many hours its owner may extend it.
     ends: str = ""
     may_extend: float = 0.0
@@ -101,6 +103,7 @@ class Table:
                 tuple(given.get("requests") or ()),
                 given.get("help"),
                 tuple(given.get("notices") or ()),
+                {one["name"]: str(one["full_name"]) for one in given.get("put_out") or ()},
                 str(given.get("ends") or ""),
                 float(given.get("may_extend") or 0),
                 _experiments(given.get("experiments")),

@@ -79,6 +79,7 @@ class News:
                 "notices": list(table.notices),
                 "ends": table.ends or self.info.ends,
                 "may_extend": table.may_extend,
+                "put_out": list(table.put_out.values()),
                 "data": [{"id": one.id, "title": one.title} for one in self.info.experiments],
             }
         own = table.members.get(name)
@@ -145,6 +146,9 @@ class NewsCall(APIHandler):
                 except TimeoutError:
                     self.write("\n")
                     await self.flush()
+            if self.current_user.username in self.news.members.table.put_out:
+                self.write(json.dumps({"ended": "data"}) + "\n")
+                await self.flush()
         except StreamClosedError:
             pass
         finally:

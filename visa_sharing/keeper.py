@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from visa_catalogue.account import TEAM_PREFIX
 from visa_spawner.site import VisaSite
 
-from . import grants, plain, support, table, team
+from . import grants, plain, put_out, support, table, team
 from .audit.record import record
 from .changes import Concerned, changes, touched
 from .database import Event, Grant, Request, TeamShare, now
@@ -233,7 +233,8 @@ async def end_what_is_over(app: JupyterHub, row: orm.Spawner) -> None:
         role = role_of(member.share)
         now_is = table.judge(member.share, grant, member.name, role, member.stands, settings)
         if now_is.lost:
-            grants.end(app.db, member.share, who="", why=now_is.refused)
+            why = put_out.why(row, now_is.refused, member.stands.hidden)
+            grants.end(app.db, member.share, who="", why=why)
             continue
         if now_is.role != role:
             grants.change(app.db, member.share, now_is.role, who="")

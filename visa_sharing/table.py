@@ -15,6 +15,7 @@ from visa_spawner.site import VisaSite
 
 from . import accounts, entries, grants, help, notices, staff, support
 from .database import SUPPORT, Grant, SessionPolicy, now
+from .put_out import put_out
 from .rights import Experiments, NotKnown, Standing, experiments_of, standing
 from .roles import VIEWER, role_of
 from .settings import VisaSharing
@@ -142,7 +143,9 @@ async def snapshot(app: JupyterHub, spawner: orm.Spawner) -> dict:
     wanted = await help.open_help(app, spawner)
     instruments = await instruments_of(app, spawner)
     found = await members(app, spawner)
+    out = await put_out(app, spawner, {member.name for member in found})
     return {
+        "put_out": out,
         "members": [
             {
                 "name": member.name,

@@ -30,7 +30,7 @@ def session(site):
 def told(site, session):
     """Nobody is in at first, and the hub takes what it is told."""
     site.answer()
-    let_in(site, session, requests=[], notices=[], help=None, away="leave", ends="", may_extend=0)
+    let_in(site, session, requests=[], notices=[], help=None, away="leave", ends="", may_extend=0, put_out=[])
 
 
 @pytest.fixture
@@ -239,6 +239,10 @@ async def test_an_end_is_said_and_a_return_comes_by_itself(site, session, chromi
     let_in(site, session, member("vera", "viewer"))
     await expect(page.locator("#notice")).to_be_hidden(timeout=30000)
     await painted(page)
+    let_in(site, session, put_out=[{"name": "vera", "full_name": "Vera Ray"}])
+    await expect(page.locator("#notice-more")).to_contain_text(
+        "Alice Owner added data to it that you may not see.", timeout=5000
+    )
 
 
 SHOWN = """() => {

@@ -329,6 +329,11 @@ async def test_jupyterlab_shows_support_notices_and_who_is_in(site, session, chr
     await toast.locator("button[title='Hide notification'], .jp-Toast-button, button").first.click()
     let_in(site, session, member("carl", "collaborator"))
     await expect(banner).to_be_hidden()
+    out = [{"name": "vera", "full_name": "Vera Ray"}]
+    let_in(site, session, member("carl", "collaborator"), put_out=out)
+    await expect(page.locator(".Toastify__toast").last).to_contain_text(
+        "Vera Ray may not see the data that you added, and is not in this session any more."
+    )
 
 
 async def test_an_end_and_a_step_down_are_said_over_jupyterlab(site, session, chromium):
@@ -338,8 +343,9 @@ async def test_an_end_and_a_step_down_are_said_over_jupyterlab(site, session, ch
     over = page.locator(".visa-over")
     await expect(over).to_contain_text("You can now only watch.", timeout=15000)
     await expect(over.get_by_text("Watch the desktop")).to_have_attribute("href", session.url + "desktop/")
-    let_in(site, session)
+    let_in(site, session, put_out=[{"name": "carl", "full_name": "Carl"}])
     await expect(over).to_contain_text("You are not in this session any more.", timeout=20000)
+    await expect(over).to_contain_text("added data to it that you may not see.")
     assert (await over.get_by_text("My sessions").get_attribute("href")).endswith("/services/visa/")
     await picture(page, "lab-ended")
 

@@ -171,12 +171,13 @@ def test_whoever_may_not_see_it_is_out_before_it_is_there(hub, work):
     with ThreadPoolExecutor() as beside:
         answer = beside.submit(add, hub)
         line.roles(frank="collaborator")
+        assert line.last[1]["put_out"] == [{"name": "bob", "full_name": "Bob B"}]
         assert set(hub.members()) == {"frank"}
         assert given(hub)["mounts"] == {}
         (hub.marks / "hold-mount").unlink()
         assert answer.result().status_code == 200
     (ended,) = [one for one in hub.events(what="member-ended", whom="bob") if one["session"] == "work"][-1:]
-    assert ended["details"]["why"] == "may not see B-2"
+    assert ended["details"]["why"] == "may not see B-2, which was added"
     refused(hub.let_in("bob"), 403, "B-2")
     assert take(hub).status_code == 200
     line.close()

@@ -23,6 +23,7 @@ let last = null;
 let over = false;
 let requests = null;
 let ending = null;
+let reason;
 let timer = null;
 
 /** Words that go away by themselves. */
@@ -40,9 +41,10 @@ async function make(path, method, body) {
 }
 
 /** This person is not in any more. */
-export function ended() {
+export function ended(why) {
   over = true;
-  notice.say(words.ENDED, { detail: words.endedOf(last), still: true, retry: () => location.reload() });
+  reason = why ?? reason; // the picture may end before the news have said why
+  notice.say(words.ENDED, { detail: words.endedOf(last, reason), still: true, retry: () => location.reload() });
 }
 
 /** Bring the keyboard to a request to join, or to the warning before the end; whether there is one. */
@@ -203,6 +205,8 @@ export function setUp() {
       if (news.role !== role) becomeAnother(words.changeOf(last ?? { role }, news));
       else if (last === null && words.awayOf(news)) say(words.awayOf(news));
       if (last !== null && last.ends !== news.ends) refresh();
+      const out = words.newlyOut(last, news);
+      if (out.length > 0) say(words.putOut(out));
       ending.mayExtend(news.may_extend > 0);
       last = news;
       requests.show(news.requests ?? []);

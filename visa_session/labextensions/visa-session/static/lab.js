@@ -76,7 +76,7 @@ class Session {
       follow(
         (options) => this.request("visa/news", options),
         (news) => this.show(news),
-        () => this.ended(),
+        (why) => this.ended(why),
       ),
     );
   }
@@ -171,7 +171,13 @@ class Session {
     const before = this.last;
     this.last = news;
     if (this.over && news.role !== "viewer") return location.reload();
-    if (news.role === "viewer") return this.cover(words.changeOf(before, news) || "You can only watch.", "", true);
+    if (news.role === "viewer") {
+      const change = words.changeOf(before, news);
+      // More news of a viewer are no reason to take back the words that said how they became one.
+      if (change || !this.watches) this.cover(change || "You can only watch.", "", true);
+      this.watches = true;
+      return;
+    }
     this.requests.show(news.requests ?? []);
     this.banner.show(news);
     this.guest.hidden = news.role === "owner";
@@ -183,6 +189,8 @@ class Session {
     const count = People.count(news);
     this.button.textContent = count === 1 ? "1 other here" : `${count} others here`;
     this.notify(news.notices ?? []);
+    const out = words.newlyOut(before, news);
+    if (out.length > 0) this.data.tell(words.putOut(out));
     this.data.show(news);
     if (before?.ends !== news.ends) this.askEnd();
   }
@@ -234,8 +242,9 @@ class Session {
     this.call(`visa/notices/${encodeURIComponent(id)}/seen`, "POST");
   }
 
-  ended() {
-    this.cover(words.ENDED, words.endedOf(this.last), false);
+  ended(why) {
+    this.watches = false;
+    this.cover(words.ENDED, words.endedOf(this.last, why), false);
   }
 
   /** JupyterLab is of no use to who is not in it: say so over all of it. */

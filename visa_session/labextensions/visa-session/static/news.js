@@ -5,8 +5,8 @@ const LONGEST_WAIT = 10000;
 /** The server says every 20 s that it is alive. */
 const SILENCE = 50000;
 
-/** Read one stream to its end; the status with which it was answered. */
-async function read(open, onNews, stopped) {
+/** Read one stream to its end, which may say why it ends; the status with which it was answered. */
+async function read(open, onNews, onEnded, stopped) {
   const give = new AbortController();
   const stop = () => give.abort();
   stopped.addEventListener("abort", stop);
@@ -23,7 +23,11 @@ async function read(open, onNews, stopped) {
       silence = setTimeout(stop, SILENCE);
       const lines = (waiting + value).split("\n");
       waiting = lines.pop();
-      for (const line of lines) if (line.trim()) onNews(JSON.parse(line));
+      for (const line of lines) {
+        if (!line.trim()) continue;
+        const news = JSON.parse(line);
+        news.ended ? onEnded(news.ended) : onNews(news);
+      }
     }
   } catch {
     return 0;
@@ -35,26 +39,32 @@ async function read(open, onNews, stopped) {
 
 /**
  * Follow the news until the returned function is called; `open(options)` makes the request. `onRefused` is told
- * when the server says that this person is not in (any more); it is asked again in a while, since people are let
- * in again.
+ * when the server says that this person is not in (any more), and why ("data"), where it says so; it is asked again in
+ * a while, since people are let in again.
  */
 export function follow(open, onNews, onRefused) {
   const stopped = new AbortController();
   (async () => {
+    let why;
     let wait = FIRST_WAIT;
     while (!stopped.signal.aborted) {
       const status = await read(
         open,
         (news) => {
           wait = FIRST_WAIT;
+          why = undefined;
           if (!stopped.signal.aborted) onNews(news);
+        },
+        (ended) => {
+          why = ended;
+          onRefused(why);
         },
         stopped.signal,
       );
       if (stopped.signal.aborted) return;
       if (status === 401 || status === 403) {
         wait = LONGEST_WAIT;
-        onRefused();
+        onRefused(why);
       }
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, wait * (0.8 + 0.4 * Math.random()));

@@ -70,11 +70,19 @@ export const SAVE = "Programs in it end then. Save your work; files stay.";
 export const ENDED = "You are not in this session any more.";
 
 /** Why, as far as one can know. */
-export function endedOf(last) {
+export function endedOf(last, why) {
   const owner = last?.owner.full_name ?? "Its owner";
+  if (why === "data") return `${owner} added data to it that you may not see. Files you saved are kept.`;
   if (last?.until && new Date(last.until) <= new Date()) return "The time you were let in for is over.";
   return `${owner} ended it, or is away and lets nobody in meanwhile. Files you saved are kept.`;
 }
+
+/** Told to the owner of whom the data that they added have put out. */
+export const putOut = (names) =>
+  `${names.join(", ")} may not see the data that you added, and ${names.length === 1 ? "is" : "are"} not in this session any more.`;
+
+/** Those whom the news name as put out and the news before did not. */
+export const newlyOut = (last, news) => (last?.put_out ? (news.put_out ?? []).filter((name) => !last.put_out.includes(name)) : []);
 
 /** Told once to somebody who tries to work where they watch. */
 export const onlyWatching = (news) =>
