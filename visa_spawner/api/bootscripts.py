@@ -32,6 +32,8 @@ class BootScripts:
 
     def __init__(self):
         self._held: OrderedDict[str, bytes] = OrderedDict()
+        #: Ids of the images whose script was looked for.
+        self._images: set[str] = set()
 
     def put(self, zipped: bytes) -> str:
         """Keep one; gives its digest. Raises ValueError for what is no such script."""
@@ -55,8 +57,15 @@ class BootScripts:
             self._held.move_to_end(digest)
         return self._held.get(digest)
 
-    async def take(self, engine: Engine, container: str, log) -> None:
-        """Keep the one of the image that a container was made of; an image need not have one."""
+    def lacks(self, image: str) -> bool:
+        """Whether nobody has looked yet for the one of an image, by the image's id."""
+        return image not in self._images
+
+    async def take(self, engine: Engine, container: str, image: str, log) -> None:
+        """Keep the one of the image that a container was made of, once; an image need not have one."""
+        if not self.lacks(image):
+            return
+        self._images.add(image)
 
         def read(client: docker.APIClient) -> None:
             if zipped := bytes_in(client, container, BOOT_SCRIPT, LARGEST_ZIPPED):
@@ -65,6 +74,7 @@ class BootScripts:
         try:
             await engine.call(read)
         except (EngineSilent, EngineRefused) as error:
+            self._images.discard(image)
             log.warning("JupyterLab's first script in %s cannot be read: %s", container, error)
 
 

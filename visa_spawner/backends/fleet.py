@@ -16,6 +16,7 @@ from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 
 from ..session import NodeState, Resources
+from . import images
 from .by_node import ByNode
 from .engine import Engine, EngineRefused, EngineSilent
 from .nodes import Node, read_nodes
@@ -305,6 +306,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
             if name in self.claims:
                 self.claims[name][2].noticed(watch)
         self.warm.turned(watch)
+        images.keep_boot_scripts(self, watch)
         for name in kept:
             if not self.leftovers[name].retrying:
                 self.leftovers[name].retrying = True

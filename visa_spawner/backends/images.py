@@ -14,6 +14,7 @@ from .image_contents import text_in
 
 if TYPE_CHECKING:
     from .fleet import Fleet
+    from .watch import Watch
 
 #: What the build of an image wrote on it: see docs/operators/images.md.
 TITLE_LABEL, RECIPE_LABEL = "org.opencontainers.image.title", "org.visa.recipe"
@@ -80,6 +81,14 @@ async def wanted(engine: Engine, plan: SessionPlan, name: str) -> Image:
     return replace(found, recipe=plan.image)
 
 
+def keep_boot_scripts(fleet: Fleet, watch: Watch) -> None:
+    """Have the scripts of the images that run on a node: after a restart no start has read them yet."""
+    running = (seen for seen in watch.seen.values() if seen.alive and seen.image)
+    lacking = {seen.image: seen.name for seen in running if bootscripts.held.lacks(seen.image)}
+    for image, name in lacking.items():
+        fleet.keep(bootscripts.held.take(fleet.engine(watch.node.name), name, image, fleet.log))
+
+
 async def with_packages(image: Image, fleet: Fleet, engine: Engine, container: str) -> Image:
     """The image with its packages, read in a container of it that is made; each image is read once.
 
@@ -93,5 +102,5 @@ async def with_packages(image: Image, fleet: Fleet, engine: Engine, container: s
             fleet.log.warning("The packages of image %s cannot be read: %s", image.digest, error)
             return image
         known = fleet.packages[image.digest] = tuple(software.packages(text))
-        await bootscripts.held.take(engine, container, fleet.log)
+        await bootscripts.held.take(engine, container, image.digest.removeprefix("sha256:"), fleet.log)
     return replace(image, packages=known)

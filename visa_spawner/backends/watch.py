@@ -28,6 +28,8 @@ class Seen:
     id: str
     state: str
     labels: dict[str, str]
+    #: The id of its image; "" where the engine does not say.
+    image: str = ""
 
     @property
     def alive(self) -> bool:
@@ -83,7 +85,11 @@ class Watch(Looking):
             listed = await self.engine.list_sessions(HUB_LABEL)
             seen = [
                 Seen(
-                    name.lstrip("/"), item["Id"], str(item.get("State", "")).lower(), item.get("Labels") or {}
+                    name.lstrip("/"),
+                    item["Id"],
+                    str(item.get("State", "")).lower(),
+                    item.get("Labels") or {},
+                    str(item.get("ImageID") or "").removeprefix("sha256:"),
                 )
                 for item in listed
                 for name in (item.get("Names") or [])[:1]
