@@ -307,7 +307,7 @@ async def test_what_was_given_up_never_comes_after_what_set_it_right(box, data, 
         await Hands(timeout=1).unbind(box.pid, TARGETS, list(LINKS), container=box.id)
     go.touch()
     await Hands().unbind(box.pid, TARGETS, list(LINKS), container=box.id)
-    await until(lambda: not any(not task.done() for task in hung._tasks))
+    await until(lambda: not any(not task.done() for task in hung._program._tasks))
     assert "/data/e1/raw" not in box.mounts()
     assert not os.path.lexists(box.root / "experiments/e1")
 

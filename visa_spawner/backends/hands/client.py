@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import os
 import sys
@@ -13,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...session import Bind
+from ..asking import CannotRun, NoAnswer, Program, Said
 from ..nodes import Node
 
 log = logging.getLogger(__name__)
 
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
 #: Where this package is imported from: after the standard library, which alone the program uses otherwise.
 _TREE = str(Path(__file__).resolve().parents[3])
 _RUN = (
@@ -50,10 +48,8 @@ class Hands:
     """
 
     def __init__(self, *, timeout: float = 20.0, at_once: int = 8, command: Sequence[str] = _COMMAND):
-        self.timeout, self.command = timeout, tuple(command)
-        self._room = asyncio.Semaphore(at_once)
-        #: Kept: the event loop alone would let go of them.
-        self._tasks: set[asyncio.Task] = set()
+        self.timeout = timeout
+        self._program = Program(command, timeout=timeout, at_once=at_once)
 
     async def bind(
         self,
@@ -101,55 +97,27 @@ class Hands:
 
     async def _ask(self, do: str, pid: int, container: str, **values: Any) -> None:
         asked = {"do": do, "pid": pid, "container": container, **values}
-        task = asyncio.ensure_future(self._run(do, asked))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # One that nobody waits for any more may fail unheard.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.shield(task)
-
-    async def _run(self, do: str, asked: dict[str, Any]) -> None:
-        async with self._room:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self.command,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    env=_ENVIRONMENT,
-                    cwd="/",
-                    # Not of the hub's own group: whoever stops that one leaves it to its end.
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise HandsRefused(f"{self.command[0]} cannot be run: {error.strerror}") from error
+        try:
             # From when it is given up here it does not begin there either.
-            request = json.dumps(asked | {"until": time.monotonic() + self.timeout}).encode()
-            exchange = asyncio.ensure_future(process.communicate(request))
-            self._tasks.add(exchange)
-            exchange.add_done_callback(self._tasks.discard)
-            exchange.add_done_callback(lambda done: done.cancelled() or done.exception())
-            # Left to its end when it is late: half of it is worse than all.
-            done, _ = await asyncio.wait({exchange}, timeout=self.timeout)
-        if not done or exchange.exception():
-            raise HandsSilent(f"no answer in {self.timeout:g} seconds ({do})")
-        _judge(do, *exchange.result())
+            said = await self._program.ask(lambda: asked | {"until": time.monotonic() + self.timeout})
+        except CannotRun as error:
+            raise HandsRefused(str(error)) from error
+        except NoAnswer as error:
+            raise HandsSilent(f"{error} ({do})") from error
+        _judge(do, said)
 
 
 def _mount(bind: Bind) -> dict[str, Any]:
     return {"source": bind.source, "target": bind.target, "read_only": bind.read_only}
 
 
-def _judge(do: str, output: bytes, errors: bytes) -> None:
-    said = errors.decode("utf-8", "replace").strip()[-1000:]
-    if said:
-        log.warning("Reaching into a container (%s): %s", do, said)
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        raise HandsSilent(f"the program broke off ({do})") from None
-    if answer.get("done") is True:
+def _judge(do: str, said: Said) -> None:
+    if said.errors:
+        log.warning("Reaching into a container (%s): %s", do, said.errors[-1000:])
+    if said.answer is None:
+        raise HandsSilent(f"the program broke off ({do})")
+    if said.answer.get("done") is True:
         return
-    if words := answer.get("refused"):
+    if words := said.answer.get("refused"):
         raise HandsRefused(words)
-    raise HandsSilent(answer.get("silent") or f"no answer ({do})")
+    raise HandsSilent(said.answer.get("silent") or f"no answer ({do})")

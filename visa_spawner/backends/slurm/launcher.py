@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
-from contextlib import suppress
 from typing import Any
 
-log = logging.getLogger(__name__)
+from ..asking import CannotRun, NoAnswer, Program, Said
 
-#: All that the launcher, or sudo before it, is given of an environment.
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
+log = logging.getLogger(__name__)
 
 
 class LauncherRefused(Exception):
@@ -34,10 +30,7 @@ class Launcher:
     """
 
     def __init__(self, command: list[str], *, timeout: float, at_once: int):
-        self.command, self.timeout = list(command), timeout
-        self._room = asyncio.Semaphore(at_once)
-        #: Kept: the event loop alone would let go of them, and kill what they wait for.
-        self._tasks: set[asyncio.Task] = set()
+        self._program = Program(command, timeout=timeout, at_once=at_once)
 
     async def submit(self, person: dict, mark: str, job: dict, plan: dict, token: str) -> int:
         """Submit a job; gives its id."""
@@ -72,62 +65,28 @@ class Launcher:
 
     async def ask(self, person: dict, do: str, **values: Any) -> dict:
         """One request."""
-        request = json.dumps({"do": do, "person": person, **values}).encode()
-        return await self._keep(self._ask(do, request))
-
-    async def _keep(self, coroutine) -> dict:
-        task = asyncio.ensure_future(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # One that nobody waits for any more may fail unheard.
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return await asyncio.shield(task)
-
-    async def _ask(self, do: str, request: bytes) -> dict:
-        async with self._room:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self.command,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    env=_ENVIRONMENT,
-                    cwd="/",
-                    # Not of the hub's own group: whoever stops that one leaves the launcher to its end.
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise LauncherRefused(
-                    "other", f"{self.command[0]} cannot be run: {error.strerror}"
-                ) from error
-            exchange = asyncio.ensure_future(process.communicate(request))
-            self._tasks.add(exchange)
-            exchange.add_done_callback(self._tasks.discard)
-            # Left to its end when it is late: it has limits of its own, and half of it is worse than all.
-            done, _ = await asyncio.wait({exchange}, timeout=self.timeout)
-        if not done:
-            raise LauncherSilent(f"the launcher did not answer in {self.timeout:g} seconds ({do})")
-        with suppress(ConnectionError):
-            output, errors = exchange.result()
-            return _answer(do, process.returncode, output, errors)
-        raise LauncherSilent(f"the launcher broke off ({do})")
+        try:
+            said = await self._program.ask(lambda: {"do": do, "person": person, **values})
+        except CannotRun as error:
+            raise LauncherRefused("other", str(error)) from error
+        except NoAnswer as error:
+            raise LauncherSilent(f"the launcher: {error} ({do})") from error
+        return _answer(do, said)
 
 
-def _answer(do: str, code: int, output: bytes, errors: bytes) -> dict:
+def _answer(do: str, said: Said) -> dict:
     """What the launcher's output means."""
-    said = errors.decode("utf-8", "replace").strip()[-1000:]
-    if said:
-        log.warning("The launcher said (%s): %s", do, said)
-    try:
-        answer = json.loads(output)
-        kind, text = answer.get("refused"), str(answer.get("text", ""))
-    except (ValueError, AttributeError):
-        if code > 0 and not output:
+    errors = said.errors[-1000:]
+    if errors:
+        log.warning("The launcher said (%s): %s", do, errors)
+    if said.answer is None:
+        if said.code > 0 and not said.output:
             # It, or sudo, ended before it did anything.
-            raise LauncherRefused("other", said or f"the launcher ended with code {code}") from None
-        raise LauncherSilent(f"the launcher broke off with code {code} ({do})") from None
+            raise LauncherRefused("other", errors or f"the launcher ended with code {said.code}")
+        raise LauncherSilent(f"the launcher broke off with code {said.code} ({do})")
+    kind, text = said.answer.get("refused"), str(said.answer.get("text", ""))
     if kind == "silent":
         raise LauncherSilent(text)
     if kind is not None:
         raise LauncherRefused(str(kind), text)
-    return answer
+    return said.answer
