@@ -54,21 +54,24 @@ def test_a_later_end_is_told_at_once_and_written_down(hub, line):
 
 
 def test_told_within_a_moment_of_the_commit(hub, line):
-    """From the call being sent to the table being read; a busy machine gets three tries."""
-    for _ in range(3):
-        took = []
-        for _ in range(8):
+    """Nothing waits or polls in between: the table is read about when the call that changed it is answered.
+
+    A busy machine is as slow with the one as with the other.
+    """
+    took, answers = [], []
+    for _ in range(8):
+        for change, roles in (
+            (lambda: hub.let_in("bob"), {"bob": "viewer"}),
+            (lambda: hub.api("DELETE", f"{MEMBERS}/bob", "alice"), {}),
+        ):
             begun = time.monotonic()
-            hub.let_in("bob")
-            at, _ = line.roles(bob="viewer")
+            change()
+            answers.append(time.monotonic() - begun)
+            at, _ = line.roles(**roles)
             took.append(at - begun)
-            begun = time.monotonic()
-            hub.api("DELETE", f"{MEMBERS}/bob", "alice")
-            at, _ = line.roles()
-            took.append(at - begun)
-        if statistics.median(took) < 0.1 and max(took) < 1:
-            return
-    raise AssertionError(f"median {statistics.median(took):.3f} s, worst {max(took):.3f} s")
+    told, answered = statistics.median(took), statistics.median(answers)
+    assert told < max(0.1, 2 * answered), f"told after {told:.3f} s, answered after {answered:.3f} s"
+    assert max(took) < 1 + 2 * max(answers), f"worst {max(took):.3f} s, of answers {max(answers):.3f} s"
 
 
 def test_the_hubs_api_and_groups_are_told_as_soon(hub, line):
