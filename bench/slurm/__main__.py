@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ..command import carry_out
 from ..rounds import Figures
-from . import cluster, crowd, starts, watch
+from . import cluster, crowd, seats, starts, watch
 from .report import RESULTS, complete, report
 
 #: What can be taken, by name: how, given the figures, the cluster, the number of rounds and a folder.
-PARTS = {"watch": watch.take, "starts": starts.take, "crowd": crowd.take}
+PARTS = {"watch": watch.take, "starts": starts.take, "crowd": crowd.take, "seats": seats.take}
 
 
 def options() -> argparse.Namespace:

@@ -24,6 +24,8 @@ from ..hub import BenchFailed
 ROOT = Path(__file__).resolve().parents[2]
 #: Whose jobs they are.
 PERSON = people.Account("visabench", 29901, 29901, "/var/lib/visa-bench-homes/visabench")
+#: Who holds seats, and whose jobs fill the nodes beside them.
+SEATS = people.Account("visabenchseats", 29902, 29902, "/nonexistent")
 #: Seconds until the cluster takes jobs.
 PATIENCE = 120
 PORT = 23900
@@ -43,13 +45,13 @@ def running() -> Iterator[Cluster]:
     home.parent.mkdir(mode=0o755, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
     os.chown(home, PERSON.uid, PERSON.gid)
-    people.give(owner, [PERSON])
+    people.give(owner, [PERSON, SEATS])
     said = folder / "cluster.log"
     command = [sys.executable, "-m", "demo.cluster", str(folder), "--port", str(PORT)]
     command += ["--cpus", str(CPUS), "--memory", str(MEMORY_MB)]
     with said.open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--members", json.dumps({PERSON.name: {}})],
+            [*command, "--members", json.dumps({PERSON.name: {}, SEATS.name: {}})],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -112,6 +114,18 @@ def hold(cluster: Cluster, marks: list[str]) -> None:
     )
 
 
+def hold_nodes(cluster: Cluster, nodes: int, partition: str) -> int:
+    """Submit a job of the person's that takes so many whole nodes; its id."""
+    return int(
+        commands.run(
+            cluster,
+            *("sbatch", "--parsable", f"--uid={PERSON.uid}", f"--gid={PERSON.gid}", "--export=NONE"),
+            *("--chdir=/", "--output=/dev/null", "--time=60", "--no-requeue", "--exclusive"),
+            *(f"--nodes={nodes}", f"--partition={partition}", "--wrap=exec sleep 3600"),
+        )
+    )
+
+
 def job_ids(cluster: Cluster) -> list[int]:
     """The jobs that wait, by number."""
     return [int(line) for line in commands.run(cluster, "squeue", "-h", "-o", "%A").split()]
@@ -119,7 +133,8 @@ def job_ids(cluster: Cluster) -> list[int]:
 
 def clear(cluster: Cluster) -> None:
     """Cancel all jobs."""
-    commands.run(cluster, "scancel", f"--user={PERSON.name}", timeout=120)
+    for account in (PERSON, SEATS):
+        commands.run(cluster, "scancel", f"--user={account.name}", timeout=120)
     end = time.monotonic() + PATIENCE
     while job_ids(cluster):
         if time.monotonic() > end:

@@ -44,7 +44,7 @@ async def take(figures: Figures, cluster: Cluster, rounds: int, scratch: Path) -
     """One crowd a side: each start is a value, whatever the number of rounds."""
     for side in ("stock", "ours"):
         place = scratch / f"crowd-{side}"
-        async with sides.hub(side, cluster, place, crowd=True) as hub:
+        async with sides.hub(side, cluster, place, plan="crowd") as hub:
             try:
                 for seconds in await starts(hub, STARTS):
                     figures.add("crowd", side, seconds)

@@ -18,7 +18,7 @@ FEW, MANY = 10, 1000
 #: Of stock's time from POST to ready, and seconds until the port is known over the job's own start.
 START_SHARE, MOST_OVERHEAD = 0.6, 0.3
 #: The values without which there is no whole report.
-PARTS = (f"watch {MANY}", "start", "crowd")
+PARTS = (f"watch {MANY}", "start", "crowd", "full")
 WATCH = {
     "hub": "the hub and the commands it runs",
     "controller": "the controller",
@@ -87,6 +87,8 @@ def report(figures: Figures, load: float) -> str:
         parts += starting(figures)
     if "crowd" in figures.values:
         parts += crowding(figures)
+    if "full" in figures.values:
+        parts += seats(figures)
     return "\n".join(parts)
 
 
@@ -183,4 +185,21 @@ def crowding(figures: Figures) -> list[str]:
         " this machine does not bear so many JupyterLabs.\n",
         table(["POST to ready", *SIDES.values()], rows),
         table(["ours, from the first being asked for, until", "half of them", "all of them"], steps),
+    ]
+
+
+def seats(figures: Figures) -> list[str]:
+    """One session on a full partition, with room kept for it and without."""
+    rows = [
+        [words, *(_spread(figures.values[figure][side]) for side in ("without", "seat"))]
+        for figure, words in (
+            ("idle", "on an idle partition"),
+            ("full", "on a full one: by preempting a job, or by the seat's room"),
+        )
+    ]
+    return [
+        "## Room that is kept\n",
+        "A session of a whole node. Where the jobs on a full partition are nobody's to preempt, it waits"
+        " without a seat until one ends.\n",
+        table(["POST to ready", "without seats", "with one seat"], rows),
     ]

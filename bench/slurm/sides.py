@@ -27,7 +27,7 @@ from visa_spawner.backends.slurm import programs
 
 from ..hub import BenchFailed, Hub
 from . import plain_venv, timed
-from .cluster import PERSON, ROOT
+from .cluster import CPUS, PERSON, ROOT, SEATS
 
 #: Where nodes have our image, unpacked: the demo's place, so that it is there once.
 IMAGES = Path("/var/lib/visa/images")
@@ -35,8 +35,8 @@ PORTS = {"ours": 23950, "stock": 23960}
 #: Seconds until a hub answers.
 PATIENCE = 60
 EXPERIMENT = "A-1"
-#: Cores and memory of a session, and of one in a crowd.
-PLANS = {"usual": (2, 4096), "crowd": (1, 512)}
+#: Cores and memory of a session, of one in a crowd, and of one that takes a node.
+PLANS = {"usual": (2, 4096), "crowd": (1, 512), "whole": (CPUS, 4096)}
 
 
 def light(cluster: Cluster) -> Path:
@@ -60,6 +60,7 @@ def launcher(cluster: Cluster) -> Path:
         "slurm_conf": str(cluster.slurm_conf),
         "node_program": str(folder / programs.NODE),
         "spool": f"{folder}/spool/{{uid}}",
+        "seats_user": SEATS.name,
     }
     configuration.write_text(json.dumps(settings))
     configuration.chmod(0o644)
@@ -73,6 +74,7 @@ def furnish(cluster: Cluster, scratch: Path) -> None:
     (scratch / "profiles").mkdir()
     plans = {
         name: {"title": name, "backend": "slurm", "cpus": cpus, "memory": f"{memory}M", "hours": 1}
+        | ({"warm": True} if name == "whole" else {})
         for name, (cpus, memory) in PLANS.items()
     }
     profile = {"name": "bench", "title": "Bench", "image": "base", "plans": plans}
@@ -84,7 +86,7 @@ def furnish(cluster: Cluster, scratch: Path) -> None:
     (scratch / "experiments.yaml").write_text(yaml.safe_dump([experiment]))
 
 
-def our_settings(cluster: Cluster, scratch: Path, crowd: bool) -> dict:
+def our_settings(cluster: Cluster, scratch: Path, crowd: bool, seats: int) -> dict:
     """What our hub is told; raises BenchFailed without an image."""
     furnish(cluster, scratch)
     with open(os.devnull, "wb", buffering=0) as log:
@@ -112,6 +114,8 @@ def our_settings(cluster: Cluster, scratch: Path, crowd: bool) -> dict:
             "image_template": f"{IMAGES}/{{recipe}}",
             "gpu_common": [],
             "partition": "main",
+            "seats": seats,
+            "seats_user": SEATS.name,
         }
         | ({"extra_binds": {str(script.parent): "ro"}} if crowd else {}),
     }
@@ -129,13 +133,17 @@ def stock_settings(cluster: Cluster, crowd: bool) -> dict:
 
 
 @asynccontextmanager
-async def hub(side: str, cluster: Cluster, scratch: Path, crowd: bool = False) -> AsyncIterator[Hub]:
-    """One side's hub with its proxy; logs and database in `scratch`, and on our side `times`."""
+async def hub(
+    side: str, cluster: Cluster, scratch: Path, plan: str = "usual", seats: int = 0
+) -> AsyncIterator[Hub]:
+    """One side's hub with its proxy, whose sessions are of a plan; logs and database in `scratch`, and on our
+    side `times`."""
+    crowd = plan == "crowd"
     node.install()
     scratch.mkdir(mode=0o755, parents=True)
     path = f"{Path(sys.executable).parent}:{node.node().parent}:/usr/sbin:/usr/bin:/sbin:/bin"
     if side == "ours":
-        settings = our_settings(cluster, scratch, crowd)
+        settings = our_settings(cluster, scratch, crowd, seats)
     else:
         settings = stock_settings(cluster, crowd)
     token, url = secrets.token_hex(32), f"http://127.0.0.1:{PORTS[side]}"
@@ -169,7 +177,7 @@ async def hub(side: str, cluster: Cluster, scratch: Path, crowd: bool = False) -
                     preexec_fn=partial(die_with_parent, signal.SIGKILL),
                 )
             processes.append(process)
-        yield await _hub_of(side, url, token, process, crowd)
+        yield await _hub_of(side, url, token, process, plan)
     except BenchFailed as error:
         if side in str(error):
             error.add_note((scratch / "hub.log").read_text(errors="replace")[-3000:])
@@ -192,7 +200,7 @@ def _proxy(port: int) -> list[str]:
     ]
 
 
-async def _hub_of(side: str, url: str, token: str, process: subprocess.Popen, crowd: bool) -> Hub:
+async def _hub_of(side: str, url: str, token: str, process: subprocess.Popen, plan: str) -> Hub:
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -214,9 +222,8 @@ async def _hub_of(side: str, url: str, token: str, process: subprocess.Popen, cr
             json={"note": "bench"},
             headers={"Authorization": f"token {token}"},
         )
-    plan = "crowd" if crowd else "usual"
     options = {"experiments": [EXPERIMENT], "profile": "bench", "plan": plan, "interface": "lab"}
-    page = {"page": "", "shows": "a light session"} if crowd else {}
+    page = {"page": "", "shows": "a light session"} if plan == "crowd" else {}
     return Hub(
         kind=side,
         url=url,

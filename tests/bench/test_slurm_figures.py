@@ -29,6 +29,9 @@ def figures() -> Figures:
         taken.add("port known", "ours", value)
         taken.add("job alone", "ours", value - 0.1)
         taken.add("submission", "ours", value / 10)
+        for side, share in (("without", 2.0), ("seat", 1.0)):
+            taken.add("idle", side, value)
+            taken.add("full", side, value * share)
     for value in range(1, 101):
         taken.add("crowd", "stock", value * 2.0)
         taken.add("crowd", "ours", float(value))
@@ -76,6 +79,12 @@ def test_a_crowd_is_told_by_median_and_95th_percentile(figures):
     assert "| median | 101.0 s | 50.5 s |" in text
     assert "| 95th percentile | 190.0 s | 95.0 s |" in text
     assert "| the port is known for | 25.2 s | 50.0 s |" in text
+
+
+def test_kept_room_is_shown_beside_none(figures):
+    text = report(figures, 0.0)
+    assert "| on an idle partition | 2.0 s (1.0 to 30.0) | 2.0 s (1.0 to 30.0) |" in text
+    assert "room | 4.0 s (2.0 to 60.0) | 2.0 s (1.0 to 30.0) |" in text
 
 
 @pytest.mark.parametrize("part", PARTS)
