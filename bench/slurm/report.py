@@ -200,6 +200,6 @@ def seats(figures: Figures) -> list[str]:
     return [
         "## Room that is kept\n",
         "A session of a whole node. Where the jobs on a full partition are nobody's to preempt, it waits"
-        " without a seat until one ends.\n",
+        " without a seat until one ends. All rounds without seats came first: compare within a column.\n",
         table(["POST to ready", "without seats", "with one seat"], rows),
     ]
