@@ -6,19 +6,47 @@ export function plugin(lab, shared) {
     id: "visa-session:later",
     description: "Extensions that are loaded after the launcher.",
     autoStart: true,
-    optional: [lab.application.ILayoutRestorer, lab.statedb.IStateDB],
-    activate: (app, restorer, state) => {
+    optional: [lab.application.ILayoutRestorer, lab.statedb.IStateDB, lab.docmanager.IDocumentManager],
+    activate: (app, restorer, state, documents) => {
       const { PageConfig } = lab.coreutils;
       const prepare = (late) => belated(late, restorer, state);
       const extensions = JSON.parse(PageConfig.getOption("visaLater") || "[]");
       // A window that nobody sees draws no frames, and nobody waits for its launcher.
       const unseen = () => new Promise((done) => setTimeout(done, 5000));
-      app.restored.then(() => Promise.race([drawn(), unseen()])).then(() => {
-        for (const extension of extensions) {
-          load(app, PageConfig, shared, extension, prepare).catch((error) => console.error(`${extension.name}: ${error}`));
-        }
-      });
+      let asked;
+      const wanted = new Promise((done) => (asked = done));
+      const all = app.restored.then(() => Promise.race([drawn(), unseen(), wanted])).then(() =>
+        Promise.all(
+          extensions.map((extension) =>
+            load(app, PageConfig, shared, extension, prepare).catch((error) => console.error(`${extension.name}: ${error}`)),
+          ),
+        ),
+      );
+      if (documents) putOff(documents, all, asked);
     },
+  };
+}
+
+/**
+ * Open files whose kind nobody knows yet once all extensions are there, which may know it; `asked` has the late ones come
+ * now. Also where none is late: the file browser may be there before what opens its files.
+ */
+function putOff(documents, all, asked) {
+  const open = documents.open;
+  const opening = new Set(); // a click more while one waits is the same wish
+  let over = false;
+  all.then(() => (over = true));
+  documents.open = function (path, factory = "default", ...others) {
+    const now = () => open.call(this, path, factory, ...others);
+    if (over || factory !== "default" || this.registry.getFileTypesForPath(path).length > 0) return now();
+    if (opening.has(path)) return;
+    opening.add(path);
+    asked();
+    // What never comes, and no word of that either, keeps nobody from the file.
+    Promise.race([all, new Promise((done) => setTimeout(done, 15000))]).then(() => {
+      over = true;
+      this.openOrReveal(path, factory, ...others);
+    });
   };
 }
 

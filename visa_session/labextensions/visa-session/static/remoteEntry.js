@@ -20,11 +20,12 @@
     async get(module) {
       if (module !== "./extension") throw new Error(`there is no module ${module}`);
       const parts = await Promise.all(["lab.js", "applications.js", "copies.js", "h5web.js", "launcher.js", "later.js", "passport.js"].map((name) => import(new URL(name, here))));
-      const [application, apputils, coreutils, filebrowser, launcher, mainmenu, services, statedb, statusbar, ui, widgets] = await Promise.all(
+      const [application, apputils, coreutils, docmanager, filebrowser, launcher, mainmenu, services, statedb, statusbar, ui, widgets] = await Promise.all(
         [
           "@jupyterlab/application",
           "@jupyterlab/apputils",
           "@jupyterlab/coreutils",
+          "@jupyterlab/docmanager",
           "@jupyterlab/filebrowser",
           "@jupyterlab/launcher",
           "@jupyterlab/mainmenu",
@@ -35,7 +36,7 @@
           "@lumino/widgets",
         ].map(take),
       );
-      const lab = { application, apputils, coreutils, filebrowser, launcher, mainmenu, services, statedb, statusbar, ui, widgets };
+      const lab = { application, apputils, coreutils, docmanager, filebrowser, launcher, mainmenu, services, statedb, statusbar, ui, widgets };
       return () => ({ __esModule: true, default: parts.map((part) => part.plugin(lab, shared)) });
     },
   };
