@@ -87,6 +87,9 @@ def wait(machine: bool = False) -> Waiting:
     with selectors.DefaultSelector() as selector, readable_when(HEARD) as signals:
         selector.register(signals, selectors.EVENT_READ, lambda: _heed(child))
         selector.register(child, selectors.EVENT_READ, child.hear)
+        # The door of a machine is how those outside see that it waits: with all done that takes time.
+        while machine and IMPORTED not in child.said:
+            _turn(selector, None)
         try:
             at_door = door.Door(selector, machine=machine)
         except OSError as error:
