@@ -17,7 +17,7 @@ class CannotRun(Exception):
 
 
 class NoAnswer(Exception):
-    """What was asked may have happened, or may still happen."""
+    """What was asked may have happened, or may still happen; the words follow on the name of the program."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ class Program:
             # Left to its end when it is late: it has limits of its own, and half of it is worse than all.
             done, _ = await asyncio.wait({exchange}, timeout=self.timeout)
         if not done:
-            raise NoAnswer(f"no answer in {self.timeout:g} seconds")
+            raise NoAnswer(f"did not answer in {self.timeout:g} seconds")
         try:
             output, errors = exchange.result()
         except ConnectionError as error:
-            raise NoAnswer("it broke off") from error
+            raise NoAnswer("broke off") from error
         return Said(process.returncode, _object(output), output, errors.decode("utf-8", "replace").strip())
 
 

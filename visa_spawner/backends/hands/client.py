@@ -103,7 +103,7 @@ class Hands:
         except CannotRun as error:
             raise HandsRefused(str(error)) from error
         except NoAnswer as error:
-            raise HandsSilent(f"{error} ({do})") from error
+            raise HandsSilent(f"the program {error} ({do})") from error
         _judge(do, said)
 
 

@@ -70,7 +70,7 @@ class Launcher:
         except CannotRun as error:
             raise LauncherRefused("other", str(error)) from error
         except NoAnswer as error:
-            raise LauncherSilent(f"the launcher: {error} ({do})") from error
+            raise LauncherSilent(f"the launcher {error} ({do})") from error
         return _answer(do, said)
 
 
