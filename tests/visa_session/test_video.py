@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import json
 import socket
 import subprocess
 import sys
 import threading
-from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -21,7 +18,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from visa_session.contract import SessionInfo
-from visa_session.stream import calls, messages, process, settings, viewers
+from visa_session.stream import messages, process, viewers
 from visa_session.stream.viewers import CARRIER, PROTOCOL, carried
 
 from . import display
@@ -363,64 +360,3 @@ def test_measuring_the_line_has_its_bounds(desk):
     for wrong in ("", "?bytes=", "?bytes=-1", "?bytes=262145", "?bytes=1e3", "?bytes=\u0661"):
         assert desk.get(f"visa/line/probe{wrong}", vera).status_code == 400, wrong
     assert desk.get("visa/line/probe?bytes=262144", vera).status_code == 200
-
-
-def test_nobody_measures_for_ever():
-    allowance = calls.Allowance()
-    whole = calls.A_MINUTE // calls.LARGEST
-    assert all(allowance.takes("vera", calls.LARGEST, 60.0) for _ in range(whole))
-    assert not allowance.takes("vera", 1, 119.0)
-    assert allowance.takes("carl", 1, 119.0), "another's is another's"
-    assert allowance.takes("vera", 1, 120.0)
-    assert all(allowance.takes("carl", 0, 120.0) for _ in range(calls.ANSWERS))
-    assert not allowance.takes("carl", 0, 121.0)
-
-
-def test_words_are_allowed_by_list():
-    assert [word for word in HOSTILE if messages.to_selkies(word)] == []
-    assert {messages.to_selkies(word) for word in messages.WORDS} == messages.WORDS
-    told = json.dumps({"type": "stream_resolution", "width": 1})
-    assert messages.to_browser(told) == told
-    for other in (
-        '{"type": "server_settings"}',
-        "clipboard,bWluZQ==",
-        "cursor,{}",
-        "{",
-        "KILL x",
-        "AUTH_SUCCESS,{}",
-    ):
-        assert messages.to_browser(other) is None, other
-    budget = messages.Budget(most=2)
-    assert [budget.takes(100.0) for _ in range(4)] == [True, True, False, False]
-    assert budget.takes(100.5)
-
-
-def test_what_selkies_is_told_follows_from_the_plan():
-    """No machine of these tests has a GPU: what it would be told is looked at, not what comes of it."""
-
-    def told(**info) -> dict[str, str]:
-        about = SessionInfo(owner="alice", name="x", **info)
-        options = settings.options(about, Path("/private/socket"), Path("/private/nothing"))
-        return dict(option.removeprefix("--").split("=", 1) for option in options)
-
-    plain = told()
-    assert {plain[name] for name in settings.OFF} == {"false"}
-    assert (plain["use-cpu"], plain["auto-gpu"], plain["framerate"]) == ("true", "false", "60-60")
-    assert "encode-dri" not in plain
-    assert told(stream_rate=15)["framerate"] == "15-15"
-    nvidia = told(gpus=("/dev/nvidia0", "/dev/nvidiactl"))
-    assert (nvidia["use-cpu"], nvidia["auto-gpu"]) == ("false", "true")
-    assert "encode-dri" not in nvidia
-    assert told(gpus=("/dev/dri/card0", "/dev/dri/renderD129"))["encode-dri"] == "/dev/dri/renderD129"
-    known = {name["name"].replace("_", "-") for name in selkies_settings()}
-    assert set(plain) | {"encode-dri"} <= known, "selkies ignores what it does not know"
-
-
-def selkies_settings() -> list[dict]:
-    """The settings that the installed selkies has, read without running any of it."""
-    source = files("selkies").joinpath("settings.py").read_text()
-    for node in ast.walk(ast.parse(source)):
-        target = getattr(node, "target", None) or (getattr(node, "targets", None) or [None])[0]
-        if getattr(target, "id", "") == "SETTING_DEFINITIONS":
-            return ast.literal_eval(node.value)
-    raise AssertionError("no settings")
