@@ -218,7 +218,7 @@ print(files("selkies").joinpath("selkies_web").is_dir(), find_spec("pcmflux"))
 def test_selkies_offers_itself_to_nobody(run):
     """Its entry would let every visitor in, in control, without a login. Its page and sound are out too."""
     entries, commands, parts = run("python", "-c", OFFERED).stdout.splitlines()
-    assert "desktop" in entries.split(), "entries are found this way"
+    assert "desktop-websockify" in entries.split(), "entries are found this way"
     assert "selkies" not in entries.split()
     assert "selkies" in commands.split(), "it is installed"
     assert parts == "False None"
