@@ -202,7 +202,11 @@ async def test_vnc_takes_over_from_a_killed_stream(thin, session, moving):
     await used(page, "sharp")
     await expect(page.locator("#notice")).to_be_hidden()
     await expect(page.locator("#picture-why")).to_contain_text("is tried again: The video stream has failed")
-    await page.wait_for_function("(before) => window.drawn > before + 3", arg=await drawn(page))
+    before = await drawn(page)
+    sharp = "document.querySelector('#picture').dataset.used === 'sharp'"
+    await page.wait_for_function(
+        f"(before) => {sharp} && window.drawn > before + 3", arg=before, timeout=4000
+    )
     await used(page, "fluent", 30)
     await expect(page.locator("#picture-why")).to_be_empty()
     await later(moving.tell, "rest")

@@ -53,7 +53,7 @@ export class Choice {
   /** The fluent stream failed, or the browser cannot keep up with it: not again at once. */
   failed(at) {
     this.#failures += 1;
-    this.#failedUntil = at + Math.min(LONGEST, 2000 * 4 ** (this.#failures - 1));
+    this.#failedUntil = at + Math.min(LONGEST, 5000 * 4 ** (this.#failures - 1));
   }
 
   /** It has run for so long that earlier failures count no more. */
