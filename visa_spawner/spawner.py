@@ -25,6 +25,7 @@ from .asked.authorise import Accepted
 from .data.adding import Adding
 from .data.binds import wanted_for
 from .kept import passport
+from .kept.child import HasChild
 from .kept.state import Kept, Outcome
 from .running.extending import Extending
 from .running.made_often import MadeOften
@@ -44,13 +45,14 @@ data_calls.join_hub()
 MAX_LINES, MAX_LINE = 40, 500
 
 
-class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, WrapSpawner):
+class VisaSpawner(MadeOften, HasChild, Admission, Waiting, Resuming, Extending, Adding, WrapSpawner):
     """One session."""
 
     def __init__(self, **kwargs):
         self._kept = Kept()
         self._accepted: Accepted | None = None
         self._steps = Steps()
+        self._get_ready_to_find()
         self._get_ready_to_wait()
         self._get_ready_to_extend()
         self._get_ready_to_add()
@@ -60,7 +62,6 @@ class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, Wr
         self._renewed: list[str] = []
         self._interrupted = False
         self._ending: str | None = None
-        self._lost = False
         self._closing = asyncio.Lock()
         self._made_at = time.time()
         super().__init__(**kwargs)
@@ -116,22 +117,17 @@ class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, Wr
 
     # What is kept ------------------------------------------------------------------------------------
     def load_state(self, state: dict) -> None:
-        """Know the session again after a restart; a child that cannot be made leaves it unknown."""
+        """Know the session again after a restart."""
         Spawner.load_state(self, state)
         self._kept = Kept.read(state)
         self.child_state = state.get("child_state") or {}
-        if self._kept.phase:
-            try:
-                self.construct_child()
-            except Exception:
-                self._lost = True
-                self.log.exception("%s: its backend %r cannot be loaded", self._log_name, self._kept.backend)
+        self._to_be_found = bool(self._kept.phase)
 
     def get_state(self) -> dict:
         """What is kept, and what the child needs to find its own again."""
         state = Spawner.get_state(self)
-        if self.child_spawner:
-            self.child_state = self.child_spawner.get_state()
+        if self._child:
+            self.child_state = self._child.get_state()
         return state | {"visa": self._kept.model_dump(mode="json"), "child_state": self.child_state}
 
     def clear_state(self) -> None:
@@ -335,6 +331,7 @@ class VisaSpawner(MadeOften, Admission, Waiting, Resuming, Extending, Adding, Wr
 
     async def poll(self) -> int | None:
         """None while it runs, starts, or nobody can tell; never raises, since the hub takes that for dead."""
+        await self._find()  # a restarted hub polls all sessions at once
         if self._starting or self._interrupted or self._lost or self._kept.phase == "starting":
             return None
         if not self._kept.phase:

@@ -13,10 +13,8 @@ import aiohttp
 from .facility import experiment, options, person
 from .site import Site
 
-#: Seconds between two looks of a "My sessions" page that is open and behind others, as its script has it.
-LOOK = 8
 #: Seconds between two signs of life of somebody who works in a session.
-WORK = 10
+WORK = 8
 HOME = "/services/visa/"
 
 
@@ -52,7 +50,7 @@ class Person:
         self.site, self.number, self.times = site, number, times
         self.name = person(number)
         self.portal = site.portal_url.removesuffix(HOME)
-        self.etag = ""
+        self.etag = self.pulse = ""
 
     async def __aenter__(self) -> Person:
         self.http = aiohttp.ClientSession(
@@ -87,15 +85,34 @@ class Person:
         await self._timed("login", "POST", login, data=data)
 
     async def my_sessions(self) -> None:
-        await self._timed("My sessions", "GET", self.portal + HOME)
+        page = await self._timed("My sessions", "GET", self.portal + HOME)
+        made = re.search(r'id="sessions" data-pulse="([^"]+)"', page)
+        self.pulse = made[1] if made else ""
 
     async def new_session(self) -> None:
         await self._timed(
             "New session", "GET", f"{self.portal}{HOME}new?experiment={experiment(self.number)}"
         )
 
+    async def follow(self) -> None:
+        """As the script of an open page: held calls, and a look when one says that something has changed."""
+        while True:
+            try:
+                at = f"{self.portal}{HOME}pulse"
+                async with self.http.get(at, params={"after": self.pulse}) as answer:
+                    fresh = (await answer.json())["pulse"] if answer.status == 200 else ""
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                fresh = ""
+            if not fresh:
+                self.times.failed["held call"] += 1
+                await asyncio.sleep(5)
+            elif fresh != self.pulse:
+                self.pulse = fresh
+                await self.look()
+                await asyncio.sleep(1)
+
     async def look(self) -> None:
-        """As the page's script looks for what has changed."""
+        """As the page's script looks at what has changed."""
         headers = {"If-None-Match": self.etag} if self.etag else {}
         await self._timed("look", "GET", f"{self.portal}{HOME}sessions", (200, 304), headers=headers)
 
@@ -105,21 +122,21 @@ class Person:
 
     async def work(self, seconds: float) -> None:
         """In the session by a websocket, with "My sessions" open behind."""
-        until = time.monotonic() + seconds
+        until, page = time.monotonic() + seconds, asyncio.create_task(self.follow())
         try:
             async with self.http.ws_connect(self._session("api/events")) as socket:
-                looked = time.monotonic() + random.random() * LOOK
                 while time.monotonic() < until:
                     began = time.monotonic()
                     await socket.send_str("still here")
                     await socket.receive_str(timeout=60)
                     self.times.taken["websocket"].append(time.monotonic() - began)
-                    if time.monotonic() >= looked:
-                        looked += LOOK
-                        await self.look()
-                    await asyncio.sleep(min(WORK, LOOK) * random.uniform(0.5, 1.0))
+                    await asyncio.sleep(
+                        min(WORK * random.uniform(0.5, 1.0), max(0, until - time.monotonic()))
+                    )
         except (aiohttp.ClientError, TimeoutError, TypeError, OSError) as error:
             self.times.failed[f"websocket: {type(error).__name__}"] += 1
+        finally:
+            page.cancel()
 
     def _session(self, page: str) -> str:
         host = self.site.url.replace("localhost", f"{self.name}.localhost")

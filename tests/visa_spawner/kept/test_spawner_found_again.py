@@ -40,7 +40,8 @@ class Runs(Spawner):
 @pytest.fixture
 def asked_at_start(tmp_path, monkeypatch):
     """How many statements a hub's start takes with so many sessions, each of another owner."""
-    monkeypatch.setattr(JupyterHub, "init_spawners", JupyterHub.init_spawners)
+    for name in ("init_spawners", "init_users", "check_invalid_named_servers"):
+        monkeypatch.setattr(JupyterHub, name, getattr(JupyterHub, name))
     found_again.join_hub()
     found_again.join_hub()
 

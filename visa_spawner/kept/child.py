@@ -1,0 +1,44 @@
+"""A session's backend, which a restarted hub makes when it is first asked for.
+
+To make those of thousands before the first answer would keep everybody waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from jupyterhub.spawner import Spawner
+
+
+class HasChild:
+    """Mixed into `VisaSpawner`."""
+
+    def _get_ready_to_find(self) -> None:
+        self._child: Spawner | None = None
+        self._to_be_found = self._lost = False
+
+    @property
+    def child_spawner(self) -> Spawner | None:
+        """The backend that the session is at, None where there is nothing.
+
+        One that cannot be made leaves the session unknown.
+        """
+        if self._to_be_found:
+            self._to_be_found = False
+            try:
+                self.construct_child()
+            except Exception:
+                self._lost = True
+                self.log.exception("%s: its backend %r cannot be loaded", self._log_name, self.kept.backend)
+        return self._child
+
+    @child_spawner.setter
+    def child_spawner(self, child: Spawner | None) -> None:
+        self._child, self._to_be_found = child, False
+
+    async def _find(self) -> None:
+        """Make it where it is not; one session's at a time, and what else the hub has to do between them."""
+        if self._to_be_found:
+            async with self.user.settings.setdefault("visa_found", asyncio.Lock()):
+                _ = self.child_spawner
+                await asyncio.sleep(0)
