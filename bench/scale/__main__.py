@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.command import carry_out
 
-from .measure import SHORT, WHOLE, measure
+from .measure import BRIEF, SHORT, WHOLE, measure
 from .report import table
 
 RESULTS = Path(__file__).resolve().parents[1] / "RESULTS-scale.md"
@@ -24,6 +24,9 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--sizes", default="10,50,500,5000", help="how many sessions, with commas between")
     parser.add_argument("--short", action="store_true", help="minutes in place of a quarter of an hour each")
+    parser.add_argument(
+        "--short-below", type=int, default=0, help="the same, for smaller sizes than this alone"
+    )
     parser.add_argument("--database", default="", help="SQLAlchemy address of an empty database (SQLite)")
     return parser.parse_args()
 
@@ -33,7 +36,8 @@ def take(scratch: Path) -> tuple[str, bool]:
     arguments, found = options(), []
     for size in map(int, arguments.sizes.split(",")):
         load = os.getloadavg()[1]
-        one = measure(size, SHORT if arguments.short else WHOLE, arguments.database) | {"load before": load}
+        plan = BRIEF if size < arguments.brief_below else SHORT if arguments.short else WHOLE
+        one = measure(size, plan, arguments.database) | {"load before": load}
         print(json.dumps(one), flush=True)
         found.append(one)
     return table(found), False
