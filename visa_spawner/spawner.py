@@ -121,7 +121,7 @@ class VisaSpawner(MadeOften, HasChild, Admission, Waiting, Resuming, Extending, 
         Spawner.load_state(self, state)
         self._kept = Kept.read(state)
         self.child_state = state.get("child_state") or {}
-        self._to_be_found = bool(self._kept.phase)
+        self._know_again()
 
     def get_state(self) -> dict:
         """What is kept, and what the child needs to find its own again."""

@@ -17,6 +17,13 @@ class HasChild:
         self._child: Spawner | None = None
         self._to_be_found = self._lost = False
 
+    def _know_again(self) -> None:
+        """There may be something at the backend, which an earlier hub process left."""
+        self._to_be_found = bool(self.kept.phase)
+        if self.kept.phase == "starting":
+            # It may have taken a container that waits, which nobody else must be given before it has said so.
+            _ = self.child_spawner
+
     @property
     def child_spawner(self) -> Spawner | None:
         """The backend that the session is at, None where there is nothing.
