@@ -109,7 +109,6 @@ async def demo(run: Path) -> AsyncIterator[Path]:
             env={
                 **os.environ,
                 "VISA_DEMO_PORT": str(PORT),
-                "VISA_DEMO_MACHINES": "0",
                 "VISA_DEMO_RUN": str(run),
                 "VISA_DEMO_PROFILES": str(run / "profiles"),
                 software.VARIABLE: "",

@@ -25,7 +25,7 @@ PATIENCE = 60.0
 def missing() -> str:
     """What this machine lacks for machines of its own, as Debian's packages; "" for nothing."""
     wanted = {DAEMONS[1]: "libvirt-daemon-system", "/usr/bin/qemu-system-x86_64": "qemu-system-x86"}
-    wanted |= {"/usr/sbin/diod": "diod", "/usr/bin/qemu-img": "qemu-utils"}
+    wanted |= {"/usr/sbin/diod": "diod", "/usr/bin/qemu-img": "qemu-utils", "/usr/bin/bwrap": "bubblewrap"}
     lacking = [package for program, package in wanted.items() if not os.path.exists(program)]
     try:
         import libvirt  # noqa: F401 - whether it is there

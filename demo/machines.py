@@ -1,4 +1,4 @@
-"""Virtual machines in the demo, where libvirt is on this machine: a plan more, its disk, and its daemon.
+"""Virtual machines in the demo, where they are asked for and libvirt is here: a plan, its disk, its daemon.
 
 python -m demo.machines FOLDER      keep libvirt answering until told to stop
 """
@@ -21,7 +21,7 @@ from .site import ROOT, Site
 #: The profile that has the plan, and the plan.
 PROFILE, NAME = "general", "machine"
 PLAN = {"title": "Virtual machine", "backend": "vm", "cpus": 2, "memory": "2G", "disk": "20G", "pool": 1}
-#: `0`: without machines, whatever is installed.
+#: `1`: with machines. Not by itself: where they boot in software, one that waits takes a core for minutes.
 VARIABLE = "VISA_DEMO_MACHINES"
 #: What the disk is made with, beside what libvirt needs.
 _TOOLS = ("mcopy", "mkfs.vfat", "syslinux", "sfdisk")
@@ -31,7 +31,7 @@ def offered() -> bool:
     """Whether this machine has what that takes."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     tools = all(shutil.which(tool, path=path) for tool in _TOOLS)
-    return os.environ.get(VARIABLE) != "0" and tools and not libvirt.missing()
+    return os.environ.get(VARIABLE) == "1" and tools and not libvirt.missing()
 
 
 def profiles(site: Site) -> Path:

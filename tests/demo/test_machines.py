@@ -1,4 +1,4 @@
-"""The demo's plan for virtual machines: there where this machine has what it takes, and nowhere else."""
+"""The demo's plan for virtual machines: where it is asked for and the machine has what it takes."""
 
 import yaml
 
@@ -9,7 +9,7 @@ from visa_spawner.profiles.files import load_profiles
 
 
 def test_the_plan_is_offered_where_libvirt_is(tmp_path, monkeypatch):
-    monkeypatch.delenv(machines.VARIABLE, raising=False)
+    monkeypatch.setenv(machines.VARIABLE, "1")
     monkeypatch.setattr(libvirt, "missing", lambda: "")
     monkeypatch.setattr(machines.shutil, "which", lambda *_, **__: "/there")
     site = Site(run=tmp_path)
@@ -23,11 +23,12 @@ def test_the_plan_is_offered_where_libvirt_is(tmp_path, monkeypatch):
 
 def test_it_is_not_where_something_lacks_or_nobody_wants_it(tmp_path, monkeypatch):
     site = Site(run=tmp_path)
+    monkeypatch.setenv(machines.VARIABLE, "1")
     monkeypatch.setattr(libvirt, "missing", lambda: "diod")
     assert machines.profiles(site) != tmp_path / "profiles"
     monkeypatch.setattr(libvirt, "missing", lambda: "")
     monkeypatch.setattr(machines.shutil, "which", lambda *_, **__: "/there")
-    monkeypatch.setenv(machines.VARIABLE, "0")
+    monkeypatch.delenv(machines.VARIABLE)
     assert not machines.offered()
     plans = yaml.safe_load((machines.profiles(site) / "general.yaml").read_text())["plans"]
     assert "machine" not in plans

@@ -182,7 +182,6 @@ def start_site(run: Path) -> RunningSite:
         env={
             **os.environ,
             "VISA_DEMO_PORT": str(PORT),
-            "VISA_DEMO_MACHINES": "0",  # a machine that boots in software takes a core from all tests
             "VISA_DEMO_RUN": str(run),
             "VISA_DEMO_HOMES": str(HOMES),
             software.VARIABLE: " ".join(IMAGES),
