@@ -29,7 +29,7 @@ LAUNCH = f"{__package__}.launch"
 DESKTOP_LIMIT, START_LIMIT, END_LIMIT, LINGER = 30.0, 20.0, 2.0, 60.0
 #: Bytes of addresses; a 4K screen takes a third of it.
 MEMORY = 4 * 2**30
-#: So many failures within so many seconds, and it is not tried again in this session.
+#: So many failures within so many seconds, and it is not tried until the first is so old.
 MOST_FAILURES, FAILURES_COUNT = 3, 600.0
 #: Seconds between two looks whether the socket is there: it says so nowhere else.
 LOOK_AGAIN = 0.05
