@@ -153,6 +153,7 @@ class StreamProcess:
             if self.ended.is_set():
                 raise StreamFailed(self.words)
             if time.monotonic() > deadline:
+                self._failures.append(time.monotonic())
                 self._end()
                 await self.ended.wait()
                 raise StreamFailed("The video stream did not come up.")

@@ -24,6 +24,8 @@ from .viewers import Crowded, Viewers
 
 #: As `relay.py` has them, and: the screen has another size, come again; too many watch already.
 CLOSE_RESIZED, CLOSE_CROWDED = 4502, 4503
+#: How a message of selkies' begins that is a picture; no other bytes are passed on.
+PICTURE = b"\x04"
 #: Bytes of the longest message taken from a browser, which has four words to say.
 LONGEST = 1024
 
@@ -99,7 +101,7 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         async for message in self.selkies:
             if self.ws_connection is None:
                 raise WebSocketClosedError
-            if message.type is aiohttp.WSMsgType.BINARY:
+            if message.type is aiohttp.WSMsgType.BINARY and message.data[:1] == PICTURE:
                 # Framed here: `write_message` takes a task for each (see the VNC relay).
                 taken = self.ws_connection.stream.write(websocket_head(len(message.data)) + message.data)
                 if not taken.done():
