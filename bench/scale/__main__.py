@@ -24,9 +24,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--sizes", default="10,50,500,5000", help="how many sessions, with commas between")
     parser.add_argument("--short", action="store_true", help="minutes in place of a quarter of an hour each")
-    parser.add_argument(
-        "--short-below", type=int, default=0, help="the same, for smaller sizes than this alone"
-    )
+    parser.add_argument("--brief-below", type=int, default=0, help="a minute and a half for sizes below this")
     parser.add_argument("--database", default="", help="SQLAlchemy address of an empty database (SQLite)")
     return parser.parse_args()
 

@@ -34,7 +34,7 @@ class Plan:
 
 
 SHORT = Plan(quiet=40, working=40, most_active=50, starts=20, starts_within=20)
-BRIEF = Plan(quiet=15, working=15, most_active=50, starts=20, starts_within=20)
+BRIEF = Plan(quiet=10, working=10, most_active=50, starts=10, starts_within=10)
 WHOLE = Plan(quiet=900, working=120, most_active=500, starts=300, starts_within=60)
 
 
