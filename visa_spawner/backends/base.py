@@ -53,6 +53,10 @@ LOOK_INTERVAL = 0.2
 class Backend(HasTraits):
     """A place where sessions run."""
 
+    #: Whether a restarted hub makes it for all that run before it answers anybody, rather than when one is
+    #: first asked for. False only where nothing is ended or given to others for want of a session's claim.
+    found_at_once = True
+
     #: What to start; None on a spawner that was restored from the database and is only watched.
     session = Instance(SessionPlan, allow_none=True)
 

@@ -27,6 +27,9 @@ from .watch import Watch
 class ContainerBackend(ChangesData, Making, DockerSpawner):
     """One session in one container."""
 
+    #: A container names its session, and the sweep leaves those that have not claimed theirs yet.
+    found_at_once = False
+
     session_key = Unicode()
 
     def __init__(self, **kwargs):

@@ -1,6 +1,7 @@
 """A session's backend, which a restarted hub makes when it is first asked for.
 
-To make those of thousands before the first answer would keep everybody waiting.
+To make those of thousands before the first answer would keep everybody waiting. Where a backend ends what
+nobody has claimed (`found_at_once`), they are made before all the same.
 """
 
 from __future__ import annotations
@@ -20,9 +21,16 @@ class HasChild:
     def _know_again(self) -> None:
         """There may be something at the backend, which an earlier hub process left."""
         self._to_be_found = bool(self.kept.phase)
-        if self.kept.phase == "starting":
-            # It may have taken a container that waits, which nobody else must be given before it has said so.
+        # One that was starting may have taken a container that waits: nobody else must be given that before
+        # it has said so.
+        if self.kept.phase == "starting" or (self.kept.phase and self._claims_at_once()):
             _ = self.child_spawner
+
+    def _claims_at_once(self) -> bool:
+        try:
+            return self.site.backend(self.kept.backend).found_at_once
+        except (LookupError, ImportError):
+            return True
 
     @property
     def child_spawner(self) -> Spawner | None:

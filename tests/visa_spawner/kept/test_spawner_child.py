@@ -6,7 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from visa_spawner.backends.container import ContainerBackend
+from visa_spawner.backends.slurm.backend import SlurmBackend
+from visa_spawner.backends.vm.spawner import VMSpawner
 from visa_spawner.kept.child import HasChild
+
+BACKENDS = {"container": ContainerBackend, "slurm": SlurmBackend, "vm": VMSpawner}
 
 
 class Session(HasChild):
@@ -14,8 +19,10 @@ class Session(HasChild):
 
     log, _log_name = logging.getLogger("test"), "ada:work"
 
-    def __init__(self, phase, user, fails=False):
-        self.kept, self.user, self.fails = SimpleNamespace(phase=phase, backend="container"), user, fails
+    site = SimpleNamespace(backend=BACKENDS.__getitem__)
+
+    def __init__(self, phase, user, fails=False, backend="container"):
+        self.kept, self.user, self.fails = SimpleNamespace(phase=phase, backend=backend), user, fails
         self._get_ready_to_find()
         self._know_again()
 
@@ -33,6 +40,12 @@ def user():
 @pytest.mark.parametrize(("phase", "made"), [("", False), ("running", False), ("starting", True)])
 def test_one_that_was_being_started_is_made_at_once_and_one_that_runs_is_not(user, phase, made):
     assert (Session(phase, user)._child is not None) is made
+
+
+@pytest.mark.parametrize("backend", ["slurm", "vm", "unheard-of"])
+def test_where_the_sweep_ends_what_is_not_claimed_all_claim_before_anybody_is_answered(user, backend):
+    assert Session("running", user, backend=backend)._child is not None
+    assert Session("", user, backend=backend)._child is None
 
 
 def test_it_is_made_once_when_it_is_asked_for(user):
