@@ -10,7 +10,6 @@ start or an engine that does not answer, is looked at a few times a second, for 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import secrets
 import time
@@ -48,21 +47,23 @@ class Held:
 class _Person:
     """What was seen last of one person's."""
 
-    def __init__(self, number: int):
-        self.number, self.asked = number, time.monotonic()
+    def __init__(self):
+        self.asked = time.monotonic()
+        self.change()
         self.stamp: tuple | None = None
         #: The sessions of others that they are let into: owner's id and name; None: not known now.
         self.shared: list[tuple[int, str]] | None = None
         self.held: list[Held] = []
+
+    def change(self) -> None:
+        """Have another pulse: by chance, since a number would say how much happens to others."""
+        self.pulse = secrets.token_hex(8)
 
 
 class Pulses:
     """All people's; of the hub's one thread."""
 
     def __init__(self):
-        # Those of a hub that was there before mean nothing to this one.
-        self._epoch = secrets.token_hex(4)
-        self._numbers = itertools.count(1)
         self._people: dict[int, _Person] = {}
         self._waiting = Concerned()
         self._task: asyncio.Task | None = None
@@ -76,13 +77,13 @@ class Pulses:
         """The pulse now. To be asked for before what it stands for: nothing can be missed then."""
         person = self._people.get(user.id)
         if person is None:
-            person = self._people[user.id] = _Person(next(self._numbers))
+            person = self._people[user.id] = _Person()
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._watch(app))
         person.asked = time.monotonic()
         self._settle(app)
         self._look(app, user, person)
-        return f"{self._epoch}-{person.number}"
+        return person.pulse
 
     async def next(self, app: JupyterHub, user: User, held: Held, last: str, seconds: float) -> str:
         """The pulse as soon as it is another one than `last`, or after so many seconds.
@@ -131,13 +132,13 @@ class Pulses:
                 self._people.pop(user_id, None)
             return
         user = dict.get(app.users, user_id)
-        before = person.number
+        before = person.pulse
         if user is not None and user.orm_user in app.db:
             self._look(app, user, person)
         else:
-            person.number = next(self._numbers)
+            person.change()
         for held in list(person.held):
-            if person.number != before or not held.is_good(app.db):
+            if person.pulse != before or not held.is_good(app.db):
                 held.over.set()
 
     def _look(self, app: JupyterHub, user: User, person: _Person) -> None:
@@ -145,18 +146,21 @@ class Pulses:
             person.shared = _shared_with(app.db, user.id)
         stamp = _stamp(app, user, person.shared)
         if person.stamp is not None and stamp != person.stamp:
-            person.number = next(self._numbers)
+            person.change()
         person.stamp = stamp
 
     # What commits have told --------------------------------------------------------------------------
     def _settle(self, app: JupyterHub) -> None:
         if not self._waiting:
             return
-        what, self._waiting = self._waiting, Concerned()
-        known = self._people.keys()
-        for user_id in known if what.everything else known & _people(app.db, what):
+        what, known = self._waiting, self._people.keys()
+        # It waits on where the database fails, or nobody would ever be told.
+        told = known if what.everything else known & _people(app.db, what)
+        self._waiting = Concerned()
+        for user_id in told:
             person = self._people[user_id]
-            person.number, person.shared = next(self._numbers), None
+            person.shared = None
+            person.change()
             for held in person.held:
                 held.over.set()
 

@@ -2,14 +2,20 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import httpx
 import pytest
+from jupyterhub import orm
 from sharing_hub import entry, say
 from spawner_support import GOOD_OPTIONS
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from visa_sharing.calls.pulse import HELD
-from visa_sharing.pulse import MOST
+from visa_sharing.changes import Concerned, changes
+from visa_sharing.pulse import MOST, Pulses
 
 #: Seconds within which a held call is answered: a tick, and a busy machine.
 SOON = 5
@@ -137,3 +143,44 @@ def test_one_person_holds_a_few_calls_at_most(runs):
     (given,) = [call for call in calls if call.answer]
     assert given.answer.json()["pulse"] == after
     assert HELD > 2 * SOON  # or the others could have ended by themselves
+
+
+@pytest.fixture
+def pulses():
+    made = Pulses()
+    yield made
+    changes().listeners.remove(made._waiting_for)
+
+
+async def test_what_a_database_that_fails_did_not_tell_is_told_when_it_is_back(pulses):
+    with Session(create_engine("sqlite://")) as db:
+        app = SimpleNamespace(db=db, users={})
+        alice = SimpleNamespace(id=1, orm_user=SimpleNamespace(orm_spawners={}))
+        pulses._look = lambda *of: None  # the hub's own objects, which are not here
+        before = pulses.of(app, alice)
+        pulses._task.cancel()
+        what = Concerned()
+        what.owners = {"alice"}
+        pulses._waiting_for(what)
+        with pytest.raises(OperationalError):
+            pulses.of(app, alice)
+        db.rollback()
+        orm.Base.metadata.create_all(db.connection())
+        db.add(orm.User(id=1, name="alice"))
+        db.commit()
+        assert pulses.of(app, alice) != before
+
+
+async def test_a_pulse_counts_nothing(pulses):
+    """By a number one could see how often something changes for others."""
+    app = SimpleNamespace(db=None, users={})
+    pulses._look = lambda *of: None
+    seen = []
+    for _ in range(5):
+        seen.append(pulses.of(app, SimpleNamespace(id=1)))
+        what = Concerned()
+        what.everything = True
+        pulses._waiting_for(what)
+    pulses._task.cancel()
+    assert len(set(seen)) == 5
+    assert all(one[:4] != other[:4] for one, other in zip(seen, seen[1:], strict=False))

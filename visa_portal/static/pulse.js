@@ -4,6 +4,8 @@
 import { ask, sleep } from "./page.js";
 
 const QUICK = 1000; // milliseconds between two calls at least, however soon the first was answered
+const EARLY = 15000; // nothing has changed and it is answered sooner: a person holds too many calls, and this one gives way
+const LONGEST = 60000;
 const looks = new Set();
 const tabs = "BroadcastChannel" in window ? new BroadcastChannel("visa-pulse") : null;
 
@@ -34,15 +36,19 @@ function take(fresh, anew = false) {
 
 async function hold() {
   holds = true;
-  for (let failures = 0; ; ) {
+  for (let failures = 0, gaveWay = 0; ; ) {
     const began = performance.now();
+    const before = pulse;
     try {
       const response = await ask(`pulse?after=${encodeURIComponent(pulse)}`);
       if (!response.ok) throw new Error(response.status);
-      take((await response.json()).pulse, failures > 0);
+      const fresh = (await response.json()).pulse;
+      take(fresh, failures > 0);
       tabs?.postMessage(pulse);
       failures = 0;
-      await sleep(Math.max(0, QUICK - (performance.now() - began)));
+      const took = performance.now() - began;
+      gaveWay = fresh === before && took < EARLY ? gaveWay + 1 : 0;
+      await sleep(gaveWay ? Math.min(LONGEST, 4000 * 2 ** gaveWay) : Math.max(0, QUICK - took));
     } catch {
       // Those who look say that there is no connection. Not all pages at once, when the service comes back.
       if (!failures) lookAnew();

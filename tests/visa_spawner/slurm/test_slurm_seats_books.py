@@ -1,11 +1,18 @@
 """Which seats there should be, which a session is given, and which go first: from looks alone."""
 
+import getpass
+import logging
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 from slurm_hub import SEATS_UID
 
+from visa_spawner.backends.slurm.monitor import Monitor
 from visa_spawner.backends.slurm.node import seat as on_node
 from visa_spawner.backends.slurm.seats import books
 from visa_spawner.backends.slurm.seats.kinds import Kind, kind_of
+from visa_spawner.backends.slurm.seats.tending import Seats
 from visa_spawner.backends.slurm.seen import Job, Node
 from visa_spawner.backends.slurm.settings import SlurmSettings
 from visa_spawner.session import Resources, WarmPair
@@ -118,3 +125,94 @@ def test_a_seat_reads_its_image_and_nothing_else(tmp_path):
     assert on_node.read(str(image), 3000) == 3000
     assert on_node.read(str(outside), 1 << 30) == 9000
     assert on_node.read(str(tmp_path / "none"), 1 << 30) == 0
+
+
+class Told:
+    """A look that is written down here, in a controller's place."""
+
+    name = "told"
+
+    def __init__(self, jobs):
+        self._jobs = jobs
+
+    async def jobs(self):
+        return self._jobs
+
+    async def nodes(self):
+        return [replace(node, free_cpus=4, free_memory=GIB) for node in NODES]
+
+    async def close(self):
+        pass
+
+
+class Asked:
+    """What the launcher is asked, in its place."""
+
+    def __init__(self):
+        self.held, self.cancelled = [], []
+
+    async def hold(self, person, mark, job, image):
+        self.held.append(mark)
+        return 99
+
+    async def cancel(self, person, job):
+        self.cancelled.append(job)
+
+
+@pytest.fixture
+async def room():
+    """Seats of one kind on a cluster that has these jobs, and a session with the mark SESSION."""
+    monitors = []
+
+    async def make(*jobs):
+        monitor = Monitor(Told(list(jobs)), "hub")
+        monitors.append(monitor)
+        await monitor.asked_once()
+        claim = SimpleNamespace(person={"uid": 20001}, pair=A, seat="")
+        claim.given = lambda seat: setattr(claim, "seat", seat)
+        cluster = SimpleNamespace(
+            monitor=monitor, launch=Asked(), claims={SESSION: claim}, hub_id="hub", log=logging.getLogger()
+        )
+        cluster.seats, cluster.seats_user = 1, getpass.getuser()
+        cluster.closed, cluster.partition = None, "main"
+        cluster.closed_nodes = no_nodes
+        seats = Seats(cluster)
+        seats.person = seats.person | {"uid": SEATS_UID}
+        kept = replace(KINDS[A], job={"partition": "main"})
+        seats._kinds, seats._wanted, seats._pairs = {A: kept}, {A: 1}, {A: kept.pair}
+        return seats, cluster
+
+    yield make
+    for monitor in monitors:
+        await monitor.close()
+
+
+async def no_nodes():
+    return []
+
+
+SESSION = "visa:hub:" + "5" * 32
+RUNS = Job(5, 20001, SESSION, "RUNNING", partition="main", host="n2")
+
+
+async def test_a_seat_whose_mark_somebody_else_wrote_into_an_older_job_is_one_all_the_same(room):
+    kept = seat(7, "a")
+    hidden = Job(1, 20002, kept.mark, "PENDING", "JobHeldUser", "main")
+    seats, cluster = await room(RUNS, hidden, kept)
+    assert seats.held() == [kept]
+    await seats._make()
+    assert cluster.launch.held == [], "it is there"
+
+
+async def test_somebody_elses_job_with_a_sessions_mark_is_not_that_session(room):
+    kept = seat(7, "a")
+    copied = replace(waiting(8), uid=20002, mark=SESSION)
+    seats, cluster = await room(RUNS, kept, copied)
+    await seats._give_way()
+    assert cluster.claims[SESSION].seat == "", "the session that runs was given none"
+    assert cluster.launch.cancelled == [kept.id]
+    # Nor is it one that starts, for which no seat would ever be made.
+    held = replace(copied, id=1, reason="JobHeldUser")
+    seats, cluster = await room(RUNS, held)
+    await seats._make()
+    assert len(cluster.launch.held) == 1

@@ -46,7 +46,16 @@ def test_what_is_not_as_it_must_be(seats_desk, changes):
 
 def test_nobody_else_may_and_it_may_nothing_else(seats_desk):
     assert seats_desk.ask(holding(seats_desk, "alice"))["refused"] == "not_allowed"
-    assert seats_desk.ask(seats_desk.submission(SEATS_USER))["refused"] == "person"
+    seats_desk.configure(seats_user=SEATS_USER, min_uid=SEATS_UID)  # also where its number is as people's are
+    asked = {"person": seats_desk.person(SEATS_USER)}
+    for more in (
+        {"do": "extend", "job": 1, "minutes": 5},
+        {"do": "deliver", "mark": mark(), "token": "x" * 32},
+        {"do": "log", "mark": mark(), "lines": 5},
+        seats_desk.submission(SEATS_USER),
+    ):
+        assert seats_desk.ask(more | asked)["refused"] == "not_allowed", more["do"]
+    seats_desk.configure(seats_user=SEATS_USER)
     assert seats_desk.ask(holding(seats_desk, mark=mark("another")))["refused"] == "not_allowed"
     seats_desk.configure()
     assert seats_desk.ask(holding(seats_desk))["refused"] == "not_allowed"

@@ -38,6 +38,8 @@ class Claim(Protocol):
 
     session_key: str
     node_name: str
+    #: Whose session it is, as every request to the launcher names them; empty before that is known.
+    person: dict[str, Any]
     #: Whether the passing of time alone may change what it makes of the same answer.
     unsettled: bool
     #: Profile and plan; and the mark of the seat that was given up for it, "" where none was.

@@ -92,6 +92,10 @@ class Monitor(Looking):
         """The job with this mark and this owner, by the last look; the first, where somebody copied it."""
         return self._owned.get((mark, uid))
 
+    def owned_by(self, uid: int) -> list[Job]:
+        """All of one owner's jobs that carry a mark of this hub, by the last look; one for each mark."""
+        return [job for (_, owner), job in self._owned.items() if owner == uid]
+
     @property
     def queue(self) -> Queue:
         """Everybody's waiting jobs, by the last look; put in order when somebody first asks."""

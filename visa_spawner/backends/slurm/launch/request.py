@@ -32,7 +32,7 @@ FIELDS = {
     "forget": ("mark",),
     "extend": ("job", "minutes"),
 }
-#: What may be asked for the account that holds seats, whatever its number.
+#: All that may be asked for the account that holds seats, whatever its number.
 _OF_SEATS = ("hold", "cancel", "forget")
 #: What of these may be missing.
 OPTIONAL = {"deliver": ("run",)}
@@ -190,9 +190,10 @@ def _person(values: object, allowed: Configuration, do: str) -> dict:
     keeps_seats = allowed.seats_user != "" and username == allowed.seats_user
     if do == "hold" and not keeps_seats:
         raise Refused("not_allowed", "seats are not this account's")
+    if keeps_seats and do not in _OF_SEATS:
+        raise Refused("not_allowed", "this account holds seats and has no sessions")
     # A service account has a number below those of people, as a rule, and no session.
-    of_seats = keeps_seats and do in _OF_SEATS and uid > 0
-    if (uid < allowed.min_uid and not of_seats) or gid == 0:
+    if (uid < allowed.min_uid and not (keeps_seats and uid > 0)) or gid == 0:
         raise Refused("person", f"accounts below uid {allowed.min_uid}, and group 0, have no sessions")
     return {"username": username, "uid": uid, "gid": gid}
 

@@ -83,11 +83,17 @@ class Seats:
 
     def held(self) -> list[Job]:
         """The seats by the last look, without those that are being given up."""
+        if self.person is None:
+            return []
         return [
             job
-            for job in self._cluster.monitor.by_mark.values()
-            if self.owns(job) and not job.ended and job.state != "COMPLETING" and job.mark not in self._gone
+            for job in self._cluster.monitor.owned_by(self.person["uid"])
+            if not job.ended and job.state != "COMPLETING" and job.mark not in self._gone
         ]
+
+    def _seat(self, mark: str) -> Job | None:
+        """The seat with a mark, by the last look: anybody may have written the same one into another job."""
+        return self._cluster.monitor.find(mark, self.person["uid"]) if self.person else None
 
     def free(self, resources: Resources) -> int:
         """How many sessions of this size would be given one now."""
@@ -124,7 +130,7 @@ class Seats:
     async def give_up(self, mark: str) -> None:
         """Cancel a seat and wait, not for long, until it is gone; a session goes on in any case."""
         monitor = self._cluster.monitor
-        job = monitor.find(mark, self.person["uid"]) if self.person else None
+        job = self._seat(mark)
         if job is None or job.ended or not await self._end(job, "a session of its plan starts"):
             return
         try:
@@ -165,7 +171,7 @@ class Seats:
             return
         monitor = self._cluster.monitor
         for mark, since in list(self._gone.items()):
-            job = monitor.by_mark.get(mark)
+            job = self._seat(mark)
             if monitor.as_of > since and (job is None or job.ended or time.monotonic() - since > SOON):
                 del self._gone[mark]
         if self._pairs or self.held():
@@ -204,7 +210,8 @@ class Seats:
             if not books.waits_for_room(job) or (is_of(job.mark, cluster.hub_id) and self.owns(job)):
                 continue
             claim = cluster.claims.get(job.mark)
-            if claim is None or not await self._gives(claim):
+            # Somebody's own job with another session's mark is not that session.
+            if claim is None or job.uid != claim.person.get("uid") or not await self._gives(claim):
                 others.append(job)
         nodes = await cluster.monitor.nodes() if others else []
         partitions = {kind.job["partition"] or default_of(nodes) for kind in self._kinds.values()}
@@ -228,8 +235,8 @@ class Seats:
                 return False
             self._gone[found.mark] = time.monotonic()
             claim.given(found.mark)
-        seat = self._cluster.monitor.by_mark.get(claim.seat)
-        if seat is not None and self.owns(seat) and not seat.ended:
+        seat = self._seat(claim.seat)
+        if seat is not None and not seat.ended:
             # Also one that a hub had chosen which was killed before it gave it up.
             return await self._end(seat, "a session of its plan waits")
         return time.monotonic() - self._gone.get(claim.seat, -SOON) < SOON
@@ -240,7 +247,8 @@ class Seats:
         if now < self._rests_until or monitor.as_of <= self._made_at:
             return
         # The room that a session is on its way to, perhaps that of its seat, is free for a moment.
-        jobs = [monitor.by_mark.get(mark) for mark in self._cluster.claims]
+        claims = self._cluster.claims.items()
+        jobs = [monitor.find(mark, claim.person.get("uid", -1)) for mark, claim in claims]
         if any(job is None or job.waiting for job in jobs):
             return
         for kind in books.lacking(self.held(), self._kinds, self._wanted):
