@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from visa_spawner.backends.vm.libvirt import files
 from visa_spawner.backends.vm.libvirt.domain import Hardware, domain_xml, tags_from, tags_xml
 from visa_spawner.backends.vm.libvirt.states import stands
 from visa_spawner.backends.vm.provider import Stands
@@ -50,11 +51,21 @@ def test_nothing_of_the_hosts_is_in_it():
     assert kinds == {"disk", "interface", "channel", "serial", "rng", "memballoon", "controller"}
     assert devices.find("memballoon").get("model") == "none"
     assert domain().findtext("on_reboot") == "destroy", "another boot would be another session"
+    asleep = {one.tag: one.get("enabled") for one in domain().find("pm")}
+    assert asleep == {"suspend-to-mem": "no", "suspend-to-disk": "no"}, "a guest does not outlast its time so"
 
 
 def test_its_console_is_written_by_the_daemon_that_bounds_it():
     serial = domain().find("devices/serial")
     assert serial.get("type") == "pty" and serial.find("log").get("file") == "/m/one.console"
+
+
+def test_the_end_of_a_console_is_read_over_the_part_that_was_just_put_away(tmp_path):
+    files.console_log(tmp_path, "one").write_bytes(b"over\n")
+    assert files.console(tmp_path, "one") == b"over\n"
+    (tmp_path / "one.console.0").write_bytes(b"x" * files.CONSOLE + b"nearly ")
+    assert files.console(tmp_path, "one").endswith(b"nearly over\n")
+    assert len(files.console(tmp_path, "one")) == files.CONSOLE and files.console(tmp_path, "two") == b""
 
 
 def test_gpus_are_given_by_their_pci_ids():

@@ -2,18 +2,22 @@
 
 import asyncio
 import os
+import stat
 import subprocess
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from traitlets import TraitError
 from traitlets.config import Config
 
 from demo import libvirt as daemon
+from visa_spawner.backends.vm.libvirt import files, line
 from visa_spawner.backends.vm.libvirt.provider import LibvirtProvider
-from visa_spawner.backends.vm.provider import Order, Refused, Silent, Stands
-from visa_spawner.session import Image
+from visa_spawner.backends.vm.provider import NotTaken, Order, Refused, Silent, Stands
+from visa_spawner.session import Image, Person
 
 IMAGE = Image("empty")
 ORDER = Order("visa-test-one", {"session": "alice/work", "made": "1"}, IMAGE, 1, 64 << 20, 0)
@@ -48,7 +52,7 @@ async def provider(libvirt_here):
         made.close()
 
 
-def files(provider):
+def left(provider):
     return sorted(os.listdir(provider.folder)) if os.path.isdir(provider.folder) else []
 
 
@@ -66,15 +70,79 @@ async def test_a_machine_from_its_making_to_its_end(provider):
     assert (await provider.list())[0].tags["session"] == "bob/late"
     assert (await LibvirtProvider("vm-test", config=provider.config).list())[0].tags["session"] == "bob/late"
     assert not await provider.waits(found.name), "nothing answers in it"
+    (disk,) = Path(provider.folder).glob("*.qcow2")
+    assert stat.S_IMODE(disk.stat().st_mode) == 0o600, "a session's disk is for no account of the host"
     virsh("suspend", found.name)
     assert (await provider.list())[0].stands is Stands.PAUSED
     virsh("resume", found.name)
+    virsh("snapshot-create-as", found.name, "by-staff")
     virsh("destroy", found.name)
     ended = (await provider.list())[0]
     assert (ended.stands, ended.why) == (Stands.ENDED, "destroyed")
+    for name in (".console.0", ".console.2"):  # what the log daemon puts away when a guest says much
+        Path(provider.folder, found.name + name).write_text("x")
+    assert list(files.LOGS.glob(f"{found.name}.log*"))
     await provider.delete(found.name)
-    assert await provider.list() == [] and files(provider) == []
+    assert await provider.list() == [] and left(provider) == []
+    assert not list(files.LOGS.glob(f"{found.name}.log*"))
     await provider.delete(found.name)
+
+
+async def test_its_line_is_closed_to_what_a_guest_could_say_of_the_way(provider, monkeypatch):
+    """Before it is up: a guest that has IPv6 told to the host would be its way to everywhere."""
+    device, said, real = "visa0ad80002", [], line._said
+
+    def kept(name):
+        return Path(f"/proc/sys/net/{name.format(device)}").read_text().strip()
+
+    def watched(*command):
+        if "up" in command:
+            said.append([kept(f"ipv6/conf/{{}}/{one}") for one in ("disable_ipv6", "accept_ra")])
+        real(*command)
+
+    monkeypatch.setattr(line, "_said", watched)
+    await provider.create(ORDER)
+    assert said == [["1", "0"]] and kept("ipv4/conf/{}/rp_filter") == "1"
+    assert "inet6" not in run("ip", "-o", "addr", "show", device)
+    run("ip", "addr", "flush", "dev", device)  # as when the hub was killed before it came to that
+    run("ip", "link", "set", device, "down")
+    with pytest.raises(NotTaken):
+        await provider.hand_over(ORDER.name, Person("alice", 20001, 20001, (), "/home/alice"), (), {})
+    assert "10.216.0.1 peer 10.216.0.2/32" in run("ip", "-o", "addr", "show", "up", device)
+
+
+async def test_calls_that_hang_hold_up_no_list(provider):
+    goes_on = threading.Event()
+    hanging = [
+        asyncio.create_task(lane.call(lambda _: goes_on.wait(20)))
+        for lane in (provider._connection, provider._agents, provider._endings)
+        for _ in range(9)
+    ]
+    try:
+        await asyncio.sleep(0.1)  # they have taken every thread
+        async with asyncio.timeout(5):
+            assert await provider.list() == []
+    finally:
+        goes_on.set()
+    assert all(await asyncio.gather(*hanging)), "those that found no thread waited for one"
+
+
+async def test_files_without_a_machine_are_swept_and_no_other(provider):
+    await provider.create(ORDER)
+    for name in ("visa-test-gone.qcow2", "visa-test-gone.console.1", "notes.qcow2"):
+        Path(provider.folder, name).write_text("x")
+    await provider.sweep(set())
+    assert left(provider) == ["notes.qcow2", "visa-test-one.console", "visa-test-one.qcow2"]
+
+
+async def test_no_machine_is_made_on_a_full_disk(provider):
+    provider.free_disk = 1 << 60
+    with pytest.raises(Refused) as refused:
+        await provider.create(ORDER)
+    assert refused.value.reason == "room" and "disk is full" in refused.value.words
+    provider.free_disk = 0
+    with pytest.raises(TraitError):
+        provider.gpus = {"0000:AF:00.0": "a100"}
 
 
 async def test_each_has_an_address_of_its_own_and_there_are_no_more_than_there_are(provider):
@@ -96,7 +164,7 @@ async def test_what_carries_no_tag_of_ours_is_never_touched(provider):
         with pytest.raises(Refused) as refused:
             await what(ORDER.name)
         assert refused.value.reason == "gone"
-    assert (await provider.list())[0].stands is Stands.RUNNING and len(files(provider)) == 2
+    assert (await provider.list())[0].stands is Stands.RUNNING and len(left(provider)) == 2
     plain = "<domain type='qemu'><name>visa-test-plain</name><memory unit='MiB'>32</memory>"
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
         file.write(f"{plain}<os><type>hvm</type></os></domain>")
@@ -123,7 +191,7 @@ async def test_a_disk_that_is_missing_or_none_is_said_and_leaves_nothing(provide
         await provider.create(replace(ORDER, name="visa-test-two"))
     assert refused.value.reason == "image"
     await provider.delete("visa-test-two")
-    assert await provider.list() == [] and files(provider) == []
+    assert await provider.list() == [] and left(provider) == []
 
 
 async def test_a_hub_killed_between_two_steps_leaves_what_its_tag_tells(provider, monkeypatch):
@@ -143,6 +211,7 @@ async def test_libvirtd_may_stop_and_start_again(provider, libvirt_here):
     if not processes:
         pytest.skip("this machine's own libvirt is not ours to stop")
     await provider.create(ORDER)
+    await provider.tag(ORDER.name, ORDER.tags)
     kept = [processes.pop()]
     daemon.stop(kept)
     with pytest.raises(Silent):
@@ -150,3 +219,4 @@ async def test_libvirtd_may_stop_and_start_again(provider, libvirt_here):
     daemon.start(folder, processes)
     (found,) = await provider.list()
     assert found.stands is Stands.RUNNING and found.tags["session"] == "alice/work"
+    await provider.tag(found.name, {"session": "bob/late"})  # by a connection that was open before

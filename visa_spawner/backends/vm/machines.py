@@ -243,7 +243,8 @@ class Machines(VMSettings, LoggingConfigurable):
             with contextlib.suppress(Silent, Refused):
                 await self.dispose(machine.name)
                 removed.append(machine.name)
-        await self.make.sweep({machine.name for machine in listed} | set(self.claims))
+        with contextlib.suppress(Silent, Refused):  # the next sweep finds the same
+            await self.make.sweep({machine.name for machine in listed} | set(self.claims))
         return removed
 
     # A look --------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Libvirt, asked from a few threads of our own: nothing of it ever holds up the hub's loop.
 
-Its calls have no limit of their own. One that takes too long is left to end by itself, and while as many hang
-as there are threads, nothing more is asked: that is silence, which is not the same as dead.
+Its calls have no limit of their own. One that takes too long is left to end by itself. While all threads are
+busy, what else is asked waits for one, within its own time: then that is silence, which is not dead.
 """
 
 from __future__ import annotations
@@ -16,39 +16,41 @@ from ..provider import Refused, Silent
 
 T = TypeVar("T")
 
-THREADS = 6
-
 
 class Connection:
-    """One libvirt; `timeout` is the time in seconds a call may take unless it says otherwise."""
+    """One connection and its threads; `timeout`: seconds a call may take, unless it says otherwise."""
 
-    def __init__(self, uri: str, timeout: float = 20):
+    def __init__(self, uri: str, timeout: float = 20, threads: int = 4):
         self.uri, self._timeout = uri, timeout
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="libvirt")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="libvirt")
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._under_way = 0
+        self._free = asyncio.Semaphore(threads)
 
     async def call(self, ask: Callable[[Any], T], timeout: float | None = None) -> T:
         """Ask something of the open connection, in a thread; raises Silent, Refused.
 
-        A call once begun runs to its end, also when the asker is cancelled.
+        To wait for a thread counts. A call once begun runs to its end, also when the asker is cancelled.
         """
-        if self._under_way >= THREADS:
-            raise Silent(f"{self.uri}: as many calls hang as there are threads")
-        self._under_way += 1
-        work = asyncio.wrap_future(self._threads.submit(self._ask, ask))
-        work.add_done_callback(self._done)
+        seconds = timeout or self._timeout
         try:
-            async with asyncio.timeout(timeout or self._timeout):
+            async with asyncio.timeout(seconds):
+                await self._free.acquire()
+                work = asyncio.wrap_future(self._threads.submit(self._ask, ask))
+                work.add_done_callback(self._done)
                 return await asyncio.shield(work)
         except TimeoutError:
-            raise Silent(f"{self.uri}: no answer within {timeout or self._timeout:g} s") from None
+            raise Silent(f"{self.uri}: no answer within {seconds:g} s") from None
 
     def _done(self, work: asyncio.Future) -> None:
-        self._under_way -= 1
+        self._free.release()
         if not work.cancelled():
             work.exception()
+
+    def drop(self) -> None:
+        """Open anew for the next call: libvirt was away, and what was open then is dead."""
+        with self._lock:
+            self._connection = None
 
     def close(self) -> None:
         """Let the threads go; calls under way end by themselves."""
@@ -80,8 +82,7 @@ class Connection:
         lost = {libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE}
         # The same codes from QEMU's side are answers: a disk that is not there, a program that fails.
         if code == libvirt.VIR_ERR_NO_CONNECT or error.get_error_domain() in lost:
-            with self._lock:
-                self._connection = None  # opened anew by whoever asks next
+            self.drop()
             return Silent(f"{self.uri}: {text}")
         if code == libvirt.VIR_ERR_NO_DOMAIN:
             return Refused("The machine is gone.", text, "gone")

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 NAMESPACE = "https://visa.ill.eu/machine/1"
 AGENT = "org.qemu.guest_agent.0"
 _TEXT = re.compile(r"[^\t\n\x20-\uD7FF\uE000-\uFFFD]")
-_PCI = re.compile(r"([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
+PCI = re.compile(r"([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ def domain_xml(hardware: Hardware, tags: Mapping[str, str]) -> str:
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
     SubElement(features, "apic")
+    # Root of a guest could else put it to sleep, and keep its room beyond the session's lifetime.
+    sleeps = SubElement(domain, "pm")
+    for name in ("suspend-to-mem", "suspend-to-disk"):
+        SubElement(sleeps, name, enabled="no")
     if hardware.kind == "qemu":
         # What was translated is kept: a booted system does not fit into what QEMU takes by itself.
         SubElement(SubElement(features, "tcg"), "tb-cache", unit="MiB").text = "512"
@@ -99,7 +103,7 @@ def _link(devices: Element, device: str) -> None:
 
 
 def _gpu(devices: Element, gpu: str) -> None:
-    found = _PCI.fullmatch(gpu)
+    found = PCI.fullmatch(gpu)
     if not found:
         raise ValueError(f"{gpu!r} is no PCI id such as 0000:65:00.0")
     domain, bus, slot, function = (f"0x{part}" for part in found.groups())

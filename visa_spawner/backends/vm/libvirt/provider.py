@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,9 +18,9 @@ from visa_session.machine import Mount
 
 from ....session import Bind, Image, Person
 from ... import results
-from ..provider import Host, Machine, NotTaken, Order, Provider, Refused
+from ..provider import Host, Machine, NotTaken, Order, Provider, Refused, Silent
 from ..tags import ADDRESS, HUB
-from . import share
+from . import files, line, share
 from .agent import Agent
 from .connection import Connection
 from .domain import NAMESPACE, Hardware, domain_xml, tags_from, tags_xml
@@ -28,8 +29,9 @@ from .states import stands
 
 SESSION = "/opt/visa/venv/bin/visa-session"
 _PREFIX = "visa"
-#: Bytes of a console that are looked at.
-_CONSOLE = 1 << 16
+#: Threads, each kind on a connection of its own, of which libvirt takes five calls at a time. Guests can hold
+#: up what is asked of them, so nothing else waits behind that; and the list waits behind nothing.
+LISTING, CALLS, AGENTS, ENDINGS = 1, 4, 4, 4
 #: Seconds that a machine may take to be made: libvirt may look at QEMU anew first.
 _MAKING = 120
 
@@ -47,8 +49,10 @@ class LibvirtProvider(LibvirtSettings, Provider):
     def __init__(self, hub_id: str, **kwargs):
         super().__init__(**kwargs)
         self.hub_id = hub_id
-        self._connection = Connection(self.uri, self.call_timeout)
-        #: Tags by a domain's UUID, since they cost a question each; None: not ours.
+        self._listing, self._connection, self._agents, self._endings = self._lanes = tuple(
+            Connection(self.uri, self.call_timeout, threads) for threads in (LISTING, CALLS, AGENTS, ENDINGS)
+        )
+        #: Tags by a domain's UUID, since they cost a question each; None: not ours. Changed in threads.
         self._tags: dict[str, dict[str, str] | None] = {}
         self._kind = ""
         self._making = asyncio.Lock()
@@ -64,7 +68,12 @@ class LibvirtProvider(LibvirtSettings, Provider):
     # What there is -----------------------------------------------------------------------------------
     async def list(self) -> list[Machine]:
         """All domains with this hub's tag, by one question; a new one's tags are asked for once."""
-        return await self._connection.call(self._list)
+        try:
+            return await self._listing.call(self._list)
+        except Silent:
+            for lane in self._lanes:
+                lane.drop()
+            raise
 
     def _list(self, connection: Any) -> list[Machine]:
         import libvirt
@@ -75,23 +84,42 @@ class LibvirtProvider(LibvirtSettings, Provider):
         for domain, stats in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, flags):
             uuid = domain.UUIDString()
             uuids.add(uuid)
-            if uuid not in self._tags:
-                self._tags[uuid] = self._read_tags(domain)
-            tags = self._tags[uuid]
+            tags = self._known_tags(domain, uuid)
             if tags is None or tags.get(HUB) != self.hub_id:
                 continue
             how, why = stands(stats.get("state.state", 0), stats.get("state.reason", 0))
             found.append(Machine(domain.name(), how, tags, tags.get(ADDRESS, ""), why))
-        self._tags = {uuid: tags for uuid, tags in self._tags.items() if uuid in uuids}
+        for uuid in list(self._tags):
+            if uuid not in uuids:
+                self._tags.pop(uuid, None)  # read anew, should it be one that was made a moment ago
         return found
+
+    def _known_tags(self, domain: Any, uuid: str) -> dict[str, str] | None:
+        import libvirt
+
+        if uuid not in self._tags:
+            try:
+                read = self._read_tags(domain)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                    return None  # removed since the list began
+                raise
+            # What `tag` has written meanwhile is newer.
+            self._tags.setdefault(uuid, read)
+        return self._tags.get(uuid)
 
     @staticmethod
     def _read_tags(domain: Any) -> dict[str, str] | None:
+        """None: it has none of ours. No answer is not that, or a session would be taken for gone."""
         import libvirt
 
         try:
             return tags_from(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE))
-        except (libvirt.libvirtError, ValueError):
+        except ValueError:
+            return None
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+                raise
             return None
 
     async def image(self, recipe: str, digest: str) -> Image | None:
@@ -116,28 +144,16 @@ class LibvirtProvider(LibvirtSettings, Provider):
                 cpus=order.cpus,
                 memory=order.memory,
                 image=Path(base),
-                disk=self._disk(order.name),
-                console=self._console(order.name),
-                device=self._device(address),
+                disk=files.disk(Path(self.folder), order.name),
+                console=files.console_log(Path(self.folder), order.name),
+                device=line.device_of(address),
                 gpus=order.gpus,
             )
             xml = domain_xml(hardware, {**order.tags, HUB: self.hub_id, ADDRESS: address})
             await self._connection.call(lambda libvirt: libvirt.defineXML(xml), _MAKING)
         await asyncio.to_thread(self._make_disk, order.name, base, order.disk)
         await self._connection.call(lambda libvirt: libvirt.lookupByName(order.name).create(), _MAKING)
-        await asyncio.to_thread(self._connect, address)
-
-    def _connect(self, address: str) -> None:
-        """Give the host its address on a machine's own line, on which nobody else is."""
-        line, device = [f"{self._gateway}/32", "peer", f"{address}/32"], self._device(address)
-        try:
-            _said("ip", "address", "replace", *line, "dev", device)
-            _said("ip", "link", "set", device, "up")
-        except (OSError, subprocess.SubprocessError) as error:
-            text = getattr(error, "stderr", None) or str(error)
-            raise Refused(
-                "The machine's network could not be made. Tell the facility's staff.", text
-            ) from error
+        await asyncio.to_thread(line.connect, self._gateway, address)
 
     async def _free_address(self) -> str:
         taken = {machine.address for machine in await self.list()}
@@ -145,10 +161,6 @@ class LibvirtProvider(LibvirtSettings, Provider):
         if free is None:
             raise Refused("No machine can be started now: all addresses are in use.", reason="room")
         return free
-
-    def _device(self, address: str) -> str:
-        """The host's end of a machine's line, by its address: a name of 15 letters at most."""
-        return f"{_PREFIX}{int(ipaddress.IPv4Address(address)):08x}"
 
     async def _kind_of_host(self) -> str:
         if self.virtualization != "auto":
@@ -158,17 +170,17 @@ class LibvirtProvider(LibvirtSettings, Provider):
             self._kind = "kvm" if "<domain type='kvm'" in known else "qemu"
         return self._kind
 
-    def _disk(self, name: str) -> Path:
-        return Path(self.folder, f"{name}.qcow2")
-
-    def _console(self, name: str) -> Path:
-        return Path(self.folder, f"{name}.console")
-
     def _make_disk(self, name: str, base: str, size: int) -> None:
         Path(self.folder).mkdir(mode=0o711, parents=True, exist_ok=True)
-        words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, str(self._disk(name))]
+        disk = files.disk(Path(self.folder), name)
+        words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, str(disk)]
         try:
+            if shutil.disk_usage(self.folder).free < self.free_disk:
+                text = f"less than {self.free_disk} bytes are free in {self.folder} (free_disk)"
+                raise Refused("No machine can be started now: its host's disk is full.", text, "room")
             have = json.loads(_said("qemu-img", "info", "--output=json", "-U", base))["virtual-size"]
+            # A session's whole disk, not for accounts of the host: libvirt changes its owner, never its mode.
+            os.close(os.open(disk, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             _said(*words, str(max(size, have)))
         except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
             text = getattr(error, "stderr", None) or str(error)
@@ -181,8 +193,8 @@ class LibvirtProvider(LibvirtSettings, Provider):
         def change(connection: Any) -> None:
             import libvirt
 
-            domain = self._ours(connection, name)
-            both = {**tags, HUB: self.hub_id, ADDRESS: self._tags[domain.UUIDString()][ADDRESS]}
+            domain, known = self._ours(connection, name)
+            both = {**tags, HUB: self.hub_id, ADDRESS: known.get(ADDRESS, "")}
             where = libvirt.VIR_DOMAIN_AFFECT_CONFIG
             where |= libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
             kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
@@ -191,17 +203,17 @@ class LibvirtProvider(LibvirtSettings, Provider):
 
         await self._connection.call(change)
 
-    def _ours(self, connection: Any, name: str) -> Any:
-        """The domain of that name, if it carries our tag by libvirt's word of this moment."""
+    def _ours(self, connection: Any, name: str) -> tuple[Any, dict[str, str]]:
+        """The domain of that name and its tags, if ours is among them by libvirt's word of this moment."""
         domain = connection.lookupByName(name)
-        tags = self._tags[domain.UUIDString()] = self._read_tags(domain)
+        tags = self._read_tags(domain)
         if tags is None or tags.get(HUB) != self.hub_id:
             raise Refused("The machine is not one of this hub's.", f"{name} carries no tag of ours", "gone")
-        return domain
+        return domain, tags
 
     async def waits(self, name: str) -> bool:
         """Whether its agent answers, and the door of a session is there."""
-        agent = Agent(self._connection, name)
+        agent = Agent(self._agents, name)
         try:
             return (
                 await agent.is_up()
@@ -214,8 +226,11 @@ class LibvirtProvider(LibvirtSettings, Provider):
         self, name: str, person: Person, binds: Sequence[Bind], document: Mapping[str, Any]
     ) -> None:
         """Serve the directories, and give the document to a program in the guest, by its agent."""
-        address = (await self._connection.call(lambda libvirt: self._address(libvirt, name))) or ""
-        device = self._device(address)
+        _, tags = await self._connection.call(lambda libvirt: self._ours(libvirt, name))
+        address = tags.get(ADDRESS, "")
+        device = line.device_of(address)
+        # Again: a hub may have been killed before it came to that, and what was saved has a new line.
+        await asyncio.to_thread(line.connect, self._gateway, address)
         shared = await share.open_share(
             person, binds, hub_id=self.hub_id, machine=name, host=self._gateway, device=device
         )
@@ -225,25 +240,22 @@ class LibvirtProvider(LibvirtSettings, Provider):
         ]
         network = {"address": f"{address}/32", "gateway": self._gateway, "dns": self.dns}
         given = json.dumps({"network": network, "mounts": mounts, "session": dict(document)}).encode()
-        agent = Agent(self._connection, name)
+        agent = Agent(self._agents, name)
         try:
-            code, said = await agent.run(SESSION, "--hand-over", given=given, seconds=self.boot_timeout)
+            code, said = await agent.run(SESSION, "--hand-over", given=given, seconds=self.hand_over_timeout)
         except Refused as error:
             raise NotTaken(f"{name}: {error}") from error
         if code != 0:
             raise NotTaken(f"{name} did not take it: {said.decode(errors='replace')[-500:]}")
-
-    def _address(self, connection: Any, name: str) -> str:
-        return self._tags[self._ours(connection, name).UUIDString()].get(ADDRESS, "")
 
     async def shut_down(self, name: str) -> None:
         """Through the agent, which ends the session in order first; a guest may do nothing of it."""
         import libvirt
 
         def ask(connection: Any) -> None:
-            self._ours(connection, name).shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+            self._ours(connection, name)[0].shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
 
-        await self._connection.call(ask)
+        await self._endings.call(ask)
 
     async def delete(self, name: str) -> None:
         """Ended, its share, files, and last of all the domain, which carries the tag."""
@@ -252,7 +264,7 @@ class LibvirtProvider(LibvirtSettings, Provider):
             import libvirt
 
             try:
-                domain = self._ours(connection, name)
+                domain, _ = self._ours(connection, name)
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                     raise
@@ -264,34 +276,34 @@ class LibvirtProvider(LibvirtSettings, Provider):
                     if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
                         raise  # what has ended meanwhile needs no end
             share.close_share(self.hub_id, name)
-            for path in (self._disk(name), self._console(name)):
-                path.unlink(missing_ok=True)
+            files.remove(Path(self.folder), name)
             if domain is not None:
-                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+                flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                domain.undefineFlags(flags | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
 
         await self._connection.call(end, 60)
 
     async def console(self, name: str) -> bytes:
         """From libvirt's log of it."""
-        return await asyncio.to_thread(_tail, self._console(name))
+        return await asyncio.to_thread(files.console, Path(self.folder), name)
 
     async def sweep(self, names: set[str]) -> None:
-        """End what serves data to machines that are no more."""
+        """End what serves data to machines that are no more, and remove what is left of their files."""
         await asyncio.to_thread(share.sweep, self.hub_id, names)
+        # Looked at before the domains: each is there before its first file.
+        folder = Path(self.folder)
+        for name in await asyncio.to_thread(files.names, folder) - await self._listing.call(_all_names):
+            await asyncio.to_thread(files.remove, folder, name)
 
     def close(self) -> None:
-        """Let go of the connection."""
-        self._connection.close()
+        """Let go of the connections."""
+        for lane in self._lanes:
+            lane.close()
 
 
 def _said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-def _tail(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _CONSOLE))
-            return file.read(_CONSOLE)
-    except OSError:
-        return b""
+def _all_names(connection: Any) -> set[str]:
+    return {domain.name() for domain in connection.listAllDomains()}

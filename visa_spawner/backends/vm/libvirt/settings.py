@@ -8,6 +8,7 @@ from jupyterhub.traitlets import ByteSpecification
 from traitlets import Dict, Enum, Float, HasTraits, List, TraitError, Unicode, validate
 
 from ..hosts import own_cpus, own_memory
+from .domain import PCI
 
 
 class LibvirtSettings(HasTraits):
@@ -34,7 +35,8 @@ class LibvirtSettings(HasTraits):
     memory = ByteSpecification(
         own_memory() // 2,
         help="""Memory that machines may take altogether, those that wait included. More than the host has to
-        spare, and the kernel ends whole machines.""",
+        spare, and the kernel ends whole machines. QEMU's own comes on top: where it runs in software, up to
+        512 MB a machine.""",
     ).tag(config=True)
     gpus = Dict(
         Unicode(),
@@ -59,10 +61,17 @@ class LibvirtSettings(HasTraits):
     call_timeout = Float(
         20.0, help="Seconds without an answer of libvirt after which its sessions are shown as unknown."
     ).tag(config=True)
-    boot_timeout = Float(
+    hand_over_timeout = Float(
         240.0,
-        help="""Seconds that a machine has to boot, and a session in it to wait for its person. A start takes
-        as long at most; `c.VisaSpawner.start_timeout` holds as well.""",
+        min=1,
+        help="""Seconds that a machine which is up may take to become its person's session. Longer: where it
+        runs in software. It adds to `c.VMSpawner.boot_timeout`; `c.VisaSpawner.start_timeout` holds too.""",
+    ).tag(config=True)
+    free_disk = ByteSpecification(
+        "5G",
+        help="""What must be free in `folder`'s file system, else no machine is made. Disks grow as sessions
+        write, and all machines stand still when nothing is left. More: more warning. On a file system of its
+        own they never fill the hub's.""",
     ).tag(config=True)
 
     @validate("network")
@@ -73,6 +82,15 @@ class LibvirtSettings(HasTraits):
             raise TraitError(f"LibvirtProvider.network: {error}") from None
         if network.prefixlen > 29:
             raise TraitError("LibvirtProvider.network must have room for six addresses at least (/29)")
+        return proposal.value
+
+    @validate("gpus")
+    def _check_gpus(self, proposal):
+        for gpu in proposal.value:
+            if not PCI.fullmatch(gpu):
+                raise TraitError(
+                    f"LibvirtProvider.gpus: {gpu!r} is no PCI id such as 0000:65:00.0, in lower case"
+                )
         return proposal.value
 
     @validate("dns")
