@@ -14,9 +14,9 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from demo import libvirt as daemon
-from visa_spawner.backends.vm.libvirt import files, line
+from visa_spawner.backends.vm.libvirt import files, line, share
 from visa_spawner.backends.vm.libvirt.provider import LibvirtProvider
-from visa_spawner.backends.vm.provider import NotTaken, Order, Refused, Silent, Stands
+from visa_spawner.backends.vm.provider import UNSERVED, NotTaken, Order, Refused, Silent, Stands
 from visa_spawner.session import Image, Person
 
 IMAGE = Image("empty")
@@ -109,6 +109,12 @@ async def test_its_line_is_closed_to_what_a_guest_could_say_of_the_way(provider,
     with pytest.raises(NotTaken):
         await provider.hand_over(ORDER.name, Person("alice", 20001, 20001, (), "/home/alice"), (), {})
     assert "10.216.0.1 peer 10.216.0.2/32" in run("ip", "-o", "addr", "show", "up", device)
+    assert (await provider.list())[0].why == ""
+    share.close_share("vm-test", ORDER.name)
+    for _ in range(100):
+        if list(share.serving("vm-test")):
+            await asyncio.sleep(0.02)  # a killed process is there until the kernel is done with it
+    assert (await provider.list())[0].why == UNSERVED
 
 
 async def test_calls_that_hang_hold_up_no_list(provider):

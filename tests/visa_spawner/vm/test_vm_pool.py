@@ -13,7 +13,7 @@ from visa_session.contract import INFO_VARIABLE, SessionInfo
 from visa_spawner.backends.refusals import StopDelayed
 from visa_spawner.backends.vm import VMSpawner
 from visa_spawner.backends.vm.machines import Machines
-from visa_spawner.backends.vm.provider import Machine, Stands
+from visa_spawner.backends.vm.provider import UNSERVED, Machine, Stands
 from visa_spawner.session import Person, Resources, SessionPlan, StartRefused, State, WarmPair
 
 CONFIG = {
@@ -277,8 +277,20 @@ async def test_a_paused_machine_is_neither_dead_nor_idle(hub, world):
     world.machines[name] = replace(world.machines[name], stands=Stands.PAUSED, why="full")
     await until(lambda: backend.status.state is State.UNKNOWN)
     assert "no room left on its disk" in backend.status.words and await backend.poll() is None
+    world.machines[name] = replace(world.machines[name], stands=Stands.SAVED, why="")
+    await until(lambda: "put away by its host" in backend.status.words)
+    assert backend.status.state is State.UNKNOWN and await backend.poll() is None
     world.machines[name] = replace(world.machines[name], stands=Stands.RUNNING, why="")
     await until(lambda: backend.status.state is State.RUNNING)
+
+
+async def test_a_machine_that_lost_its_data_says_so_and_is_not_ended(hub, world):
+    backend = hub.backend()
+    await backend.start()
+    (name,) = world.machines
+    world.machines[name] = replace(world.machines[name], why=UNSERVED)
+    await until(lambda: "data cannot be reached" in backend.status.words)
+    assert backend.status.state is State.RUNNING and await backend.poll() is None
 
 
 async def test_a_boot_that_never_ends_is_given_up(hub, world):

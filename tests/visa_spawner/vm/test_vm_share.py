@@ -3,20 +3,28 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from ninep import NONUNAME, Ninep
 
 from visa_spawner.backends.vm.libvirt import share
+from visa_spawner.backends.vm.provider import Refused
 from visa_spawner.session import Bind, Person
 
 ALICE = Person("alice", 20001, 20001, (30001,), "/unset")
 HUB = "share-test"
 
 
+async def opened(binds, device="lo"):
+    return await share.open_share(ALICE, binds, hub_id=HUB, machine="one", host="127.0.0.1", device=device)
+
+
 @pytest.fixture
-def served(tree):
+def served(tree, monkeypatch):
     """Home, raw and processed data, served on the loopback device in place of a machine's line."""
     raw = tree("visitor/a1/RAW_DATA", 0o750, 0, 30001)
     home = tree("home/alice", 0o700, 20001, 20001)
@@ -26,10 +34,8 @@ def served(tree):
     (tree.root / "secret").write_text("of the host")
     binds = [Bind(str(one), str(one), one is raw) for one in (home, raw, processed)]
 
-    async def begin():
-        return await share.open_share(ALICE, binds, hub_id=HUB, machine="one", host="127.0.0.1", device="lo")
-
-    shared = asyncio.run(begin())
+    monkeypatch.setenv("CONFIGPROXY_AUTH_TOKEN", "secret-of-the-hub")
+    shared = asyncio.run(opened(binds))
     try:
         yield shared, home, raw, processed
     finally:
@@ -133,7 +139,51 @@ def test_its_processes_are_the_person_with_nothing_more(served):
         assert "NoNewPrivs:\t1" in text
         assert not {"home", "var", "root", "proc"} & set(os.listdir(f"/proc/{pid}/root"))
         assert os.listdir(f"/proc/{pid}/root/etc") == ["passwd"]
+        # Nor is the host's network there, for a fault in what hears the guest.
+        assert os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        assert "Max address space         4294967296" in open(f"/proc/{pid}/limits").read()
     assert seen
+
+
+def test_nothing_of_the_hubs_environment_is_in_its_processes(served):
+    shared, *_ = served
+    for pid, _ in share.serving(HUB):
+        said = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"CONFIGPROXY_AUTH_TOKEN" not in said and b"secret-of-the-hub" not in said
+
+
+def test_what_is_no_server_is_said_at_once_and_why(tree, monkeypatch):
+    begun = time.monotonic()
+    with pytest.raises(Refused, match="no-such-directory"):
+        asyncio.run(opened([Bind("/no-such-directory", "/home/alice", False)]))
+    with pytest.raises(Refused, match="no-such-line"):
+        asyncio.run(opened([], device="no-such-line"))
+    assert time.monotonic() - begun < 15 and not list(share.serving(HUB))
+
+
+def test_where_systemd_runs_it_is_in_a_scope_of_its_own(tmp_path, monkeypatch):
+    """No systemd runs here: what it would be told is all that can be looked at."""
+    assert share.command(ALICE, [], HUB, "one", 7)[0] == "bwrap"
+    monkeypatch.setattr(share, "SYSTEMD", tmp_path)
+    words = share.command(ALICE, [], HUB, "one", 7)
+    assert words[:2] == ["systemd-run", "--scope"] and words[words.index("--") + 1] == "bwrap"
+    assert "MemoryMax=2G" in words[: words.index("--")]
+
+
+def test_a_number_that_is_anothers_by_now_is_not_killed_and_long_words_are_not_read():
+    with subprocess.Popen(["sleep", "60"]) as other:
+        try:
+            share._kill(other.pid, HUB, "one")
+            with pytest.raises(subprocess.TimeoutExpired):
+                other.wait(0.2)
+        finally:
+            other.kill()
+    words = ["-c", "import time; time.sleep(60)", *["x" * 1000] * 100, share.mark(HUB, "one")]
+    with subprocess.Popen([sys.executable, *words]) as other:
+        try:
+            assert not share._served_by(other.pid, HUB)
+        finally:
+            other.kill()
 
 
 def test_nobody_else_on_the_host_reaches_it(served):

@@ -27,6 +27,10 @@ class Stands(StrEnum):
     ENDED = "ended"
 
 
+#: Why of a machine that runs and reaches no directory: of a session's, once it is handed over.
+UNSERVED = "unserved"
+
+
 class Silent(Exception):
     """The provider gives no answer: nothing is known, neither good nor bad."""
 

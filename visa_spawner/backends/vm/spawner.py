@@ -102,9 +102,14 @@ class VMSpawner(Making, Spawner):
             return words.unknown(watch.since, self._stop_wanted)
         if self._stop_wanted:
             return Status(State.STOPPING, "Stopping", self._since)
-        found = self._machine
-        said = words.paused(found, self._since) if found and found.stands is Stands.PAUSED else _RUNNING
+        said = words.RUNNING
+        if not self._half and self._known:
+            said = words.of_machine(self._machine, self._since)
         if self._said is None or (self._said.state, self._said.words) != (said.state, said.words):
+            if said is words.UNREACHED:
+                self.log.error(
+                    "%s: nothing serves the data of %s any more", self.session_key, self.machine_name
+                )
             self._said = Status(said.state, said.words)
         return self._said
 
@@ -256,6 +261,3 @@ class VMSpawner(Making, Spawner):
             self._stopping = False
         self._final, self._code = STOPPED, 0
         self.machine_name = ""
-
-
-_RUNNING = Status(State.RUNNING, "Running in a machine of its own.")

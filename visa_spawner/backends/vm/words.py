@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ...session import StartRefused, State, Status
 from .. import words
-from .provider import Machine, Refused, Silent
+from .provider import UNSERVED, Machine, Refused, Silent, Stands
 
 SILENT = "The service that runs virtual machines does not answer at the moment."
 NO_BOOT = (
@@ -16,6 +16,16 @@ NO_BOOT = (
 NOT_TAKEN = (
     "The machine came up and could not become this session. Start it again; if it happens twice, tell the"
     " facility's staff."
+)
+RUNNING = Status(State.RUNNING, "Running in a machine of its own.")
+UNREACHED = Status(
+    State.RUNNING,
+    "Running, but its home and data cannot be reached any more, by a fault of its host: what waits for them"
+    " hangs. Stop the session and start it again.",
+)
+SAVED = (
+    "The machine was put away by its host, and stands still. The facility's staff can have it go on; its home"
+    " and data come back when the session is started again."
 )
 REMOVED = Status(State.FAILED, "The machine was removed by somebody else. Start it again.")
 _AGAIN = "Start it again; if it happens twice, tell the facility's staff."
@@ -29,8 +39,17 @@ def unknown(since: datetime, stop_wanted: bool) -> Status:
     return Status(State.UNKNOWN, SILENT + late, since)
 
 
+def of_machine(machine: Machine | None, since: datetime) -> Status:
+    """How a session's machine stands that has not ended; `since` when it stands still."""
+    if machine is None or machine.stands not in (Stands.PAUSED, Stands.SAVED):
+        return UNREACHED if machine is not None and machine.why == UNSERVED else RUNNING
+    return paused(machine, since)
+
+
 def paused(machine: Machine, since: datetime) -> Status:
     """Stopped for now, by somebody else than its owner."""
+    if machine.stands is Stands.SAVED:
+        return Status(State.UNKNOWN, SAVED, since)
     why = {
         "full": "The host of this machine has no room left on its disk, so the machine stands still.",
         "crashed": "The machine has stopped by itself, and stands still.",

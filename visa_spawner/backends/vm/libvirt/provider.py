@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,18 @@ from visa_session.machine import Mount
 
 from ....session import Bind, Image, Person
 from ... import results
-from ..provider import Host, Machine, NotTaken, Order, Provider, Refused, Silent
-from ..tags import ADDRESS, HUB
+from ..provider import (
+    UNSERVED,
+    Host,
+    Machine,
+    NotTaken,
+    Order,
+    Provider,
+    Refused,
+    Silent,
+    Stands,
+)
+from ..tags import ADDRESS, HUB, SESSION
 from . import files, line, share
 from .agent import Agent
 from .connection import Connection
@@ -27,7 +37,7 @@ from .domain import NAMESPACE, Hardware, domain_xml, tags_from, tags_xml
 from .settings import LibvirtSettings
 from .states import stands
 
-SESSION = "/opt/visa/venv/bin/visa-session"
+PROGRAM = "/opt/visa/venv/bin/visa-session"
 _PREFIX = "visa"
 #: Threads, each kind on a connection of its own, of which libvirt takes five calls at a time. Guests can hold
 #: up what is asked of them, so nothing else waits behind that; and the list waits behind nothing.
@@ -69,11 +79,20 @@ class LibvirtProvider(LibvirtSettings, Provider):
     async def list(self) -> list[Machine]:
         """All domains with this hub's tag, by one question; a new one's tags are asked for once."""
         try:
-            return await self._listing.call(self._list)
+            listed = await self._listing.call(self._list)
         except Silent:
             for lane in self._lanes:
                 lane.drop()
             raise
+        if not any(machine.tags.get(SESSION) for machine in listed):
+            return listed
+        served = await asyncio.to_thread(lambda: {name for _, name in share.serving(self.hub_id)})
+        return [
+            replace(one, why=UNSERVED)
+            if one.stands is Stands.RUNNING and one.tags.get(SESSION) and one.name not in served
+            else one
+            for one in listed
+        ]
 
     def _list(self, connection: Any) -> list[Machine]:
         import libvirt
@@ -242,7 +261,7 @@ class LibvirtProvider(LibvirtSettings, Provider):
         given = json.dumps({"network": network, "mounts": mounts, "session": dict(document)}).encode()
         agent = Agent(self._agents, name)
         try:
-            code, said = await agent.run(SESSION, "--hand-over", given=given, seconds=self.hand_over_timeout)
+            code, said = await agent.run(PROGRAM, "--hand-over", given=given, seconds=self.hand_over_timeout)
         except Refused as error:
             raise NotTaken(f"{name}: {error}") from error
         if code != 0:

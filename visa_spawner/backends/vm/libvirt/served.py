@@ -2,16 +2,20 @@
 
 Started by `share.py` as a file of its own with Python's standard library alone; standard input is a socket
 that listens on the machine's own line. Each connection is one mount of the guest's, and one diod, which has
-it as its own and ends with it. The names of hub and machine are arguments, so that it is found again.
+it as its own and ends with it. The first argument is there to find it by; a byte on standard output says that
+it serves.
 """
 
 import os
+import resource
 import signal
 import socket
 import sys
 
 #: Connections at a time; a guest has one for each directory.
 MOST = 64
+#: What one diod may take, whatever a guest says to it: bytes of addresses, open files.
+BOUNDS = {resource.RLIMIT_AS: 4 << 30, resource.RLIMIT_NOFILE: 16384, resource.RLIMIT_CORE: 0}
 
 
 def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
@@ -19,6 +23,15 @@ def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     options = [word for place in exports for word in ("-e", place)]
     running = set()
+    for what, most in BOUNDS.items():
+        hard = resource.getrlimit(what)[1]
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (bound, bound))
+    os.write(1, b"\n")
+    # The hub, which reads that, may be gone when something is said later.
+    nothing = os.open("/dev/null", os.O_RDWR)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
     while True:
         connection, _ = listening.accept()
         running = {pid for pid in running if os.waitpid(pid, os.WNOHANG) == (0, 0)}
@@ -37,5 +50,5 @@ def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    server, count = sys.argv[1], int(sys.argv[2])
+    server, count = sys.argv[2], int(sys.argv[3])
     serve(socket.socket(fileno=0), server, [f"/share/{number}" for number in range(count)])
