@@ -3,7 +3,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import memory_provider
 import pytest
+from vm_hub import Hub
 
 from demo import libvirt as daemon
 
@@ -21,3 +23,18 @@ def libvirt_here():
     yield folder, processes
     daemon.stop(processes)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def world(monkeypatch):
+    made = memory_provider.World()
+    monkeypatch.setattr(memory_provider, "world", made)
+    return made
+
+
+@pytest.fixture
+async def hub(world):
+    made = Hub(world)
+    await made.machines.watch.asked_once()
+    yield made
+    await made.machines.close()

@@ -10,7 +10,7 @@ import pytest
 
 from visa_spawner.backends.vm.libvirt import agent as module
 from visa_spawner.backends.vm.libvirt.agent import Agent
-from visa_spawner.backends.vm.provider import NotTaken, Refused
+from visa_spawner.backends.vm.provider import NotTaken, Refused, Silent
 
 
 @pytest.fixture
@@ -20,7 +20,10 @@ def says(monkeypatch):
 
     def call(domain, words, seconds, flags):
         asked.append(json.loads(words))
-        return answers.pop(0) if len(answers) > 1 else answers[0]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     monkeypatch.setitem(sys.modules, "libvirt_qemu", types.SimpleNamespace(qemuAgentCommand=call))
     monkeypatch.setattr(module, "LOOK", 0.01)
@@ -72,6 +75,11 @@ def test_what_is_no_answer_is_none(says, lie):
 def test_a_command_that_never_ends_is_waited_for_no_longer_than_said(says):
     with pytest.raises(NotTaken):
         says('{"return": {"pid": 7}}', '{"return": {"exited": false}}', seconds=0.1)
+
+
+def test_libvirt_may_be_silent_while_a_command_runs(says):
+    (code, _), _ = says('{"return": {"pid": 7}}', Silent("restarts"), done(exitcode=0))
+    assert code == 0
 
 
 def test_words_without_end_are_cut_and_no_base64_is_nothing(says):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,10 +100,9 @@ class Machines(VMSettings, LoggingConfigurable):
             if machines is self:
                 del self._known[mark]
 
-    def name(self, key: str, nonce: str) -> str:
-        """A machine's name, known before it is made: who made it, for which session, which start."""
-        readable = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")[:40] or "session"
-        return f"visa-{self.hub_id}-{readable}-{nonce}"
+    def name(self, nonce: str) -> str:
+        """A machine's name, known before it is made. Any account of its host reads it: it names nobody."""
+        return f"visa-{self.hub_id}-{nonce}"
 
     # Room ----------------------------------------------------------------------------------------------
     def reserve(self, name: str, resources: Resources) -> Taken:

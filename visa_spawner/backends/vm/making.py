@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +10,7 @@ from dataclasses import replace
 
 from visa_session.contract import PASSPORT, SESSION_PORT
 
-from ...session import Image, SessionPlan, StartRefused, State, Status
+from ...session import Image, Resources, SessionPlan, StartRefused, State, Status
 from ...words import IMAGE_GONE, NOT_PREPARED
 from ..files import archive
 from ..placement import NoRoom
@@ -110,14 +109,14 @@ class Making(OnMachines):
 
     async def _make(self, plan: SessionPlan, image: Image) -> None:
         machines = self.machines
-        name = machines.name(plan.key, secrets.token_hex(4))
+        name = machines.name(secrets.token_hex(8))
         more = {tags.SESSION: plan.key, tags.MARK: ""}
         more |= {
             tags.PROFILE: plan.labels.get("visa.profile", ""),
             tags.PLAN: plan.labels.get("visa.plan", ""),
         }
         order = await self._with_room(
-            lambda: order_for(machines, name, image, plan.resources, plan.disk, more)
+            plan.resources, lambda: order_for(machines, name, image, plan.resources, plan.disk, more)
         )
         # Known before the provider is asked: a hub killed from here on finds it, made or not.
         self._owns(name, plan)
@@ -133,17 +132,21 @@ class Making(OnMachines):
             self.log.error("%s: %s", plan.key, error)
             raise StartRefused(words.NOT_TAKEN, status=500, reason="handover") from error
 
-    async def _with_room(self, take):
-        """What `take` gives, machines that wait going for it; raises NoRoom."""
+    async def _with_room(self, resources: Resources, take):
+        """What `take` gives; machines that wait go for it, if their room would do. Raises NoRoom."""
         while True:
             try:
                 return take()
             except NoRoom as error:
-                name = None if error.never else self.machines.pool.give_way()
-                if name is None:
-                    raise
-            with contextlib.suppress(Silent, Refused):
+                refused = error
+            would_do = self.machines.availability(resources).sessions
+            name = self.machines.pool.give_way() if would_do else None
+            if name is None:
+                raise refused
+            try:
                 await self.machines.dispose(name)
+            except (Silent, Refused):
+                raise refused from None  # its room is not free, nor would another's be
 
     def _owns(self, name: str, plan: SessionPlan) -> None:
         self.machine_name, self._half = name, True
@@ -156,13 +159,19 @@ class Making(OnMachines):
         end = time.monotonic() + machines.boot_timeout
         begun = time.monotonic()
         with machines.watch.hurried():
-            while not await machines.make.waits(name):
+            while True:
+                silent = None
+                try:
+                    if await machines.make.waits(name):
+                        return
+                except Silent as error:  # which says nothing of the machine: it boots on
+                    silent = error
                 found = machines.watch.seen.get(name)
                 known = machines.watch.as_of > begun
                 if known and (found is None or found.stands is Stands.ENDED):
                     raise StartRefused(await self._why_ended(found), status=500, reason="died")
                 if time.monotonic() > end:
-                    raise StartRefused(words.NO_BOOT, status=504, reason="boot")
+                    raise silent or StartRefused(words.NO_BOOT, status=504, reason="boot")
                 await asyncio.sleep(LOOK)
 
     async def _why_ended(self, found) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...session import Image, Resources, StartRefused, WarmPair
@@ -37,10 +39,11 @@ FAULTS = (Silent, Refused, NoRoom, StartRefused, ValueError, OSError)
 def order_for(
     machines: Machines, name: str, image: Image, resources: Resources, disk: int, more: dict[str, str]
 ) -> Order:
-    """A machine for such a session, with room taken for it; raises NoRoom."""
+    """A machine for such a session, with room taken for it, in whole cores; raises NoRoom."""
+    resources = replace(resources, cpus=max(1, math.ceil(resources.cpus)))
     taken = machines.reserve(name, resources)
     known = {**tags.of_taken(taken), tags.MADE: machines.now(), **more}
-    return Order(name, known, image, max(1, round(resources.cpus)), resources.memory, disk, taken.gpus)
+    return Order(name, known, image, int(resources.cpus), resources.memory, disk, taken.gpus)
 
 
 class Pool:
@@ -54,6 +57,8 @@ class Pool:
         self.working: set[str] = set()
         self.past: set[str] = set()
         self._told = False
+        #: Since when this process waits for one to come up: what an earlier one made may be up for hours.
+        self._awaited: dict[str, float] = {}
         self._images: dict[str, Image] = {}
         self._images_as_of = -IMAGES
         self._paused: dict[Key, float] = {}
@@ -79,6 +84,7 @@ class Pool:
         mark = self._mark(pair, image)
         found = [one for one in self._waiting() if one.name in self.ready and one.tags[tags.MARK] == mark]
         found = [one for one in found if pair_of(one) == key and one.stands is Stands.RUNNING]
+        found = [one for one in found if self._may_go(one)]
         self._taken_at = time.monotonic()
         if not found:
             return None
@@ -103,6 +109,7 @@ class Pool:
         seen = self._machines.watch.seen
         self.past &= seen.keys()
         self.ready &= seen.keys()
+        self._awaited = {name: since for name, since in self._awaited.items() if name in seen}
         if self._told and (self._task is None or self._task.done()) and (self.pairs or self._waiting()):
             self._task = self._machines.keep(self._tend())
 
@@ -113,17 +120,24 @@ class Pool:
             if tags.waits(one.tags) and one.name not in self.past and one.name not in self._machines.claims
         ]
 
+    def _may_go(self, machine: Machine) -> bool:
+        """Whether the machine's host takes sessions."""
+        placement, name = self._machines.placement, machine.tags.get(tags.HOST)
+        return any(host.name == name and placement.takes_new(host) for host in placement.nodes)
+
     async def _tend(self) -> None:
         await self._look_at_images()
         there: Counter[Key] = Counter()
         for machine in sorted(self._waiting(), key=_made, reverse=True):
             why = self._why_not(machine, there)
+            if not why and machine.name not in self.ready and machine.name not in self.working:
+                why = await self._ask(machine)
+            if machine.name in self.past:
+                continue  # taken, or given for room, meanwhile
             if why:
                 self._retire(machine, why)
                 continue
             there[pair_of(machine)] += 1
-            if machine.name not in self.ready and machine.name not in self.working:
-                await self._ask(machine)
         for key, pair in self.pairs.items():
             rests = time.monotonic() - self._taken_at < REST or time.monotonic() < self._paused.get(key, 0)
             if there[key] < pair.size and pair.image in self._images and not rests:
@@ -140,25 +154,34 @@ class Pool:
             return f"it is {machine.stands}"
         if pair is None:
             return "nothing of its kind should wait"
+        if not self._may_go(machine):
+            return "its host takes no sessions"
         if image is not None and machine.tags[tags.MARK] != self._mark(pair, image):
             return "it is not what a new one would be"
         if there[key] >= pair.size:
             return "more wait than should"
-        age = time.time() - _made(machine)
-        if age > self._machines.pool_hours * 3600:
+        if time.time() - _made(machine) > self._machines.pool_hours * 3600:
             return "it has waited long enough"
-        if machine.name not in self.ready and age > self._machines.boot_timeout:
-            self._paused[key] = time.monotonic() + PAUSE
-            return "it did not come up in time"
         return ""
 
-    async def _ask(self, machine: Machine) -> None:
+    async def _ask(self, machine: Machine) -> str:
+        """Ask whether one is up, and give why it should wait no longer; "" where it should."""
+        log, since = self._machines.log, self._awaited.setdefault(machine.name, time.monotonic())
         try:
-            if await self._machines.make.waits(machine.name) and machine.name not in self.past:
-                self.ready.add(machine.name)
-                self._machines.log.info("Machine %s waits for a session", machine.name)
-        except (Silent, Refused) as error:
-            self._machines.log.warning("Whether machine %s is up is not known: %s", machine.name, error)
+            if await self._machines.make.waits(machine.name):
+                if machine.name not in self.past:
+                    self.ready.add(machine.name)
+                    log.info("Machine %s waits for a session", machine.name)
+                return ""
+        except Silent as error:
+            log.warning("Whether machine %s is up is not known: %s", machine.name, error)
+            self._awaited[machine.name] = time.monotonic()  # nothing is known, so no time has passed
+        except Refused as error:
+            log.warning("Whether machine %s is up is not known: %s", machine.name, error)
+        if time.monotonic() - since <= self._machines.boot_timeout or machine.name not in self._awaited:
+            return ""
+        self._paused[pair_of(machine)] = time.monotonic() + PAUSE
+        return "it did not come up in time"
 
     def _retire(self, machine: Machine, why: str) -> None:
         self._machines.log.info("Machine %s need not wait any more: %s", machine.name, why)
@@ -168,7 +191,7 @@ class Pool:
 
     async def _make(self, pair: WarmPair) -> None:
         machines = self._machines
-        name = machines.name("pool", secrets.token_hex(4))
+        name = machines.name(secrets.token_hex(8))
         self.working.add(name)
         try:
             image = self._images[pair.image]

@@ -17,6 +17,9 @@ from . import tags, words
 from .making import Making
 from .provider import Machine, Refused, Silent, Stands
 
+#: Seconds between two questions to a machine whether it still waits, after a restart amid its hand-over.
+HALF = 15.0
+
 
 class VMSpawner(Making, Spawner):
     """One session in one machine."""
@@ -39,6 +42,7 @@ class VMSpawner(Making, Spawner):
         self._known_since = time.monotonic()
         self._settling: asyncio.Task | None = None
         self._said: Status | None = None
+        self._asked = -HALF
         self._reset_start()
 
     # What is kept across restarts of the hub ---------------------------------------------------------
@@ -193,7 +197,9 @@ class VMSpawner(Making, Spawner):
         found = self._machine
         try:
             nobodys = found is not None and tags.waits(found.tags)
-            if not nobodys and not await self.machines.make.waits(self.machine_name):
+            if not nobodys and (
+                self._asked_lately() or not await self.machines.make.waits(self.machine_name)
+            ):
                 self._settling = None
                 return
         except (Silent, Refused):
@@ -203,6 +209,12 @@ class VMSpawner(Making, Spawner):
             self.machines.claims.pop(self.machine_name, None)
             self.machine_name = ""
         await self._end(NEVER_STARTED, 1)
+
+    def _asked_lately(self) -> bool:
+        """Whether the machine was asked a moment ago; if not, it is now."""
+        lately = time.monotonic() - self._asked < HALF
+        self._asked = self._asked if lately else time.monotonic()
+        return lately
 
     async def _end(self, status: Status, code: int) -> None:
         self._final, self._code = status, code

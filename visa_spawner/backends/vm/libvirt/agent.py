@@ -55,7 +55,10 @@ class Agent:
         begun = await self.ask("guest-exec", **arguments)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            done = await self.ask("guest-exec-status", pid=_number(begun, "pid"))
+            try:
+                done = await self.ask("guest-exec-status", pid=_number(begun, "pid"))
+            except Silent:  # of libvirt's: the command runs on, and its end can be asked for later
+                done = None
             if isinstance(done, dict) and done.get("exited") is True:
                 try:
                     said = base64.b64decode(str(done.get("out-data") or "")[: 2 * LARGEST])[:LARGEST]
