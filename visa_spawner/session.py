@@ -25,12 +25,14 @@ class Status:
     """A state, said in plain words for the session's owner, and since when (UTC).
 
     `queued`: it stands in the backend's queue; the next such words replace these, however long it takes.
+    `held`: it stands still by the backend's own word: its lifetime goes on, and nobody can work in it.
     """
 
     state: State
     words: str = ""
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     queued: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,14 @@ async def end_overdue(app: JupyterHub) -> None:
     async for user, spawner in in_turns(_spawners(app)):
         status = spawner.child_spawner.status if spawner.child_spawner else None
         # Neither of a backend that does not answer, nor of a session that it has put back into its queue.
-        left_alone = status is not None and status.state in (State.UNKNOWN, State.STARTING)
+        held = status is not None and status.held
+        left_alone = status is not None and not held and status.state in (State.UNKNOWN, State.STARTING)
         if not spawner.ready or spawner.kept.phase != "running" or left_alone:
             continue
         spawner.follow_end()
-        said = why_over(spawner.kept, spawner.orm_spawner.last_activity, now)
+        # Nobody can work in one that is held: that is no idleness.
+        active = now.replace(tzinfo=None) if held else spawner.orm_spawner.last_activity
+        said = why_over(spawner.kept, active, now)
         if said:
             overdue.append(_end(app, user, spawner, said))
     await asyncio.gather(*overdue)

@@ -1,7 +1,7 @@
 """Looking at many sessions: what is asked, and that others have their turn meanwhile."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from visa_spawner.running import lifetime, routes
 from visa_spawner.running.rounds import Rounds
 from visa_spawner.running.turns import in_turns
+from visa_spawner.session import State, Status
 
 
 class Session:
@@ -272,3 +273,37 @@ async def test_looking_for_sessions_that_are_over_goes_in_turns(monkeypatch):
     idle = [SimpleNamespace(child_spawner=None, ready=False) for _ in range(3)]
     await lifetime.end_overdue(SimpleNamespace(now=datetime.now(UTC)))
     assert [one for _, one in looked] == idle
+
+
+async def test_a_session_that_is_held_ends_by_its_lifetime_and_not_as_idle(monkeypatch):
+    ended, now = [], datetime.now(UTC)
+
+    async def end(app, user, spawner, said):
+        ended.append(spawner.name)
+
+    def one(name, status, left):
+        kept = SimpleNamespace(
+            phase="running",
+            runs_since=now - timedelta(hours=9),
+            ends=now + left,
+            options={},
+            lifetime_hours=8,
+        )
+        kept.idle_hours = 1
+        made = SimpleNamespace(name=name, ready=True, kept=kept, follow_end=lambda: None)
+        made.child_spawner = SimpleNamespace(status=status)
+        made.orm_spawner = SimpleNamespace(last_activity=None)
+        return None, made
+
+    async def turns(things):
+        for thing in things:
+            yield thing
+
+    held, unknown = Status(State.UNKNOWN, held=True), Status(State.UNKNOWN)
+    hour = timedelta(hours=1)
+    some = [one("held", held, hour), one("over", held, -hour), one("unknown", unknown, -hour)]
+    monkeypatch.setattr(lifetime, "in_turns", turns)
+    monkeypatch.setattr(lifetime, "_spawners", lambda app: some)
+    monkeypatch.setattr(lifetime, "_end", end)
+    await lifetime.end_overdue(None)
+    assert ended == ["over"]

@@ -109,7 +109,7 @@ async def test_silence_is_not_the_end(hub, world):
     await backend.start()
     world.silent = True
     await until(lambda: backend.status.state is State.UNKNOWN)
-    assert await backend.poll() is None
+    assert await backend.poll() is None and not backend.status.held
     with pytest.raises(StopDelayed):
         await backend.stop()
     assert backend.get_state(), "it is still found"
@@ -160,6 +160,7 @@ async def test_a_paused_machine_is_neither_dead_nor_idle(hub, world):
     world.machines[name] = replace(world.machines[name], stands=Stands.PAUSED, why="full")
     await until(lambda: backend.status.state is State.UNKNOWN)
     assert "no room left on its disk" in backend.status.words and await backend.poll() is None
+    assert backend.status.held, "its lifetime goes on"
     world.machines[name] = replace(world.machines[name], stands=Stands.SAVED, why="")
     await until(lambda: "put away by its host" in backend.status.words)
     assert backend.status.state is State.UNKNOWN and await backend.poll() is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from jupyterhub.spawner import Spawner
@@ -114,7 +115,7 @@ class VMSpawner(Making, Spawner):
                 self.log.error(
                     "%s: nothing serves the data of %s any more", self.session_key, self.machine_name
                 )
-            self._said = Status(said.state, said.words)
+            self._said = replace(said, since=datetime.now(UTC))
         return self._said
 
     def noticed(self) -> None:

@@ -49,12 +49,12 @@ def of_machine(machine: Machine | None, since: datetime) -> Status:
 def paused(machine: Machine, since: datetime) -> Status:
     """Stopped for now, by somebody else than its owner."""
     if machine.stands is Stands.SAVED:
-        return Status(State.UNKNOWN, SAVED, since)
+        return Status(State.UNKNOWN, SAVED, since, held=True)
     why = {
         "full": "The host of this machine has no room left on its disk, so the machine stands still.",
         "crashed": "The machine has stopped by itself, and stands still.",
     }.get(machine.why, "The machine is paused on its host.")
-    return Status(State.UNKNOWN, f"{why} The facility's staff can have it go on.", since)
+    return Status(State.UNKNOWN, f"{why} The facility's staff can have it go on.", since, held=True)
 
 
 def how_it_ended(machine: Machine, console: bytes, *, memory: int, started: bool) -> tuple[Status, int]:

@@ -190,10 +190,10 @@ class LibvirtProvider(LibvirtSettings, Provider):
         return self._kind
 
     def _make_disk(self, name: str, base: str, size: int) -> None:
-        Path(self.folder).mkdir(mode=0o711, parents=True, exist_ok=True)
         disk = files.disk(Path(self.folder), name)
         words = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, str(disk)]
         try:
+            Path(self.folder).mkdir(mode=0o711, parents=True, exist_ok=True)
             if shutil.disk_usage(self.folder).free < self.free_disk:
                 text = f"less than {self.free_disk} bytes are free in {self.folder} (free_disk)"
                 raise Refused("No machine can be started now: its host's disk is full.", text, "room")
@@ -295,7 +295,10 @@ class LibvirtProvider(LibvirtSettings, Provider):
                     if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
                         raise  # what has ended meanwhile needs no end
             share.close_share(self.hub_id, name)
-            files.remove(Path(self.folder), name)
+            try:
+                files.remove(Path(self.folder), name)
+            except OSError as error:
+                raise Refused("The machine's files could not be removed.", str(error)) from error
             if domain is not None:
                 flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
                 domain.undefineFlags(flags | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
