@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 
 from visa_session.contract import SessionInfo
-from visa_session.stream import calls, messages, settings
+from visa_session.stream import calls, messages, relay, settings, viewers
 
 from .watcher import HOSTILE
 
@@ -25,8 +27,7 @@ def test_nobody_measures_for_ever():
 
 
 def test_words_are_allowed_by_list():
-    assert [word for word in HOSTILE if messages.to_selkies(word)] == []
-    assert {messages.to_selkies(word) for word in messages.WORDS} == messages.WORDS
+    assert [word for number, word in enumerate(HOSTILE) if messages.Said().to_selkies(word, number)] == []
     told = json.dumps({"type": "stream_resolution", "width": 1})
     assert messages.to_browser(told) == told
     for other in (
@@ -41,6 +42,44 @@ def test_words_are_allowed_by_list():
     budget = messages.Budget(most=2)
     assert [budget.takes(100.0) for _ in range(4)] == [True, True, False, False]
     assert budget.takes(100.5)
+    slow = messages.Budget(most=2, seconds=60.0)
+    assert [slow.takes(when) for when in (100.0, 100.0, 129.0, 131.0)] == [True, True, False, True]
+
+
+def test_words_that_change_nothing_are_dropped():
+    said, (start, stop, ask) = messages.Said(), ("START_VIDEO", "STOP_VIDEO", "REQUEST_KEYFRAME")
+    wanted = [start, stop, stop, start, start, ask, ask]
+    assert [said.to_selkies(word, when) for when, word in enumerate(wanted)] == [
+        *(None, stop, None, start, None, ask, ask)
+    ]
+    assert [said.to_selkies(ask, 10.0) for _ in range(messages.MOST_WORDS + 1)][-2:] == [ask, None]
+
+
+def test_nobody_takes_the_places_of_others():
+    people = viewers.Viewers(SimpleNamespace(info=SessionInfo(owner="alice", name="x")))
+
+    def opened(person, now=0.0):
+        with contextlib.suppress(viewers.Crowded):
+            return places.enter_context(people.place(person, now))
+        return "refused"
+
+    with contextlib.ExitStack() as places:
+        assert [opened("vera") for _ in range(viewers.EACH + 1)] == [*[None] * viewers.EACH, "refused"]
+        assert [opened(f"guest-{n}") for n in range(viewers.MOST)] == [
+            *[None] * (viewers.MOST - 1),
+            "refused",
+        ]
+        assert [opened("alice") for _ in range(viewers.EACH + 1)] == [*[None] * viewers.EACH, "refused"]
+        assert opened("guest-0") is None, "who is among them already"
+    places = contextlib.ExitStack()
+    assert opened("guest-7") is None, "when they have gone there is room"
+    came = 0
+    for _ in range(2 * viewers.OPENINGS):
+        with contextlib.suppress(viewers.Crowded), people.place("carl", 100.0):
+            came += 1
+    assert came == viewers.OPENINGS
+    with people.place("carl", 100.0 + viewers.WITHIN / viewers.OPENINGS + 0.1):
+        pass
 
 
 def test_what_selkies_is_told_follows_from_the_plan():
@@ -72,3 +111,18 @@ def selkies_settings() -> list[dict]:
         if getattr(target, "id", "") == "SETTING_DEFINITIONS":
             return ast.literal_eval(node.value)
     raise AssertionError("no settings")
+
+
+async def test_answers_to_pings_are_bounded_too():
+    passed = []
+
+    async def pong(data):
+        passed.append(data)
+
+    async def tell(sending):
+        await sending
+
+    here = SimpleNamespace(selkies=SimpleNamespace(pong=pong), _tell=tell, pongs=messages.Budget(60))
+    for _ in range(1000):
+        await relay.StreamSocket.on_pong(here, b"")
+    assert 60 <= len(passed) < 200

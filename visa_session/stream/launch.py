@@ -1,8 +1,9 @@
 """Run selkies on the session's display as a camera alone: no hands, no ears, no files.
 
 A program of its own, run with `python -I -m`, so that nothing of the home directory is in it. What follows
-on the command line is selkies' own; on standard input comes one line of JSON, `{"token": text, "memory":
-bytes}`. The token is selkies' master token: whoever holds it says who may watch.
+on the command line is selkies' own. Standard input is a socket: there it says that it is closed to others of
+the account, and only then comes one line of JSON, `{"token": text, "memory": bytes, "parent": pid}`. The
+token is selkies' master token: whoever holds it says who may watch. It ends with its parent.
 
 selkies wants to be a remote desktop by itself. What of it would type, move the mouse, read the clipboard,
 resize the screen or set its density is not there at all in this process, whatever a client sends: VNC does
@@ -19,7 +20,10 @@ import sys
 import types
 
 from ..secret import hide_process
+from ..supervise import end_with
 
+#: What it says once nobody of the account may look into it.
+HIDDEN = b"\n"
 #: How much later than the session's other programs it has its turn, and how many descriptors.
 NICE, MOST_OPEN = 5, 256
 
@@ -34,8 +38,10 @@ class NoHands:
 def take_secrets() -> dict:
     """What comes on standard input, once this process is closed to others of the account."""
     hide_process()
+    os.write(0, HIDDEN)
     told = json.loads(sys.stdin.buffer.readline())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    end_with(told["parent"])
     return told
 
 

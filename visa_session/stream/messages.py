@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 
 #: All that a browser may say. Its settings are swallowed: the relay says once what a viewer has to.
-WORDS = frozenset({"START_VIDEO", "STOP_VIDEO", "REQUEST_KEYFRAME"})
+START, STOP = "START_VIDEO", "STOP_VIDEO"
+WORDS = frozenset({START, STOP, "REQUEST_KEYFRAME"})
 SETTINGS = "SETTINGS,{}"
 #: Words of a browser's taken in a second; more are dropped.
 MOST_WORDS = 8
+#: Answers to pings taken in a second: selkies sends at most twenty, and they may come all at once.
+MOST_PONGS = 60
 
 #: Beginnings of what selkies says about pictures; what else it says is not passed on.
 ABOUT_PICTURES = ("PIPELINE_RESETTING ", "VIDEO_STARTED", "VIDEO_STOPPED", "CONNECTION ")
@@ -22,13 +25,14 @@ GREETING = "MODE websockets"
 
 
 class Budget:
-    """So many words in a second; time is in seconds, from any clock that only goes on."""
+    """So many at once and in so many seconds, one by default; times are of any clock that only goes on."""
 
-    def __init__(self, most: int = MOST_WORDS):
-        self.most, self.left, self.last = most, float(most), 0.0
+    def __init__(self, most: int = MOST_WORDS, seconds: float = 1.0):
+        self.most, self.seconds, self.left, self.last = most, seconds, float(most), 0.0
 
     def takes(self, now: float) -> bool:
-        self.left = min(float(self.most), self.left + (now - self.last) * self.most)
+        """Whether there may be one more."""
+        self.left = min(float(self.most), self.left + (now - self.last) * self.most / self.seconds)
         self.last = now
         if self.left < 1:
             return False
@@ -36,9 +40,22 @@ class Budget:
         return True
 
 
-def to_selkies(message: str) -> str | None:
-    """What is passed on of a browser's message; None for nothing."""
-    return message if message in WORDS else None
+class Said:
+    """What one browser has said: of its words those are passed on that change something."""
+
+    def __init__(self):
+        self._budget, self._plays = Budget(), True
+
+    def to_selkies(self, message: str, now: float) -> str | None:
+        """What is passed on of a message; None for nothing."""
+        if message not in WORDS or not self._budget.takes(now):
+            return None
+        if message in (START, STOP):
+            # selkies writes a line for each.
+            if (message == START) == self._plays:
+                return None
+            self._plays = message == START
+        return message
 
 
 def to_browser(message: str) -> str | None:

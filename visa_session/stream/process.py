@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import secrets
+import socket
 import sys
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from collections import deque
 from ..desktop import RUNNING, Desktop
 from ..live import LiveInfo
 from . import settings
+from .launch import HIDDEN
 from .settings import EXIT_NO_SCREEN, EXIT_RESIZED
 
 log = logging.getLogger("visa")
@@ -29,6 +31,8 @@ LAUNCH = f"{__package__}.launch"
 DESKTOP_LIMIT, START_LIMIT, END_LIMIT, LINGER = 30.0, 20.0, 2.0, 60.0
 #: Bytes of addresses; a 4K screen takes a third of it.
 MEMORY = 4 * 2**30
+#: Bytes of what it said last that are kept, in memory alone: whoever watches can have it say more and more.
+LAST_WORDS = 16 * 1024
 #: So many failures within so many seconds, and it is not tried until the first is so old.
 MOST_FAILURES, FAILURES_COUNT = 3, 600.0
 #: Seconds between two looks whether the socket is there: it says so nowhere else.
@@ -64,7 +68,8 @@ class StreamProcess:
         self.ended.set()
         self._failures: deque[float] = deque(maxlen=MOST_FAILURES)
         self._viewers = 0
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task | None = None
+        self._said = b""
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task | None = None
         self._lingering: asyncio.TimerHandle | None = None
@@ -96,11 +101,11 @@ class StreamProcess:
             self._lingering.cancel()
             self._lingering = None
         try:
-            async with self._starting:
-                if self._process is None:
-                    await self.ended.wait()  # it is being ended: another follows
-                if self.ended.is_set():
-                    await self._start()
+            if self._starting is None or self._starting.done():
+                self._starting = asyncio.create_task(self._come_up())
+                self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+            # It comes up for all, also when the first of them has gone.
+            await asyncio.shield(self._starting)
             yield
         finally:
             self._viewers -= 1
@@ -116,11 +121,19 @@ class StreamProcess:
         if self._watch is not None:
             await asyncio.wait([self._watch], timeout=2 * END_LIMIT)
 
+    async def _come_up(self) -> None:
+        if self._process is None:
+            await self.ended.wait()  # it is being ended: another follows
+        if self.ended.is_set():
+            await self._start()
+
     async def _start(self) -> None:
         self.desktop.start()
         await asyncio.to_thread(self.desktop.settled.wait, DESKTOP_LIMIT)
         if self.desktop.state != RUNNING:
             raise StreamFailed(self.desktop.words or "The desktop is not up yet.")
+        if self._stopping:
+            raise StreamFailed(self.refusal())
         nothing = self.directory / "nothing"
         nothing.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o700)
@@ -131,36 +144,50 @@ class StreamProcess:
         environment = {name: os.environ[name] for name in GIVEN if name in os.environ}
         environment |= {"HOME": str(nothing), "XDG_RUNTIME_DIR": str(self.directory), "TMPDIR": str(nothing)}
         options = settings.options(self.info, self.socket, nothing)
-        with open(self.directory / "log", "wb") as output:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-m", LAUNCH, *options),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=output,
+                stdin=theirs,
+                stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=environment,
                 cwd=nothing,
                 start_new_session=True,
             )
-        self.ended.clear()
-        self._watch = asyncio.create_task(self._until_end(self._process))
-        told = {"token": self.token, "memory": MEMORY}
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(json.dumps(told).encode() + b"\n")
-            await self._process.stdin.drain()
-        self._process.stdin.close()
-        deadline = time.monotonic() + START_LIMIT
-        while not self.socket.exists():  # noqa: ASYNC110 - nobody tells when a socket comes
-            if self.ended.is_set():
-                raise StreamFailed(self.words)
-            if time.monotonic() > deadline:
+            theirs.close()
+            self.ended.clear()
+            self._watch = asyncio.create_task(self._until_end(self._process))
+            if self._stopping:
+                self._end(at_once=True)
+            try:
+                async with asyncio.timeout(START_LIMIT):
+                    await self._hand_over(ours)
+                    while not self.socket.exists():  # noqa: ASYNC110 - nobody tells when a socket comes
+                        if self.ended.is_set():
+                            raise StreamFailed(self.words)
+                        await asyncio.sleep(LOOK_AGAIN)
+            except TimeoutError:
                 self._failures.append(time.monotonic())
                 self._end()
                 await self.ended.wait()
-                raise StreamFailed("The video stream did not come up.")
-            await asyncio.sleep(LOOK_AGAIN)
+                raise StreamFailed("The video stream did not come up.") from None
+
+    async def _hand_over(self, channel: socket.socket) -> None:
+        """Tell it the master token, once no other process of the account can read it there."""
+        loop = asyncio.get_running_loop()
+        channel.setblocking(False)
+        told = {"token": self.token, "memory": MEMORY, "parent": os.getpid()}
+        with contextlib.suppress(OSError):  # it has ended, as is seen elsewhere
+            if await loop.sock_recv(channel, len(HIDDEN)) == HIDDEN:
+                await loop.sock_sendall(channel, json.dumps(told).encode() + b"\n")
 
     async def _until_end(self, process: asyncio.subprocess.Process) -> None:
+        listening = asyncio.create_task(self._listen(process.stdout))
         code = await process.wait()
+        # What it had started may hold the pipe open.
+        await asyncio.wait([listening], timeout=END_LIMIT)
+        listening.cancel()
         self.resized = code == EXIT_RESIZED
         if self._process is None or self._stopping:
             self.words = "The video stream has ended."
@@ -177,6 +204,11 @@ class StreamProcess:
             )
         self.token = ""
         self.ended.set()
+
+    async def _listen(self, output: asyncio.StreamReader) -> None:
+        self._said = b""
+        while part := await output.read(LAST_WORDS):
+            self._said = (self._said + part)[-LAST_WORDS:]
 
     def _end(self, at_once: bool = False) -> None:
         """Tell it to end, and see to it."""
@@ -196,9 +228,5 @@ class StreamProcess:
         asyncio.get_running_loop().call_later(END_LIMIT, kill)
 
     def last_lines(self, count: int = 10) -> list[str]:
-        """The end of its own log."""
-        try:
-            with open(self.directory / "log", errors="replace") as lines:
-                return [line.rstrip() for line in deque(lines, count)]
-        except OSError:
-            return []
+        """The end of what it has said."""
+        return self._said.decode(errors="replace").splitlines()[-count:]

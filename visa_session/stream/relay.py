@@ -22,7 +22,7 @@ from . import messages
 from .process import StreamFailed, StreamProcess
 from .viewers import Crowded, Viewers
 
-#: As `relay.py` has them, and: the screen has another size, come again; too many watch already.
+#: As `relay.py` has them, and: the screen has another size, come again; too many watch, or too often anew.
 CLOSE_RESIZED, CLOSE_CROWDED = 4502, 4503
 #: How a message of selkies' begins that is a picture; no other bytes are passed on.
 PICTURE = b"\x04"
@@ -41,7 +41,7 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         self.process, self.viewers = process, viewers
         self.pump: asyncio.Task | None = None
         self.selkies: aiohttp.ClientWebSocketResponse | None = None
-        self.budget = messages.Budget()
+        self.said, self.pongs = messages.Said(), messages.Budget(messages.MOST_PONGS)
 
     @property
     def ping_interval(self):
@@ -69,8 +69,9 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
     async def _serve(self) -> None:
         code, words = CLOSE_FAILED, "The video stream does not answer."
         try:
-            async with self.process.watched(), self.viewers.connected() as self.selkies:
-                await self._pass_pictures()
+            with self.viewers.place(self._who(), asyncio.get_running_loop().time()):
+                async with self.process.watched(), self.viewers.connected() as self.selkies:
+                    await self._pass_pictures()
             code, words = await self._why()
         except Crowded as error:
             code, words = CLOSE_CROWDED, str(error)
@@ -119,15 +120,14 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         if isinstance(message, bytes):
             self.close(CLOSE_PROTOCOL, "only words are understood here")
             return
-        word = messages.to_selkies(message)
-        if word is None or not self.budget.takes(asyncio.get_running_loop().time()):
+        if self.selkies is None:
             return
-        if self.selkies is not None:
+        if word := self.said.to_selkies(message, asyncio.get_running_loop().time()):
             await self._tell(self.selkies.send_str(word))
 
     async def on_pong(self, data):
         """The browser's answer to a ping of selkies'."""
-        if self.selkies is not None:
+        if self.selkies is not None and self.pongs.takes(asyncio.get_running_loop().time()):
             await self._tell(self.selkies.pong(data))
 
     async def _tell(self, sending) -> None:

@@ -9,15 +9,19 @@ import asyncio
 import base64
 import contextlib
 import secrets
+from collections import Counter
 
 import aiohttp
 
+from .messages import Budget
 from .process import StreamFailed, StreamProcess
 
 #: Nobody does more than watch: mouse and keyboard are VNC's matter.
 VIEWER = {"role": "viewer", "slot": None}
-#: People who may watch at a time.
-MOST = 8
+#: People who may watch at a time beside the owner, for whom there is always a place; windows of each.
+MOST, EACH = 8, 3
+#: Openings of one person at once, and within so many seconds: each is a whole picture for all who watch.
+OPENINGS, WITHIN = 12, 60.0
 #: Seconds for selkies to answer; bytes of its largest message, a picture.
 ANSWER_LIMIT, LARGEST = 10.0, 8 * 2**20
 #: How a session's token is presented without an address that would stand in a log.
@@ -25,7 +29,7 @@ PROTOCOL, CARRIER = "selkies", "selkies.token."
 
 
 class Crowded(Exception):
-    """As many watch as may; the text is one sentence."""
+    """As many watch as may, or somebody came too often; the text is one sentence."""
 
 
 class Viewers:
@@ -34,13 +38,34 @@ class Viewers:
     def __init__(self, process: StreamProcess):
         self.process = process
         self._tokens: dict[str, dict] = {}
+        self._windows: Counter[str] = Counter()
+        self._openings: dict[str, Budget] = {}
         self._telling = asyncio.Lock()
+
+    @contextlib.contextmanager
+    def place(self, person: str, now: float):
+        """A place for one more window of somebody's; raises Crowded.
+
+        `now` is in seconds, of a clock that only goes on.
+        """
+        owner = self.process.info.owner
+        others = self._windows.keys() - {owner, person}
+        if person != owner and len(others) >= MOST:
+            raise Crowded("As many people as may watch the video stream already.")
+        if self._windows[person] >= EACH:
+            raise Crowded("You watch the video stream in as many windows as one person may.")
+        if not self._openings.setdefault(person, Budget(OPENINGS, WITHIN)).takes(now):
+            raise Crowded("The video stream was opened too often; in a moment it can be again.")
+        self._windows[person] += 1
+        try:
+            yield
+        finally:
+            self._windows[person] -= 1
+            self._windows = +self._windows  # without who has gone
 
     @contextlib.asynccontextmanager
     async def connected(self):
-        """A websocket to selkies as somebody who watches; raises StreamFailed or Crowded."""
-        if len(self._tokens) >= MOST:
-            raise Crowded("As many people as may watch the video stream already.")
+        """A websocket to selkies as somebody who watches; raises StreamFailed."""
         token = secrets.token_urlsafe(32)
         self._tokens[token] = VIEWER
         try:

@@ -1,0 +1,100 @@
+"""The process behind the video stream: what it is told when, and with whom it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from visa_session.contract import SessionInfo
+from visa_session.stream import process
+from visa_session.stream.launch import HIDDEN
+
+from . import display
+from .hub.session_spawner import UID
+from .hubside import later, wait_until
+from .viewer import Viewer
+
+PERSON = {"user": UID, "group": UID, "extra_groups": []}
+
+
+def a_stream(directory: Path) -> process.StreamProcess:
+    """One whose desktop is up; what it makes goes below `directory`."""
+    settled = threading.Event()
+    settled.set()
+    desktop = SimpleNamespace(
+        directory=directory / "desktop", start=lambda: None, state="running", words="", settled=settled
+    )
+    return process.StreamProcess(SessionInfo(owner="alice", name="x"), desktop)
+
+
+def test_it_is_closed_to_its_account_before_it_asks_for_the_token():
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-I", "-m", process.LAUNCH]
+    # In this order: without a socket it ends, and is waited for.
+    with subprocess.Popen(command, stdin=theirs, stderr=subprocess.DEVNULL, **PERSON) as child, ours:
+        theirs.close()
+        ours.settimeout(20)
+        assert ours.recv(100) == HIDDEN
+        # Root's, where everything of a process that is open is its account's.
+        assert Path(f"/proc/{child.pid}/environ").stat().st_uid == 0
+        ours.close()
+        assert child.wait(20) != 0, "without a word it does not go on"
+
+
+async def test_it_is_told_the_token_no_sooner(tmp_path):
+    stream, (ours, theirs) = a_stream(tmp_path), socket.socketpair()
+    stream.token = "the-master-token"
+    theirs.setblocking(False)
+    with ours, theirs:
+        telling = asyncio.create_task(stream._hand_over(ours))
+        await asyncio.sleep(0.1)  # nothing is waited for: it has had its turn
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        theirs.send(HIDDEN)
+        await telling
+        assert b"the-master-token" in theirs.recv(1000)
+
+
+async def test_what_it_says_is_kept_to_a_bound_and_on_no_disk(tmp_path):
+    stream, reader = a_stream(tmp_path), asyncio.StreamReader()
+    reader.feed_data(b"a line of its own\n" * 5000 + b"the last\n")
+    reader.feed_eof()
+    await stream._listen(reader)
+    assert len(stream._said) == process.LAST_WORDS
+    assert stream.last_lines(2) == ["a line of its own", "the last"]
+
+
+#: Starts a stream, says its number, and waits to be killed.
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from tests.visa_session.test_video_process import a_stream
+
+async def main():
+    stream = a_stream(Path(sys.argv[1]))
+    async with stream.watched():
+        print(stream._process.pid, flush=True)
+        await asyncio.sleep(60)  # it is killed meanwhile
+
+asyncio.run(main())
+"""
+
+
+async def test_it_ends_when_its_parent_is_killed(shared_session, tmp_path):
+    (await Viewer.open(shared_session)).close()
+    environment = os.environ | await later(display.x_environment, shared_session)
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+        selkies = psutil.Process(int(await later(parent.stdout.readline)))
+        assert process.LAUNCH in selkies.cmdline()
+        parent.kill()
+    await later(wait_until, lambda: not selkies.is_running(), 10, "it outlives its parent")
