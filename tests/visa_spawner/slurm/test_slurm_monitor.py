@@ -52,6 +52,7 @@ async def test_a_session_is_found_by_mark_and_owner(slurm, kind):
         assert monitor.answering is True
         assert monitor.find(mark, ALICE).id == own
         assert monitor.find(mark, BOB).id == lied
+        assert [job.id for job in monitor.owned_by(BOB)] == [lied]
         assert monitor.find(mark, 4711) is None
         assert monitor.find(other, BOB) is None
         assert monitor.by_mark[mark] == monitor.jobs[own]
