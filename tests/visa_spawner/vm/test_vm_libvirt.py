@@ -146,7 +146,10 @@ async def test_no_machine_is_made_on_a_full_disk(provider):
     with pytest.raises(Refused) as refused:
         await provider.create(ORDER)
     assert refused.value.reason == "room" and "disk is full" in refused.value.words
-    provider.free_disk = 0
+    await provider.delete(ORDER.name)
+    provider.free_disk, provider.folder = 0, "/proc/nowhere"
+    with pytest.raises(Refused):
+        await provider.create(ORDER)
     with pytest.raises(TraitError):
         provider.gpus = {"0000:AF:00.0": "a100"}
 
