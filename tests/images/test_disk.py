@@ -60,7 +60,9 @@ def test_it_has_the_session_and_says_that_there_is_none_yet(guest):
 
 
 def test_nobody_can_become_anybody_else(guest):
-    assert guest.run("/usr/bin/find", "/", "-xdev", "-perm", "/6000", "-type", "f") == (0, "")
+    # Every file of the disk is looked at, by a processor that is software.
+    found = guest.run("/usr/bin/find", "/", "-xdev", "-perm", "/6000", "-type", "f", seconds=240)
+    assert found == (0, "")
 
 
 def test_nobody_can_log_in(guest):

@@ -103,8 +103,8 @@ class Container:
         peer = socket.socket(socket.AF_UNIX)
         peer.settimeout(30)
         path = f"/proc/{self.pid}/root/run/visa/handover"
-        wait_until(lambda: os.path.exists(path), 20, "it opens no door")
-        peer.connect(path)
+        # It has a name a moment before anybody listens there.
+        wait_until(lambda: os.path.exists(path) and peer.connect_ex(path) == 0, 20, "it opens no door")
         return peer
 
     def hand_over(self, document: bytes, peer: socket.socket | None = None) -> dict:
