@@ -140,11 +140,14 @@ async def test_who_was_refused_a_moment_before_is_let_in_within_a_second(site, s
 
 async def test_a_role_that_goes_up_gives_the_desktop_anew_and_cuts_nothing_else(site, session, people):
     await let_in(site, session, people, carl="viewer")
-    watching, news = await what_a_viewer_holds(session, people["carl"])
+    watching, pictures, news = await what_a_viewer_holds(session, people["carl"])
     await later(site.share, "alice", session.name, "carl", True)
     await ended([watching])
     assert watching.code == 4409
     assert await later(status, session, people["carl"], "api/contents") == 200
+    # Pictures are the same for whoever may see them.
+    assert pictures.ended is None
+    pictures.close()
     news.close()
 
 

@@ -25,7 +25,7 @@ from . import display
 from .hub.session_spawner import UID
 from .hubside import later, wait_until
 from .test_stream import becomes, clipboard
-from .viewer import Viewer
+from .viewer import Closed, Viewer
 from .watcher import HOSTILE, Watcher
 
 
@@ -281,12 +281,14 @@ async def test_a_reader_who_does_not_read_costs_no_memory_and_holds_nobody_up(de
         hello += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         writer.write(f"{hello}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
         assert b" 101 " in await reader.readline()
-        await good.sees(20)
+        # Until the encoder has all that it will ever want.
+        while good.bytes < 6e6:
+            await good.sees(5)
         before, seen = [one.memory_info().rss for one in (server, selkies)], good.bytes
-        while good.bytes < seen + 12e6:
+        while good.bytes < seen + 16e6:
             await good.sees(5)
         grown = [one.memory_info().rss - was for one, was in zip((server, selkies), before, strict=True)]
-        assert max(grown) < 8e6, grown
+        assert max(grown) < 12e6, grown
     finally:
         writer.close()
     good.close()
@@ -350,14 +352,26 @@ async def test_a_crash_leaves_vnc_and_is_not_tried_for_ever(new_session):
     vnc.close()
 
 
+async def watched_again(session) -> Watcher:
+    """Somebody who comes back as a page does, until a new desktop is there."""
+    async with asyncio.timeout(30):
+        while True:
+            again = await Watcher.connect(session)
+            try:
+                await again.sees()
+            except Closed:
+                continue
+            return again
+
+
 async def test_it_ends_with_the_desktop_and_with_the_session(new_session):
     session = await later(new_session)
     watcher = await Watcher.connect(session)
     await watcher.sees()
     (await later(display.vnc_server, session)).kill()
     assert (await watcher.closed()).code == 4501
-    again = await Watcher.connect(session)
-    await again.sees()
+    again = await watched_again(session)
+    assert again.bytes
     [selkies] = await later(selkies_of, session)
     server = next(one for one in session.processes() if one.children() and selkies in one.children())
     server.kill()
