@@ -100,10 +100,10 @@ def test_many_changes_at_once_end_in_the_truth(hub, line):
 
 def test_it_is_said_again_while_nothing_happens(hub, line):
     """So that a session can tell a line that is cut from one that has nothing to say."""
-    assert line.last[1]["trust_seconds"] == 6  # a third of that between two
+    assert line.last[1]["trust_seconds"] == 6  # a third of that between two, or somewhat less
     (at, first), line.last = line.last, None
     again, _ = line.until(lambda table: table == first, 5)
-    assert 1.5 < again - at < 4
+    assert 1.1 < again - at < 4
 
 
 def test_no_more_lines_than_a_few(hub, token):
