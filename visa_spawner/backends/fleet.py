@@ -23,6 +23,7 @@ from .nodes import Node, read_nodes
 from .placement import Placement, Taken
 from .settings import FleetSettings
 from .spec import SESSION_LABEL, could_be, taken_from
+from .unattended import Unattended
 from .warm.spec import taken_waiting, waits
 from .warm.tending import Tending
 from .watch import HUB_LABEL, Seen, Watch
@@ -46,9 +47,10 @@ class Leftover:
     retrying: bool = False
 
 
-class Fleet(FleetSettings, LoggingConfigurable):
+class Fleet(Unattended, FleetSettings, LoggingConfigurable):
     """The nodes of one hub in this process; get it with `Fleet.of`."""
 
+    task_failed = "A container task failed"
     _known: ClassVar[dict[str, Fleet]] = {}
     #: A hub has one configuration, for whose sessions this is asked thousands of times at its start.
     _last: ClassVar[tuple[Config, Fleet] | None] = None
@@ -91,7 +93,6 @@ class Fleet(FleetSettings, LoggingConfigurable):
         self.leftovers: dict[str, Leftover] = {}
         #: Its like is another one from then on.
         self.closed = False
-        self._tasks: set[asyncio.Task] = set()
         self.warm = Tending(self)
 
     def start(self) -> None:
@@ -122,9 +123,7 @@ class Fleet(FleetSettings, LoggingConfigurable):
 
     async def close(self) -> None:
         """Stop watching; what runs on the nodes runs on."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.end_tasks()
         for watch in self.watches.values():
             await watch.close()
         for engine in self.engines.values():
@@ -237,18 +236,6 @@ class Fleet(FleetSettings, LoggingConfigurable):
                 await self.dispose(node, container, after=after)
 
         return self.keep(quietly())
-
-    def keep(self, coroutine) -> asyncio.Task:
-        """Run something to its end without anybody waiting for it."""
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            self.log.error("A container task failed", exc_info=task.exception())
 
     async def sweep(self, live: Callable[[], set[str]]) -> list[str]:
         """Remove this hub's containers that belong to no session; gives their names.

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 
+from ..unattended import Unattended
 from .capacity import Capacity
 from .clients import open_client
 from .clients.base import SlurmSilent
@@ -26,7 +27,6 @@ from .seen import Job
 from .settings import SlurmSettings
 
 #: Failures that whoever began a task hears of, or writes to the log, by themselves.
-_TOLD = (LauncherRefused, LauncherSilent)
 #: Seconds between two attempts to end what is left of a session, at most.
 LONGEST_PAUSE = 600.0
 #: Seconds after which every session hears of the same answer again, for times in its words pass.
@@ -69,9 +69,11 @@ class Leftover:
     rests_until: float = 0.0
 
 
-class Cluster(SlurmSettings, LoggingConfigurable):
+class Cluster(Unattended, SlurmSettings, LoggingConfigurable):
     """The cluster of one hub in this process; get it with `Cluster.of`."""
 
+    task_failed = "A task of the cluster's failed"
+    told = (LauncherRefused, LauncherSilent)
     _known: ClassVar[dict[str, Cluster]] = {}
 
     @classmethod
@@ -109,7 +111,6 @@ class Cluster(SlurmSettings, LoggingConfigurable):
         self.addresses: dict[str, str] = {}
         self._monitor: Monitor | None = None
         self._capacity: Capacity | None = None
-        self._tasks: set[asyncio.Task] = set()
         self._over = Over()
         #: Room that is kept for sessions of some plans.
         self.room = Seats(self)
@@ -150,9 +151,7 @@ class Cluster(SlurmSettings, LoggingConfigurable):
 
     async def close(self) -> None:
         """Stop looking; what runs on the cluster runs on."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.end_tasks()
         if self._monitor is not None:
             await self._monitor.close()
         self._monitor = self._capacity = None
@@ -213,18 +212,6 @@ class Cluster(SlurmSettings, LoggingConfigurable):
             and answered_for >= self.settle_seconds
             and monitor.as_of - since >= self.settle_seconds
         )
-
-    def keep(self, coroutine) -> asyncio.Task:
-        """Run something to its end, whoever stops waiting for it."""
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() and not isinstance(task.exception(), _TOLD):
-            self.log.error("A task of the cluster's failed", exc_info=task.exception())
 
     async def address(self, host: str) -> str | None:
         """Where a node is reached: its own name if the controller has no other; None while that is silent.

@@ -17,6 +17,7 @@ from traitlets.utils.importstring import import_item
 
 from ...session import Availability, NodeState, Resources
 from ..placement import Placement, Taken
+from ..unattended import Unattended
 from . import tags
 from .pool import Pool
 from .provider import Machine, Provider, Refused, Silent, Stands
@@ -39,9 +40,10 @@ class Leftover:
     retrying: bool = False
 
 
-class Machines(VMSettings, LoggingConfigurable):
+class Machines(Unattended, VMSettings, LoggingConfigurable):
     """The machines of one hub in this process; get it with `Machines.of`."""
 
+    task_failed = "A task about machines failed"
     _known: ClassVar[dict[str, Machines]] = {}
 
     @classmethod
@@ -70,7 +72,6 @@ class Machines(VMSettings, LoggingConfigurable):
         self.pool = Pool(self)
         self.closed = False
         self._watch: Watch | None = None
-        self._tasks: set[asyncio.Task] = set()
 
     @property
     def watch(self) -> Watch:
@@ -89,9 +90,7 @@ class Machines(VMSettings, LoggingConfigurable):
 
     async def close(self) -> None:
         """Stop watching; machines run on."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.end_tasks()
         if self._watch is not None:
             await self._watch.close()
         self.make.close()
@@ -206,18 +205,6 @@ class Machines(VMSettings, LoggingConfigurable):
                 await self.dispose(name, after=after)
 
         return self.keep(quietly())
-
-    def keep(self, coroutine) -> asyncio.Task:
-        """Run something to its end without anybody waiting for it."""
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            self.log.error("A task about machines failed", exc_info=task.exception())
 
     async def sweep(self, live: Callable[[], set[str]]) -> list[str]:
         """Remove this hub's machines that belong to no session; gives their names.
