@@ -14,7 +14,7 @@ import os, subprocess, sys, time
 asked = sys.stdin.buffer.read()
 if b'"do": "submit"' in asked and os.path.exists({flag!r}):
     while os.path.exists({flag!r}):
-        time.sleep(0.05)  # as long as the test has it so
+        time.sleep(0.05)  # the launcher stands still until the test takes the file away
     sys.exit(1)
 sys.exit(subprocess.run([{launcher!r}], input=asked).returncode)
 """

@@ -16,7 +16,7 @@ def libvirt_here():
     if lacking := daemon.missing():
         if os.environ.get("CI") == "true":
             pytest.fail(f"missing on this machine: {lacking}")
-        pytest.skip(f"missing on this machine: {lacking}")
+        pytest.skip(f"missing on this machine: {lacking}")  # a developer's; where CI is true it fails above
     folder, processes = Path(tempfile.mkdtemp(prefix="vl-")), []
     if not daemon.answers():
         daemon.start(folder, processes)

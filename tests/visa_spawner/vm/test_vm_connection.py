@@ -24,7 +24,7 @@ def connection():
 
 async def test_more_calls_than_threads_wait_for_one(connection):
     def ask(_):
-        time.sleep(0.02)  # a call that takes its time
+        time.sleep(0.02)  # stands for a call of libvirt's that takes its time, so that calls queue
         return True
 
     assert all(await asyncio.gather(*(connection.call(ask) for _ in range(9))))

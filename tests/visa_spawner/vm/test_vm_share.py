@@ -49,7 +49,7 @@ def connect(shared):
             return Ninep("127.0.0.1", shared.port)
         except OSError:
             assert time.monotonic() < end
-            time.sleep(0.1)  # bwrap and Python begin meanwhile
+            time.sleep(0.1)  # between two tries, up to the deadline above: bwrap and Python begin meanwhile
 
 
 def attached(shared, number):
@@ -178,6 +178,7 @@ def test_a_number_that_is_anothers_by_now_is_not_killed_and_long_words_are_not_r
                 other.wait(0.2)
         finally:
             other.kill()
+    # A program that is only there to be looked at, and is killed below.
     words = ["-c", "import time; time.sleep(60)", *["x" * 1000] * 100, share.mark(HUB, "one")]
     with subprocess.Popen([sys.executable, *words]) as other:
         try:
