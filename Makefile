@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SETUP  := /usr/bin/python3 demo/machine.py
 
-.PHONY: demo test image images images-test lint clean bench bench-whole
+.PHONY: demo test image images images-test package deployment-test lint clean bench bench-whole
 
 demo: ## A small facility on this machine, until Ctrl-C
 	@$(SETUP) demo
@@ -26,6 +26,16 @@ images-test: ## The images of all recipes, and the tests of those that `make tes
 	@$(PYTHON) -m images.build
 	@VISA_TEST_IMAGES=all exec $(PYTHON) -m pytest -q tests/images
 
+package: ## What ansible/ installs: the wheel and the images' recipes, in dist/
+	@[ -x .venv-ansible/bin/python ] || /usr/bin/python3 -m venv .venv-ansible
+	@.venv-ansible/bin/python -m pip install -q --disable-pip-version-check -r ansible/requirements.txt
+	@.venv-ansible/bin/python ansible/package.py
+
+deployment-test: ## ansible/ on machines of its own, with the parts that `make test` leaves out as well
+	@$(SETUP) test
+	@$(PYTHON) -m images.build base general
+	@VISA_TEST_DEPLOYMENT=all exec $(PYTHON) -m pytest -q tests/ansible
+
 bench: ## This project beside stock parts, in ten minutes
 	@$(SETUP) test
 	@exec $(PYTHON) -m bench --short
@@ -40,5 +50,5 @@ lint:
 
 clean: ## What the demo and the tests made, the data tree included
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m demo.clean; fi
-	@rm -rf .venv build dist *.egg-info node_modules demo/node_modules tests/axe/node_modules visa_session/node_modules \
+	@rm -rf .venv .venv-ansible build dist *.egg-info node_modules demo/node_modules tests/axe/node_modules visa_session/node_modules \
 		visa_session/static/novnc tests/results .pytest_cache .ruff_cache .hypothesis

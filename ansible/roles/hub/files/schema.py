@@ -1,0 +1,18 @@
+"""Prints which revision of the database this release's packages want: the hub's own and VISA's."""
+
+from pathlib import Path
+
+import jupyterhub
+import visa_sharing
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+heads = []
+for folder in (
+    Path(jupyterhub.__file__).parent / "alembic",
+    Path(visa_sharing.__file__).parent / "migrations",
+):
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    heads += sorted(ScriptDirectory.from_config(config).get_heads())
+print(" ".join(heads))
