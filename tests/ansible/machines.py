@@ -1,0 +1,102 @@
+"""Machines to deploy to: containers that boot Debian's systemd, as bare as its installer leaves a machine."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from images import host
+from images.engine import Engine, podman_environment
+from images.root import RECIPE_LABEL, ensure_root, root_name
+
+RELEASE = "bookworm"
+IMAGE = "localhost/visa-test/machine:{release}"
+#: What Ansible asks of a machine, and an init system. The lists of apt stay: they are a day old at most.
+CONTAINERFILE = """
+ARG ROOT
+FROM ${ROOT}
+RUN --mount=type=secret,id=apt.list rm -f /etc/apt/sources.list.d/* && cp /run/secrets/apt.list /etc/apt/sources.list \\
+    && apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \\
+    systemd systemd-sysv dbus python3 python3-apt iproute2 procps curl && rm -f /usr/sbin/policy-rc.d /etc/machine-id \\
+    && apt-get -q clean && systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service
+CMD ["/sbin/init"]
+"""
+
+
+def image(release: str = RELEASE) -> str:
+    """The name of a machine's image, once it is there; made on the root that sessions' images stand on."""
+    name, today = IMAGE.format(release=release), time.strftime("%Y-%j")
+    mark = hashlib.sha256(f"{CONTAINERFILE}{today}".encode()).hexdigest()
+    with tempfile.TemporaryDirectory(prefix="visa-machine-") as folder:
+        context, secrets = Path(folder, "context"), Path(folder, "secrets")
+        context.mkdir()
+        secrets.mkdir(mode=0o700)
+        with Path(folder, "log").open("w+b", buffering=0) as log:
+            engine = Engine("podman", log)
+            if engine.label(name, RECIPE_LABEL) == mark:
+                return name
+            ensure_root(engine, release)
+            (context / "Containerfile").write_text(CONTAINERFILE)
+            engine.build(
+                context,
+                name,
+                arguments={"ROOT": root_name(release)},
+                labels={RECIPE_LABEL: mark},
+                secrets=host.write_secrets(secrets, release),
+                fresh=True,
+            )
+    return name
+
+
+def podman(*arguments: str, check: bool = True, stdin: bytes | None = None, timeout: float = 120):
+    """Run podman; gives the finished process, whose words are text."""
+    done = subprocess.run(
+        ["podman", *arguments], input=stdin, capture_output=True, env=podman_environment(), timeout=timeout
+    )
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode(errors="replace")
+    assert not check or done.returncode == 0, f"podman {' '.join(arguments[:6])}: {done.stderr}{done.stdout}"
+    return done
+
+
+@dataclass
+class Machine:
+    """One machine; `address` is its own on podman's network, where sessions are too."""
+
+    name: str
+    address: str
+
+    def start(self, options: list[str], release: str = RELEASE) -> None:
+        """Boot it; what a killed run has left goes first."""
+        self.remove()
+        what = ["--name", self.name, "--hostname", self.name, "--systemd=always", "--stop-timeout", "5"]
+        what += ["--network", "podman", "--ip", self.address, "--cap-add", "NET_ADMIN"]
+        podman("run", "--detach", *what, *options, image(release))
+        self.until("systemctl is-system-running | grep -qE 'running|degraded'", 60)
+
+    def run(self, script: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess:
+        """Run a shell script in it, as root."""
+        return podman("exec", self.name, "sh", "-c", script, check=check, timeout=timeout)
+
+    def said(self, script: str) -> str:
+        return self.run(script).stdout.strip()
+
+    def until(self, script: str, seconds: float) -> str:
+        """Run a script until it succeeds; gives what it says."""
+        end = time.monotonic() + seconds
+        while (done := self.run(script, check=False)).returncode:
+            assert time.monotonic() < end, f"{self.name}: not in {seconds} s: {script}\n{done.stdout}{done.stderr}"
+            time.sleep(0.3)  # between two looks
+        return done.stdout.strip()
+
+    def log(self, unit: str, lines: int = 60) -> str:
+        return self.run(f"journalctl --no-pager -n {lines} -u {unit}", check=False).stdout
+
+    def stop(self) -> None:
+        podman("stop", self.name)
+
+    def remove(self) -> None:
+        podman("rm", "--force", "--volumes", "--time", "0", self.name, check=False)

@@ -1,0 +1,91 @@
+"""What machines install, made on this one: two releases of VISA, and the packages of Python and node they need.
+
+Machines have these folders bound, so that each run does not ask the registries for the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from demo.node import node, npm
+
+from .playbook import ANSIBLE, CACHE, ROOT
+
+PROXY = ANSIBLE / "roles/hub/files/proxy"
+#: By its path: the folder ansible/ is no package, and Ansible's own has that name.
+PACKAGE = runpy.run_path(str(ANSIBLE / "package.py"))
+wheel, recipes = PACKAGE["wheel"], PACKAGE["recipes"]
+
+
+def before(folder: Path) -> Path:
+    """The tree of the commit before this one, with its wheel: what the upgrade comes from.
+
+    Where there is no history, this tree is both. A line more in its configuration makes it another release in any case.
+    """
+    tree = folder / "before"
+    tree.mkdir()
+    git = ["git", "-C", str(ROOT)]
+    known = subprocess.run([*git, "rev-parse", "--verify", "--quiet", "HEAD~1"], stdout=subprocess.DEVNULL)
+    commit = "HEAD~1" if known.returncode == 0 else "HEAD"
+    archive = subprocess.run([*git, "archive", "--format=tar", commit], stdout=subprocess.PIPE, check=True)
+    subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
+    with (tree / "jupyterhub_config.py").open("a") as file:
+        file.write("# The release before, in a test.\n")
+    wheel(tree, tree / "dist")
+    return tree
+
+
+def now(folder: Path) -> Path:
+    """This tree with its wheel; in a folder of its own, for the tree's own dist/ is its owner's."""
+    tree = folder / "now"
+    tree.mkdir()
+    for name in ("jupyterhub_config.py", "constraints.txt"):
+        shutil.copy(ROOT / name, tree)
+    wheel(ROOT, tree / "dist")
+    recipes(ROOT, tree / "dist")
+    return tree
+
+
+def wheels() -> Path:
+    """All that the extra `hub` needs, and node, as wheels."""
+    files = (ROOT / "setup.cfg", ROOT / "constraints.txt", PROXY / "requirements.txt")
+    mark = hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    place = CACHE / f"wheels-{mark}"
+    if not place.exists():
+        new = CACHE / "wheels-new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q"]
+        pip += ["--wheel-dir", str(new), "-c", str(ROOT / "constraints.txt"), "-r", str(PROXY / "requirements.txt")]
+        subprocess.run([*pip, f"{ROOT}[hub]"], check=True, cwd=ROOT)
+        for own in new.glob("visa_jupyterhub-*.whl"):
+            own.unlink()
+        for old in CACHE.glob("wheels-*"):
+            if old != new:
+                shutil.rmtree(old)
+        new.rename(place)
+    return place
+
+
+def npm_cache() -> Path:
+    """npm's cache with the proxy's packages in it."""
+    mark = hashlib.sha256((PROXY / "package-lock.json").read_bytes()).hexdigest()[:16]
+    place = CACHE / f"npm-{mark}"
+    if not place.exists():
+        new = CACHE / "npm-new"
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.copytree(PROXY, new / "work")
+        path = f"{node().parent}:{os.environ.get('PATH', '')}"
+        command = [*npm(), "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]
+        subprocess.run(
+            [*command, "--cache", str(new / "cache")], cwd=new / "work", check=True, env=os.environ | {"PATH": path}
+        )
+        shutil.rmtree(new / "work")
+        new.rename(place)
+    return place / "cache"

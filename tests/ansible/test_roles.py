@@ -1,0 +1,115 @@
+"""What is checked without a machine: Ansible's own linter, and the files of what no machine here can run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from visa_spawner.backends.nodes import Node
+from visa_spawner.backends.slurm.launch import configuration
+
+from .playbook import ANSIBLE, BIN, environment
+
+
+def test_lint_at_production_profile(tmp_path):
+    done = subprocess.run(
+        [BIN / "ansible-lint", "--offline", "--profile", "production", "--nocolor", "-q"],
+        cwd=ANSIBLE,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_variable_that_is_used_is_explained():
+    """In group_vars/all.yml with a comment, but for secrets, which the vault has, and what one command is told."""
+    text = (ANSIBLE / "group_vars/all.yml").read_text()
+    known = set(yaml.safe_load(text))
+    used = set()
+    for path in ANSIBLE.rglob("*"):
+        if path.is_file() and "inventories" not in path.parts and path.suffix not in (".json", ".pyc"):
+            used |= set(re.findall(r"\bvisa_[a-z_]+\b", path.read_text()))
+    packages = {path.name for path in ANSIBLE.parent.glob("visa_*")}
+    told = {"visa_restore", "visa_restore_keep", "visa_rollback_database", "visa_new_secret", "visa_node"}
+    metrics = {name for name in used if name.startswith(("visa_slurm_own", "visa_slurm_all", "visa_slurm_question"))}
+    metrics |= {"visa_slurm_answering", "visa_warm_waiting", "visa_backup_last_success_timestamp_seconds"}
+    other = {"visa_connection", "visa_jupyterhub", "visa_backup"}
+    secrets = {name for name in used if name.startswith("visa_secret")}
+    assert used - known - packages - told - metrics - other - secrets == set()
+    assert known - used == set()
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"visa_\w+:", line):
+            above = number - 1
+            while re.match(r"visa_\w+:", lines[above]):
+                above -= 1  # one comment may be about several
+            assert lines[above].startswith("#"), line
+
+
+@pytest.mark.parametrize("name", ["one-machine", "facility"])
+def test_examples_are_whole(name, tmp_path):
+    """Every group of site.yml is there, and each node has what the hub is told of it."""
+    done = subprocess.run(
+        [BIN / "ansible-inventory", "-i", f"inventories/{name}/hosts.yml", "--list"],
+        cwd=ANSIBLE,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    plays = yaml.safe_load((ANSIBLE / "site.yml").read_text())
+    assert {play["hosts"] for play in plays} <= set(found) | set(found["visa"]["children"])
+    for host in found["nodes"]["hosts"]:
+        variables = found["_meta"]["hostvars"][host]
+        node = variables["visa_node"] | {"network": "published" if name == "facility" else "visa"}
+        assert Node.model_validate(node).name == host
+
+
+#: Files that no machine of the tests can use, with the variables of the facility, and what must be in them.
+RENDERED = {
+    "libvirt_host/templates/machines.nft": [
+        'ip saddr 10.213.0.0/24 oifname "eno1" masquerade',
+        "tcp dport { 8081, 32768-60999 } accept",
+    ],
+    "slurm_client/templates/slurm.json": ['"spool": "/shared/visa/spool/{uid}"', '"hub_id": "visa"'],
+    "gpu_node/templates/network.json": ['"network_interface": "sessions0"', '"gateway": "10.214.0.1"'],
+}
+
+
+def test_files_for_what_is_not_here(tmp_path):
+    """GPUs, a packet filter's rules, a cluster: rendered, and read by the program they are for where that is here."""
+    rendered = tmp_path / "rendered"
+    rendered.mkdir()
+    tasks = [
+        {
+            "ansible.builtin.template": {
+                "src": f"{ANSIBLE}/roles/{name}",
+                "dest": f"{rendered}/{name.rpartition('/')[2]}",
+            }
+        }
+        for name in RENDERED
+    ]
+    book = ANSIBLE / ".rendered-in-a-test.yml"
+    book.write_text(yaml.safe_dump([{"hosts": "hub", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    try:
+        done = subprocess.run(
+            [BIN / "ansible-playbook", "-i", "inventories/facility/hosts.yml", book],
+            cwd=ANSIBLE,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        book.unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, wanted in RENDERED.items():
+        text = (rendered / name.rpartition("/")[2]).read_text()
+        assert [line for line in wanted if line not in text] == [], text
+    said = json.loads((rendered / "slurm.json").read_text())
+    assert configuration.checked(said, "slurm.json").partitions == ("main", "gpu")
