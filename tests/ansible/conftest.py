@@ -8,13 +8,13 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from demo import login
 from tests.chromium import CHROMIUM, FLAGS
@@ -146,17 +146,17 @@ def site(around) -> Iterator[Site]:
         machine.remove()
 
 
-@pytest.fixture
-async def browser(site: Site) -> AsyncIterator[Browser]:
-    """A browser that knows the site's names, and believes its certificate and no other."""
+@pytest.fixture(scope="module")
+def page(site: Site) -> Iterator[Page]:
+    """A browser that knows the site's names, and believes its certificate and no other; open through all tests."""
     key = "openssl x509 -in /etc/visa/tls/site.pem -noout -pubkey | openssl pkey -pubin -outform der | base64 -w0"
     digest = hashlib.sha256(base64.b64decode(site.machine.said(key))).digest()
     flags = [
         f"--host-resolver-rules=MAP visa.test {site.machine.address},MAP *.visa.test {site.machine.address}",
         f"--ignore-certificate-errors-spki-list={base64.b64encode(digest).decode()}",
     ]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        yield browser
-        await browser.close()
-
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+        yield context.new_page()
+        browser.close()
