@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -73,12 +74,12 @@ def test_examples_are_whole(name, tmp_path):
 
 #: Files that no machine of the tests can use, with the variables of the facility, and what must be in them.
 RENDERED = {
-    "libvirt_host/templates/machines.nft": [
+    "libvirt_host/templates/machines.nft.j2": [
         'ip saddr 10.213.0.0/24 oifname "eno1" masquerade',
         "tcp dport { 8081, 32768-60999 } accept",
     ],
-    "slurm_client/templates/slurm.json": ['"spool": "/shared/visa/spool/{uid}"', '"hub_id": "visa"'],
-    "gpu_node/templates/network.json": ['"network_interface": "sessions0"', '"gateway": "10.214.0.1"'],
+    "slurm_client/templates/slurm.json.j2": ['"spool": "/shared/visa/spool/{uid}"', '"hub_id": "visa"'],
+    "gpu_node/templates/network.json.j2": ['"network_interface": "sessions0"', '"gateway": "10.214.0.1"'],
 }
 
 
@@ -90,7 +91,7 @@ def test_files_for_what_is_not_here(tmp_path):
         {
             "ansible.builtin.template": {
                 "src": f"{ANSIBLE}/roles/{name}",
-                "dest": f"{rendered}/{name.rpartition('/')[2]}",
+                "dest": f"{rendered}/{Path(name).stem}",
             }
         }
         for name in RENDERED
@@ -109,7 +110,7 @@ def test_files_for_what_is_not_here(tmp_path):
         book.unlink()
     assert done.returncode == 0, done.stdout + done.stderr
     for name, wanted in RENDERED.items():
-        text = (rendered / name.rpartition("/")[2]).read_text()
+        text = (rendered / Path(name).stem).read_text()
         assert [line for line in wanted if line not in text] == [], text
     said = json.loads((rendered / "slurm.json").read_text())
     assert configuration.checked(said, "slurm.json").partitions == ("main", "gpu")
