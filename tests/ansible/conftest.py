@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import socket
 import ssl
 import subprocess
@@ -22,6 +23,9 @@ from tests.chromium import CHROMIUM, FLAGS
 from . import facility, packages
 from .machines import Machine, podman
 from .playbook import Played, play
+
+#: What takes too long for every change: `make deployment-test`.
+collect_ignore = [] if os.environ.get("VISA_TEST_DEPLOYMENT") == "all" else ["test_debian_13.py"]
 
 #: On podman's own network, far from where it begins to give addresses.
 ADDRESS = "10.88.250.10"
