@@ -96,8 +96,11 @@ class _ToMachine(httpx.HTTPTransport):
         if name.endswith(".localhost"):  # the login provider, which is here
             return super().handle_request(request)
         request.extensions = {**request.extensions, "sni_hostname": name}
-        request.url = request.url.copy_with(host=self.address)
-        return super().handle_request(request)
+        asked, request.url = request.url, request.url.copy_with(host=self.address)
+        try:
+            return super().handle_request(request)
+        finally:
+            request.url = asked  # cookies and redirects go by the name
 
 
 def free_port() -> int:

@@ -129,8 +129,12 @@ def test_a_person_logs_in_and_sees_the_desktop(site: Site, page, kept):
     assert kept["sockets"] and not any(one.is_closed() for one in kept["sockets"])
 
 
-def test_the_audit_log_has_the_browser_s_address(site: Site, kept):
+def test_a_share_is_in_the_audit_log_with_the_browser_s_address(site: Site, kept):
     """Not the web server's: X-Forwarded-For came through, and VISA_TRUSTED_PROXIES names it."""
+    site.log_in("bob")
+    member = {"name": "bob", "role": "viewer"}
+    shared = site.call("POST", f"visa/sharing/alice/{SESSION}/members", kept["alice"], json=member)
+    assert shared.status_code in (200, 201), shared.text
     gateway = "10.88.0.1"
     lines = [json.loads(line) for line in site.machine.said("cat /var/log/visa/events.jsonl").splitlines()]
     addresses = {value for line in lines for value in _texts(line) if re.fullmatch(r"[0-9.]{7,15}", value)}
@@ -221,10 +225,6 @@ def picture(site: Site, kept: dict) -> dict:
 
 def test_a_backup_is_put_back_on_another_machine(site: Site, around, kept):
     """Users, sessions that run, shares and audit log are as they were; the machine has nothing but the software."""
-    site.log_in("bob")
-    member = {"name": "bob", "role": "viewer"}
-    shared = site.call("POST", f"visa/sharing/alice/{SESSION}/members", kept["alice"], json=member)
-    assert shared.status_code in (200, 201), shared.text
     wanted, running = picture(site, kept), containers()
     file = site.machine.said("/usr/local/sbin/visa-backup make").splitlines()[-1]
     here = around["folder"] / "backup.tar.gz"
