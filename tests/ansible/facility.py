@@ -78,6 +78,7 @@ def catalogue() -> list[dict]:
     ]
 
 
+ENGINE_TLS = {"ca": "authority.pem", "cert": "hub.pem", "key": "hub.key"}
 SETTINGS = f"""
 c = get_config()
 # The machine is a container that may not mount: the node is this machine's own engine, where paths are checked alone.
@@ -124,9 +125,9 @@ def write_inventory(
         "visa_nodes": [
             {
                 "name": "node1",
-                "engine": f"unix://{engine}",
+                "engine": f"tcp://{machine.address}:2376",
+                "tls": {name: f"/etc/visa/engines/{file}" for name, file in ENGINE_TLS.items()},
                 "network": "podman",
-                "local": False,
                 "cpus": 8,
                 "memory": "12G",
             }
@@ -134,6 +135,8 @@ def write_inventory(
         "visa_network_subnet": "10.214.0.0/24",
         "visa_engine_address": machine.address,
         "visa_engine_tls": True,
+        # Podman does not run in a container that may not mount. So the engine is this machine's own.
+        "visa_engine_socket": str(engine),
         "visa_images_from": "none",
         **(extra or {}),
     }
