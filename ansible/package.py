@@ -2,7 +2,7 @@
 
     python ansible/package.py
 
-The same tree gives the same files, byte by byte, so that a run without changes changes nothing on any machine.
+The same tree gives the same files, byte by byte, so that a run without changes changes nothing anywhere.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def around(tmp_path_factory) -> Iterator[dict]:
 
 @pytest.fixture(scope="session")
 def site(around) -> Iterator[Site]:
-    """The one-machine site, from a bare machine, with the release of the commit before; and what a second run did."""
+    """The one-machine site, from a bare machine, with the release before; and what a second run did."""
     folder, machine = around["folder"], Machine("visa-test-one", ADDRESS)
     old, now = packages.before(folder), packages.now(folder)
     options = ["--add-host", "login.localhost:127.0.0.1", "--add-host", "visa.test:127.0.0.1"]
@@ -155,11 +155,13 @@ def site(around) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def page(site: Site) -> Iterator[Page]:
-    """A browser that knows the site's names, and believes its certificate and no other; open through all tests."""
-    key = "openssl x509 -in /etc/visa/tls/site.pem -noout -pubkey | openssl pkey -pubin -outform der | base64 -w0"
+    """A browser that knows the site's names and believes its certificate alone; open through all tests."""
+    key = "openssl x509 -in /etc/visa/tls/site.pem -noout -pubkey"
+    key += " | openssl pkey -pubin -outform der | base64 -w0"
+    names = ("visa.test", "*.visa.test")
     digest = hashlib.sha256(base64.b64decode(site.machine.said(key))).digest()
     flags = [
-        f"--host-resolver-rules=MAP visa.test {site.machine.address},MAP *.visa.test {site.machine.address}",
+        "--host-resolver-rules=" + ",".join(f"MAP {name} {site.machine.address}" for name in names),
         f"--ignore-certificate-errors-spki-list={base64.b64encode(digest).decode()}",
     ]
     with sync_playwright() as playwright:

@@ -1,7 +1,7 @@
 """A facility around a machine: people with homes, one experiment, the demo's login provider, an inventory.
 
-The provider listens on this machine alone, as a browser here sees it. In the machine the same address is a line to it: a
-listener that was opened in its network, and whose connections are made in ours.
+The provider listens on this machine alone, as a browser here sees it. In the machine the same address is a
+line to it: a listener that was opened in its network, and whose connections are made in ours.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def catalogue() -> list[dict]:
 ENGINE_TLS = {"ca": "authority.pem", "cert": "hub.pem", "key": "hub.key"}
 SETTINGS = f"""
 c = get_config()
-# The machine is a container that may not mount: the node is this machine's own engine, where paths are checked alone.
+# The machine is a container that may not mount: the node is the host's engine, where paths are checked alone.
 c.VisaSite.pin_binds = False
 c.JupyterHub.services.append({{"name": "tests", "api_token": "{SERVICE_TOKEN}", "admin": True}})
 """
@@ -180,7 +180,10 @@ class Line:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _open(self, there: str) -> socket.socket:
-        """A listener in another network namespace: a thread of its own enters it, and a socket stays where it was made."""
+        """A listener in another network namespace.
+
+        A thread of its own enters that; a socket stays where it was made.
+        """
         found: list[socket.socket | OSError] = []
 
         def enter() -> None:
@@ -225,7 +228,7 @@ def _carry(source: socket.socket, target: socket.socket) -> None:
 
 
 def start_engine(folder: Path) -> tuple[subprocess.Popen, Path]:
-    """This machine's podman on a socket, as the node that sessions run on; a person's network is podman's own."""
+    """This machine's podman on a socket, as the node that sessions run on."""
     path = folder / "engine" / "podman.sock"
     path.parent.mkdir()
     process = subprocess.Popen(

@@ -19,10 +19,11 @@ IMAGE = "localhost/visa-test/machine:{release}"
 CONTAINERFILE = """
 ARG ROOT
 FROM ${ROOT}
-RUN --mount=type=secret,id=apt.list rm -f /etc/apt/sources.list.d/* && cp /run/secrets/apt.list /etc/apt/sources.list \\
-    && apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \\
-    systemd systemd-sysv dbus python3 python3-apt iproute2 procps curl && rm -f /usr/sbin/policy-rc.d /etc/machine-id \\
-    && apt-get -q clean && systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service
+RUN --mount=type=secret,id=apt.list rm -f /etc/apt/sources.list.d/* \\
+    && cp /run/secrets/apt.list /etc/apt/sources.list && apt-get -q update \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \\
+    systemd systemd-sysv dbus python3 python3-apt iproute2 procps curl \\
+    && rm -f /usr/sbin/policy-rc.d /etc/machine-id && apt-get -q clean && systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service
 CMD ["/sbin/init"]
 """
 
@@ -88,7 +89,8 @@ class Machine:
         """Run a script until it succeeds; gives what it says."""
         end = time.monotonic() + seconds
         while (done := self.run(script, check=False)).returncode:
-            assert time.monotonic() < end, f"{self.name}: not in {seconds} s: {script}\n{done.stdout}{done.stderr}"
+            said = done.stdout + done.stderr
+            assert time.monotonic() < end, f"{self.name}: not in {seconds} s: {script}\n{said}"
             time.sleep(0.3)  # between two looks
         return done.stdout.strip()
 

@@ -1,4 +1,4 @@
-"""What machines install, made on this one: two releases of VISA, and the packages of Python and node they need.
+"""What machines install, made on this one: two releases of VISA, and packages of Python and node.
 
 Machines have these folders bound, so that each run does not ask the registries for the same again.
 """
@@ -26,7 +26,7 @@ wheel, recipes = PACKAGE["wheel"], PACKAGE["recipes"]
 def before(folder: Path) -> Path:
     """The tree of the commit before this one, with its wheel: what the upgrade comes from.
 
-    Where there is no history, this tree is both. A line more in its configuration makes it another release in any case.
+    Where there is no history, this tree is both. A line more in its configuration makes it another release.
     """
     tree = folder / "before"
     tree.mkdir()
@@ -55,14 +55,16 @@ def now(folder: Path) -> Path:
 def wheels() -> Path:
     """All that the extra `hub` needs, and node, as wheels."""
     files = (ROOT / "setup.cfg", ROOT / "constraints.txt", PROXY / "requirements.txt")
-    mark = hashlib.sha256(sys.version.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    content = sys.version.encode() + b"".join(path.read_bytes() for path in files)
+    mark = hashlib.sha256(content).hexdigest()[:16]
     place = CACHE / f"wheels-{mark}"
     if not place.exists():
         new = CACHE / "wheels-new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q"]
-        pip += ["--wheel-dir", str(new), "-c", str(ROOT / "constraints.txt"), "-r", str(PROXY / "requirements.txt")]
+        pip += ["--wheel-dir", str(new), "-c", str(ROOT / "constraints.txt")]
+        pip += ["-r", str(PROXY / "requirements.txt")]
         subprocess.run([*pip, f"{ROOT}[hub]"], check=True, cwd=ROOT)
         for own in new.glob("visa_jupyterhub-*.whl"):
             own.unlink()

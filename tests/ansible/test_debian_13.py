@@ -1,4 +1,4 @@
-"""The same site on Debian 13, whose Python is another: its packages come from the registries, which takes minutes.
+"""The same site on Debian 13, whose Python is another: packages come from the registries, in minutes.
 
 For `make deployment-test`; `make test` leaves it out (conftest.py).
 """

@@ -1,4 +1,4 @@
-"""A site on one machine, from nothing: deployed, used, upgraded, rolled back, and put back on another machine.
+"""A site on one machine, from nothing: deployed, used, upgraded, rolled back, put back on another machine.
 
 The tests build on one another, in the order in which they stand: each step is one of the operator's.
 """
@@ -39,20 +39,20 @@ def test_a_second_run_changes_nothing(site: Site):
 
 
 def test_secrets_are_root_s_and_in_no_log(site: Site):
-    assert site.machine.said("stat -c '%a %U' /etc/visa/hub.env /etc/visa/portal.env /etc/visa/proxy.env") == "\n".join(
-        ["600 root"] * 3
-    )
+    modes = site.machine.said("cd /etc/visa && stat -c '%a %U' hub.env portal.env proxy.env")
+    assert modes.splitlines() == ["600 root"] * 3
     secrets = re.findall(r"[0-9a-f]{64}", site.machine.said("cat /etc/visa/*.env")) + [facility.CLIENT_SECRET]
     assert len(set(secrets)) == 5
-    everything = site.first.said + site.again.said + site.looked.said + site.machine.said("journalctl --no-pager")
+    everything = site.first.said + site.again.said + site.looked.said
+    everything += site.machine.said("journalctl --no-pager")
     assert [secret for secret in secrets if secret in everything] == []
     listed = site.machine.said("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert [secret for secret in secrets if secret in listed] == []
 
 
 def test_services_run_as_their_own_accounts(site: Site):
-    users = "for unit in visa-hub visa-portal visa-proxy; do ps -o user:20= -p $(systemctl show -P MainPID $unit); done"
-    assert site.machine.said(users).split() == ["root", "visa-portal", "visa-proxy"]
+    user = "ps -o user:20= -p $(systemctl show -P MainPID $unit)"
+    assert site.machine.said(f"for unit in visa-hub visa-portal visa-proxy; do {user}; done").split() == ["root", "visa-portal", "visa-proxy"]
 
 
 def test_tls_names_and_headers(site: Site):
@@ -84,7 +84,8 @@ def test_metrics_need_the_token(site: Site):
 
 
 def test_prometheus_has_the_hub_and_the_rules(site: Site):
-    up = "curl -sG http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up{job=\"visa-hub\"} == 1' | grep visa-hub"
+    up = "curl -sG http://127.0.0.1:9090/api/v1/query --data-urlencode 'query=up{job=\"visa-hub\"} == 1'"
+    up += " | grep visa-hub"
     site.machine.until(up, 60)
     rules = json.loads(site.machine.said("curl -s http://127.0.0.1:9090/api/v1/rules"))
     assert len(rules["data"]["groups"][0]["rules"]) >= 8
@@ -117,7 +118,8 @@ def test_a_person_logs_in_and_sees_the_desktop(site: Site, page, kept):
     assert hub and all(one["secure"] for one in hub), cookies
 
     kept["alice"] = site.token("alice")
-    asked = {"experiments": [facility.EXPERIMENT], "profile": "general", "plan": "medium", "interface": "desktop"}
+    asked = {"profile": "general", "plan": "medium", "interface": "desktop"}
+    asked["experiments"] = [facility.EXPERIMENT]
     started = site.call("POST", f"users/alice/servers/{SESSION}", kept["alice"], json={"user_options": asked})
     assert started.status_code in (201, 202), started.text
     record = site.until_running(kept["alice"], SESSION)
@@ -148,7 +150,8 @@ def _texts(thing) -> list[str]:
 
 
 def containers() -> list[str]:
-    return podman("ps", "--no-trunc", "--format", "{{.ID}}", "--filter", f"label=visa.hub={facility.HUB_ID}").stdout.split()
+    ours = ["--filter", f"label=visa.hub={facility.HUB_ID}"]
+    return podman("ps", "--no-trunc", "--format", "{{.ID}}", *ours).stdout.split()
 
 
 def pid(site: Site, unit: str) -> str:
@@ -159,7 +162,8 @@ def answers(site: Site, kept: dict) -> int:
     """What the session's own server says to its owner, through web server and proxy."""
     with site.client() as client:
         headers = {"Authorization": f"token {kept['alice']}"}
-        return client.get(f"https://alice.visa.test/user/alice/{SESSION}/api/status", headers=headers).status_code
+        url = f"https://alice.visa.test/user/alice/{SESSION}/api/status"
+        return client.get(url, headers=headers).status_code
 
 
 def turn_to(site: Site, tree) -> None:
@@ -239,7 +243,7 @@ def test_a_backup_is_put_back_on_another_machine(site: Site, around, kept):
         hosts = inventory / "hosts.yml"
         hosts.write_text(hosts.read_text().replace(site.machine.name, other.name))
         settings = inventory / "group_vars/visa/site.yml"
-        settings.write_text(settings.read_text().replace(f"ansible_host: {site.machine.name}", f"ansible_host: {other.name}"))
+        settings.write_text(settings.read_text().replace(site.machine.name, other.name))
         played(inventory, "site.yml", "--tags", "common,postgresql,hub,tls_proxy,backup")
         podman("cp", str(here), f"{other.name}:/var/backups/visa/restored.tar.gz")
         played(inventory, "restore.yml", "-e", "visa_restore=/var/backups/visa/restored.tar.gz")
@@ -252,10 +256,8 @@ def test_a_backup_is_put_back_on_another_machine(site: Site, around, kept):
         assert found == wanted
         assert containers() == running
         assert answers(moved, kept) == 200
-        damaged = other.run(
-            "cd /var/backups/visa && head -c 5000 restored.tar.gz > half.tar.gz && visa-backup check /var/backups/visa/half.tar.gz",
-            check=False,
-        )
+        half = "cd /var/backups/visa && head -c 5000 restored.tar.gz > half.tar.gz"
+        damaged = other.run(f"{half} && visa-backup check /var/backups/visa/half.tar.gz", check=False)
         assert damaged.returncode == 1 and "is no whole backup" in damaged.stderr
     finally:
         other.remove()
