@@ -48,9 +48,9 @@ def wheel(tree: Path, dist: Path) -> Path:
             shutil.copytree(package, source / package.name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         for name in ABOUT:
             shutil.copy(tree / name, source)
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
         subprocess.run(
-            [*command, "--wheel-dir", str(dist), str(source)],
+            [*pip, "--wheel-dir", str(dist), str(source)],
             check=True,
             env=os.environ | {"SOURCE_DATE_EPOCH": epoch(tree)},
         )

@@ -134,7 +134,8 @@ def site(around) -> Iterator[Site]:
     old, now = packages.before(folder), packages.now(folder)
     options = ["--add-host", "login.localhost:127.0.0.1", "--add-host", "visa.test:127.0.0.1"]
     options += ["-v", f"{packages.wheels()}:/wheels:ro", "-v", f"{packages.npm_cache()}:/npm"]
-    options += ["-v", f"{facility.DATA}:{facility.DATA}", "-v", f"{around['engine'].parent}:{around['engine'].parent}"]
+    for place in (facility.DATA, around["engine"].parent):
+        options += ["-v", f"{place}:{place}"]
     options += ["-v", f"{SOFTWARE}:/opt/visa"]
     machine.start(options)
     line = None

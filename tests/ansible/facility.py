@@ -167,7 +167,8 @@ def start_provider(folder: Path, port: int) -> subprocess.Popen:
     }
     (folder / "provider.json").write_text(json.dumps(settings))
     log = (folder / "provider.log").open("wb")
-    return subprocess.Popen([str(node()), str(PROVIDER), str(folder / "provider.json")], stdout=log, stderr=log, cwd=ROOT)
+    command = [str(node()), str(PROVIDER), str(folder / "provider.json")]
+    return subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
 
 
 class Line:

@@ -23,7 +23,8 @@ RUN --mount=type=secret,id=apt.list rm -f /etc/apt/sources.list.d/* \\
     && cp /run/secrets/apt.list /etc/apt/sources.list && apt-get -q update \\
     && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \\
     systemd systemd-sysv dbus python3 python3-apt iproute2 procps curl \\
-    && rm -f /usr/sbin/policy-rc.d /etc/machine-id && apt-get -q clean && systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service
+    && rm -f /usr/sbin/policy-rc.d /etc/machine-id && apt-get -q clean \\
+    && systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service
 CMD ["/sbin/init"]
 """
 

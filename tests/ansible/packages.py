@@ -85,9 +85,8 @@ def npm_cache() -> Path:
         shutil.copytree(PROXY, new / "work")
         path = f"{node().parent}:{os.environ.get('PATH', '')}"
         command = [*npm(), "ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]
-        subprocess.run(
-            [*command, "--cache", str(new / "cache")], cwd=new / "work", check=True, env=os.environ | {"PATH": path}
-        )
+        command += ["--cache", str(new / "cache")]
+        subprocess.run(command, cwd=new / "work", check=True, env=os.environ | {"PATH": path})
         shutil.rmtree(new / "work")
         new.rename(place)
     return place / "cache"

@@ -52,7 +52,8 @@ def test_secrets_are_root_s_and_in_no_log(site: Site):
 
 def test_services_run_as_their_own_accounts(site: Site):
     user = "ps -o user:20= -p $(systemctl show -P MainPID $unit)"
-    assert site.machine.said(f"for unit in visa-hub visa-portal visa-proxy; do {user}; done").split() == ["root", "visa-portal", "visa-proxy"]
+    users = site.machine.said(f"for unit in visa-hub visa-portal visa-proxy; do {user}; done")
+    assert users.split() == ["root", "visa-portal", "visa-proxy"]
 
 
 def test_tls_names_and_headers(site: Site):
@@ -228,7 +229,7 @@ def picture(site: Site, kept: dict) -> dict:
 
 
 def test_a_backup_is_put_back_on_another_machine(site: Site, around, kept):
-    """Users, sessions that run, shares and audit log are as they were; the machine has nothing but the software."""
+    """Users, sessions that run, shares and audit log are as they were; the machine had nothing but software."""
     wanted, running = picture(site, kept), containers()
     file = site.machine.said("/usr/local/sbin/visa-backup make").splitlines()[-1]
     here = around["folder"] / "backup.tar.gz"

@@ -28,7 +28,7 @@ def test_lint_at_production_profile(tmp_path):
 
 
 def test_every_variable_that_is_used_is_explained():
-    """In group_vars/all.yml with a comment; not secrets, which the vault has, and what one command is told."""
+    """In group_vars/all.yml with a comment; not what the vault has or one command is told."""
     text = (ANSIBLE / "group_vars/all.yml").read_text()
     known = set(yaml.safe_load(text))
     used = set()
@@ -85,7 +85,7 @@ RENDERED = {
 
 
 def test_files_for_what_is_not_here(tmp_path):
-    """GPUs, a packet filter's rules, a cluster: rendered, and read by the program they are for where that is here."""
+    """GPUs, a packet filter's rules, a cluster: rendered, and read by what they are for where that is here."""
     rendered = tmp_path / "rendered"
     rendered.mkdir()
     tasks = [
@@ -98,7 +98,8 @@ def test_files_for_what_is_not_here(tmp_path):
         for name in RENDERED
     ]
     book = ANSIBLE / ".rendered-in-a-test.yml"
-    book.write_text(yaml.safe_dump([{"hosts": "hub", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    play = {"hosts": "hub", "connection": "local", "gather_facts": False, "tasks": tasks}
+    book.write_text(yaml.safe_dump([play]))
     try:
         done = subprocess.run(
             [BIN / "ansible-playbook", "-i", "inventories/facility/hosts.yml", book],
