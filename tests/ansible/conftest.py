@@ -133,7 +133,7 @@ def site(around) -> Iterator[Site]:
     folder, machine = around["folder"], Machine("visa-test-one", ADDRESS)
     old, now = packages.before(folder), packages.now(folder)
     options = ["--add-host", "login.localhost:127.0.0.1", "--add-host", "visa.test:127.0.0.1"]
-    options += ["-v", f"{packages.wheels()}:/wheels:ro", "-v", f"{packages.npm_cache()}:/npm"]
+    options += ["-v", f"{packages.wheels(old, now)}:/wheels:ro", "-v", f"{packages.npm_cache()}:/npm"]
     for place in (facility.DATA, around["engine"].parent):
         options += ["-v", f"{place}:{place}"]
     options += ["-v", f"{SOFTWARE}:/opt/visa"]

@@ -19,7 +19,6 @@ import yaml
 
 from demo.facility.people import PEOPLE, claims
 from demo.node import PROVIDER, node
-
 from images.engine import podman_environment
 
 from .machines import Machine, podman

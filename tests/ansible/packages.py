@@ -5,6 +5,7 @@ Machines have these folders bound, so that each run does not ask the registries 
 
 from __future__ import annotations
 
+import configparser
 import hashlib
 import os
 import runpy
@@ -52,22 +53,28 @@ def now(folder: Path) -> Path:
     return tree
 
 
-def wheels() -> Path:
-    """All that the extra `hub` needs, and node, as wheels."""
-    files = (ROOT / "setup.cfg", ROOT / "constraints.txt", PROXY / "requirements.txt")
-    content = sys.version.encode() + b"".join(path.read_bytes() for path in files)
-    mark = hashlib.sha256(content).hexdigest()[:16]
-    place = CACHE / f"wheels-{mark}"
+def wanted(tree: Path) -> tuple[str, str]:
+    """The hub's packages of a tree, and what they depend on."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(tree / "setup.cfg")
+    return settings["options.extras_require"]["hub"].lstrip(), (tree / "constraints.txt").read_text()
+
+
+def wheels(*trees: Path) -> Path:
+    """All that the extra `hub` of these trees needs, and node, as wheels."""
+    wants = {wanted(tree): tree for tree in trees}
+    content = f"{sys.version}{sorted(wants)}{(PROXY / 'requirements.txt').read_text()}"
+    place = CACHE / f"wheels-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
     if not place.exists():
         new = CACHE / "wheels-new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q"]
-        pip += ["--wheel-dir", str(new), "-c", str(ROOT / "constraints.txt")]
-        pip += ["-r", str(PROXY / "requirements.txt")]
-        subprocess.run([*pip, f"{ROOT}[hub]"], check=True, cwd=ROOT)
-        for own in new.glob("visa_jupyterhub-*.whl"):
-            own.unlink()
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q", "--wheel-dir", new]
+        for want, tree in wants.items():
+            (new / "hub.txt").write_text(want[0])
+            files = ["-c", tree / "constraints.txt", "-r", new / "hub.txt", "-r", PROXY / "requirements.txt"]
+            subprocess.run([*pip, *files], check=True)
+        (new / "hub.txt").unlink()
         for old in CACHE.glob("wheels-*"):
             if old != new:
                 shutil.rmtree(old)

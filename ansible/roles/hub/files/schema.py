@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import jupyterhub
-import visa_sharing
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+
+import visa_sharing
 
 heads = []
 for folder in (
