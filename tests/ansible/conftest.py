@@ -22,10 +22,11 @@ from tests.chromium import CHROMIUM, FLAGS
 
 from . import facility, packages
 from .machines import Machine, podman
-from .playbook import Played, play
+from .playbook import ROOT, Played, play
 
 #: What takes too long for every change: `make deployment-test`.
-collect_ignore = [] if os.environ.get("VISA_TEST_DEPLOYMENT") == "all" else ["test_debian_13.py"]
+LONG = ["test_one_machine.py", "test_debian_13.py"]
+collect_ignore = [] if os.environ.get("VISA_TEST_DEPLOYMENT") == "all" else LONG
 
 #: On podman's own network, far from where it begins to give addresses.
 ADDRESS = "10.88.250.10"
@@ -134,17 +135,17 @@ def site(around) -> Iterator[Site]:
     old, now = packages.before(folder), packages.now(folder)
     options = ["--add-host", "login.localhost:127.0.0.1", "--add-host", "visa.test:127.0.0.1"]
     options += ["-v", f"{packages.wheels(old, now)}:/wheels:ro", "-v", f"{packages.npm_cache()}:/npm"]
-    for place in (facility.DATA, around["engine"].parent):
+    for place in (facility.DATA, folder):
         options += ["-v", f"{place}:{place}"]
-    options += ["-v", f"{SOFTWARE}:/opt/visa"]
+    options += ["-v", f"{ROOT}:{ROOT}:ro", "-v", f"{SOFTWARE}:/opt/visa"]
     machine.start(options)
     line = None
     try:
         inventory = facility.write_inventory(folder, machine, old, around["engine"], around["port"])
-        looked = play(inventory, "site.yml", "--check", "--diff")
-        first = play(inventory, "site.yml")
+        looked = play(machine, inventory, "site.yml", "--check", "--diff")
+        first = play(machine, inventory, "site.yml")
         assert first.code == 0, first.said[-6000:] + machine.log("visa-hub") + machine.log("visa-portal")
-        again = play(inventory, "site.yml")
+        again = play(machine, inventory, "site.yml")
         line = facility.Line(machine, around["port"])
         yield Site(machine, inventory, now, options, looked, first, again)
     finally:

@@ -101,8 +101,7 @@ def write_inventory(
     (place / "experiments.yaml").write_text(yaml.safe_dump(catalogue()))
     (place / "settings.py").write_text(SETTINGS)
     site = {
-        "ansible_connection": "containers.podman.podman",
-        "ansible_host": machine.name,
+        "ansible_connection": "local",
         "ansible_python_interpreter": "/usr/bin/python3",
         "visa_source": str(source),
         "visa_environment": {
@@ -141,7 +140,7 @@ def write_inventory(
     }
     (variables / "site.yml").write_text(yaml.safe_dump(site))
     (place / "password").write_text("password of the vault\n")
-    played(place, "secrets.yml")
+    played(machine, place, "secrets.yml")
     vault = variables / "vault.yml"
     vault.write_text(vault.read_text().replace('oauth_client: ""', f"oauth_client: {CLIENT_SECRET}"))
     subprocess.run(

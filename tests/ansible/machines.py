@@ -24,7 +24,8 @@ RUN --mount=type=secret,id=apt.list rm -f /etc/apt/sources.list.d/* \\
     && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \\
     systemd systemd-sysv dbus python3 python3-apt iproute2 procps curl \\
     && rm -f /usr/sbin/policy-rc.d /etc/machine-id && apt-get -q clean \\
-    && systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service
+    && systemctl mask podman-auto-update.timer podman-auto-update.service \\
+    systemd-networkd-wait-online.service getty.target console-getty.service
 CMD ["/sbin/init"]
 """
 

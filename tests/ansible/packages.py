@@ -16,8 +16,10 @@ from pathlib import Path
 
 from demo.node import node, npm
 
-from .playbook import ANSIBLE, CACHE, ROOT
+from .playbook import ANSIBLE, ROOT
 
+#: Kept for the next run.
+CACHE = Path("/var/lib/visa-test-ansible")
 PROXY = ANSIBLE / "roles/hub/files/proxy"
 #: By its path: the folder ansible/ is no package, and Ansible's own has that name.
 PACKAGE = runpy.run_path(str(ANSIBLE / "package.py"))
@@ -46,7 +48,7 @@ def now(folder: Path) -> Path:
     """This tree with its wheel; in a folder of its own, for the tree's own dist/ is its owner's."""
     tree = folder / "now"
     tree.mkdir()
-    for name in ("jupyterhub_config.py", "constraints.txt"):
+    for name in ("jupyterhub_config.py", "constraints.txt", "setup.cfg"):
         shutil.copy(ROOT / name, tree)
     wheel(ROOT, tree / "dist")
     recipes(ROOT, tree / "dist")

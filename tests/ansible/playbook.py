@@ -1,26 +1,29 @@
-"""Runs the playbooks as an operator does, with Ansible from the test environment."""
+"""Runs the playbooks as an operator does, from the test environment, which the machine has bound.
+
+In the machine itself: from outside, each task would be several commands of the engine's.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.engine import podman_environment
+from .machines import Machine, podman
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible"
 BIN = Path(sys.executable).parent
-#: The package that carries collections; taken from it is the way into a container alone.
-COLLECTIONS = "ansible==12.2.0"
-CARRIED = ("containers/podman",)
-CACHE = Path("/var/lib/visa-test-ansible")
 
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+SETTINGS = {
+    "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_DEPRECATION_WARNINGS": "0",
+    "LC_ALL": "C.UTF-8",
+}
 
 
 @dataclass
@@ -41,60 +44,29 @@ class Played:
         return "\n".join(name for name, lines in tasks if "changed: [" in lines)
 
 
-def collections() -> Path:
-    """A folder with the collections that the tests use, kept for the next run."""
-    place = CACHE / COLLECTIONS.replace("==", "-")
-    if not place.exists():
-        new = CACHE / "new"
-        subprocess.run(["rm", "-rf", str(new)], check=True)
-        new.mkdir(parents=True)
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "-q", "--no-deps"]
-        subprocess.run([*pip, "--only-binary=:all:", "-d", str(new), COLLECTIONS], check=True)
-        (archive,) = new.glob("*.whl")
-        wanted = tuple(f"ansible_collections/{name}/" for name in CARRIED)
-        # The whole of it is half a gigabyte.
-        with zipfile.ZipFile(archive) as content:
-            content.extractall(new, [name for name in content.namelist() if name.startswith(wanted)])
-        archive.unlink()
-        new.rename(place)
-    return place
-
-
 def environment(home: Path) -> dict[str, str]:
-    return podman_environment() | {
-        "PATH": f"{BIN}:{os.environ.get('PATH', '/usr/bin:/bin')}",
-        "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
-        "ANSIBLE_HOME": str(home),
-        "ANSIBLE_COLLECTIONS_PATH": str(collections()),
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_FORCE_COLOR": "0",
-        "ANSIBLE_RETRY_FILES_ENABLED": "0",
-        "ANSIBLE_DEPRECATION_WARNINGS": "0",
-        "LC_ALL": "C.UTF-8",
-    }
+    """That of Ansible's programs which need no machine; `home` is where they keep things."""
+    path = f"{BIN}:{os.environ.get('PATH', '/usr/bin:/bin')}"
+    return {**os.environ, **SETTINGS, "PATH": path, "ANSIBLE_HOME": str(home)}
 
 
-def play(inventory: Path, name: str, *options: str, timeout: float = 900) -> Played:
+def play(machine: Machine, inventory: Path, name: str, *options: str, timeout: float = 900) -> Played:
     """Run a playbook of ansible/ on an inventory folder, which has the vault's password in `password`."""
     command = [str(BIN / "ansible-playbook"), "-i", str(inventory / "hosts.yml"), name]
-    if (inventory / "password").exists():
-        command += ["--vault-password-file", str(inventory / "password")]
-    done = subprocess.run(
-        [*command, *options],
-        cwd=ANSIBLE,
-        env=environment(inventory.parent / "ansible-home"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-    )
-    (inventory.parent / f"{Path(name).stem}.log").write_text(done.stdout)
-    return Played(done.returncode, done.stdout)
+    command += ["--vault-password-file", str(inventory / "password"), *options]
+    where = [
+        "--workdir",
+        str(ANSIBLE),
+        *(word for it in SETTINGS.items() for word in ("--env", "=".join(it))),
+    ]
+    done = podman("exec", *where, machine.name, *command, check=False, timeout=timeout)
+    said = done.stdout + done.stderr
+    (inventory.parent / f"{machine.name}-{Path(name).stem}.log").write_text(said)
+    return Played(done.returncode, said)
 
 
-def played(inventory: Path, name: str, *options: str) -> Played:
+def played(machine: Machine, inventory: Path, name: str, *options: str) -> Played:
     """The same, for one that has to succeed."""
-    done = play(inventory, name, *options)
+    done = play(machine, inventory, name, *options)
     assert done.code == 0, done.said[-6000:]
     return done

@@ -18,7 +18,7 @@ def test_converges_and_comes_up(around, tmp_path):
     machine = Machine("visa-test-trixie", ADDRESS)
     authority = "/etc/visa-test-authorities.pem"
     options = ["-v", f"{host.ca_file()}:{authority}:ro", "-v", f"{packages.npm_cache()}:/npm"]
-    for place in (facility.DATA, around["engine"].parent):
+    for place in (facility.DATA, tmp_path, around["engine"].parent):
         options += ["-v", f"{place}:{place}"]
     settings = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in host.pip_settings().items()}
     environment = settings | {"PIP_CERT": authority, "NPM_CONFIG_CACHE": "/npm", "NPM_CONFIG_OFFLINE": "true"}
@@ -32,8 +32,8 @@ def test_converges_and_comes_up(around, tmp_path):
             around["port"],
             {"visa_environment": environment},
         )
-        played(inventory, "site.yml")
-        again = play(inventory, "site.yml")
+        played(machine, inventory, "site.yml")
+        again = play(machine, inventory, "site.yml")
         assert again.changed == {machine.name: 0}, again.changes
         asked = f"curl -s -o /dev/null -w '%{{http_code}}' http://{ADDRESS}:8081/hub/health"
         assert machine.said(asked) == "200"

@@ -183,7 +183,7 @@ def test_an_upgrade_leaves_sessions_and_proxy_alone(site: Site, page, kept):
     hub = pid(site, "visa-hub")
     turn_to(site, site.now)
     # site.yml by itself installs the new release, and does not turn over to it; upgrade.yml does.
-    played(site.inventory, "upgrade.yml")
+    played(site.machine, site.inventory, "upgrade.yml")
     assert (containers(), pid(site, "visa-proxy")) == before[:2] and len(before[0]) == 1
     assert pid(site, "visa-hub") != hub
     kept["old"], kept["new"] = before[2], site.machine.said("readlink /opt/visa/current")
@@ -199,7 +199,7 @@ def test_an_upgrade_leaves_sessions_and_proxy_alone(site: Site, page, kept):
 
 def test_going_back_is_one_command(site: Site, kept):
     before = containers(), pid(site, "visa-proxy")
-    played(site.inventory, "rollback.yml")
+    played(site.machine, site.inventory, "rollback.yml")
     assert site.machine.said("readlink /opt/visa/current") == kept["old"]
     assert (containers(), pid(site, "visa-proxy")) == before
     site.until_running(kept["alice"], SESSION)
@@ -212,7 +212,7 @@ def test_a_release_whose_database_differs_is_not_rolled_back_unasked(site: Site,
     was = site.machine.said(f"cat {mark}")
     site.machine.run(f"ln -sfn {kept['new']} /opt/visa/previous")
     site.machine.run(f'sed -i \'s/"schema": "/&another /\' {mark}')
-    refused = play(site.inventory, "rollback.yml")
+    refused = play(site.machine, site.inventory, "rollback.yml")
     site.machine.run(f"cat > {mark} <<'E'\n{was}\nE")
     assert refused.code != 0 and "visa_rollback_database=true" in refused.said
     assert site.machine.said("readlink /opt/visa/current") == kept["old"]
@@ -226,7 +226,7 @@ def test_an_upgrade_that_fails_is_turned_back(site: Site, kept):
     settings = site.inventory / "group_vars/visa/site.yml"
     was = settings.read_text()
     settings.write_text(was.replace("Test Light Source", "Another Light Source"))
-    failed = play(site.inventory, "upgrade.yml")
+    failed = play(site.machine, site.inventory, "upgrade.yml")
     settings.write_text(was)
     site.machine.run(f"mv {program}.whole {program}")
     assert failed.code != 0 and "the release before runs again" in failed.said, failed.said[-3000:]
@@ -265,11 +265,9 @@ def test_a_backup_is_put_back_on_another_machine(site: Site, around, kept):
         shutil.copytree(site.inventory, inventory)
         hosts = inventory / "hosts.yml"
         hosts.write_text(hosts.read_text().replace(site.machine.name, other.name))
-        settings = inventory / "group_vars/visa/site.yml"
-        settings.write_text(settings.read_text().replace(site.machine.name, other.name))
-        played(inventory, "site.yml", "--tags", "common,postgresql,hub,tls_proxy,backup")
+        played(other, inventory, "site.yml", "--tags", "common,postgresql,hub,tls_proxy,backup")
         podman("cp", str(here), f"{other.name}:/var/backups/visa/restored.tar.gz")
-        played(inventory, "restore.yml", "-e", "visa_restore=/var/backups/visa/restored.tar.gz")
+        played(other, inventory, "restore.yml", "-e", "visa_restore=/var/backups/visa/restored.tar.gz")
         (site.inventory.parent / "authority.pem").unlink(missing_ok=True)
         moved = Site(other, inventory, site.now, site.options, site.looked, site.first, site.again)
         moved.until_running(kept["alice"], SESSION)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,9 +100,10 @@ def test_files_for_what_is_not_here(tmp_path):
     book = tmp_path / "rendered.yml"
     play = {"hosts": "hub", "connection": "local", "gather_facts": False, "tasks": tasks}
     book.write_text(yaml.safe_dump([play]))
+    interpreter = f"ansible_python_interpreter={sys.executable}"
     shutil.copytree(ANSIBLE / "group_vars", tmp_path / "group_vars")
     done = subprocess.run(
-        [BIN / "ansible-playbook", "-i", "inventories/facility/hosts.yml", book],
+        [BIN / "ansible-playbook", "-i", "inventories/facility/hosts.yml", "-e", interpreter, book],
         cwd=ANSIBLE,
         env=environment(tmp_path),
         capture_output=True,
