@@ -11,7 +11,7 @@ from traitlets.config import Config
 
 from visa_spawner.site import VisaSite
 
-from . import changes, entering, schema
+from . import backends, changes, entering, schema
 from .audit.follow import Follower, follow
 from .calls import (
     admin,
@@ -95,3 +95,4 @@ def _begin(factory: sessionmaker) -> None:
     _follower = follow(factory, VisaSharing.of(app.config).events_file, app.eventlog)
     with factory() as db:
         drained().begin(db, app.config)
+    backends.begin(factory, app.config)
