@@ -26,19 +26,28 @@ COMMIT, AT_ONCE = 50, 200
 
 async def note_activity(app: JupyterHub, routes: Routes) -> int:
     """Write down when each session was last used, by the proxy's word; gives how many have been since."""
-    changed = noted = 0
+    noted, found = 0, []
     async for user in in_turns(app.users.values()):
         for spawner in list(user.spawners.values()):
             at = _moment(routes.get(spawner.proxy_spec))
-            row, owner = spawner.orm_spawner, user.orm_user
-            if at is None or row not in app.db or (row.last_activity and row.last_activity >= at):
-                continue
-            row.last_activity = at
-            owner.last_activity = max(owner.last_activity or at, at)
-            changed, noted = changed + 1, noted + 1
-        if changed >= COMMIT:
-            _commit(app)
-            changed = 0
+            row = spawner.orm_spawner
+            if at is not None and row in app.db and not (row.last_activity and row.last_activity >= at):
+                found.append((row, user.orm_user, at))
+        if len(found) >= COMMIT:
+            noted += _note(app, found)
+            found = []
+    return noted + _note(app, found)
+
+
+def _note(app: JupyterHub, found: list[tuple]) -> int:
+    """Write it down, in one go: whatever is changed as the hub ends some answer is rolled back by it."""
+    noted = 0
+    for row, owner, at in found:
+        if row not in app.db:
+            continue
+        row.last_activity = at
+        owner.last_activity = max(owner.last_activity or at, at)
+        noted += 1
     _commit(app)
     return noted
 
