@@ -1,8 +1,8 @@
 """After a rollback: what the database session has forgotten is read again many rows at once.
 
 A rollback, for whatever reason, makes SQLAlchemy forget each row that it holds, and read it again when it is
-next asked for: one question for each person and each session, asked by whatever goes through all of them. With
-5,000 sessions a hub stood still for 40 s so.
+next asked for: one question for each person and each session, asked by whatever goes through all of them.
+With 5,000 sessions a hub stood still for 40 s so.
 """
 
 from __future__ import annotations
