@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -68,25 +69,55 @@ async def test_a_rollback_meanwhile_is_read_again_too(db):
     assert statements == [] and len(people) == PEOPLE
 
 
-async def test_activity_is_never_left_uncommitted_while_others_have_their_turn(db, monkeypatch):
-    """As an answer ends, the hub rolls back whatever it finds changed."""
-    held = db.query(orm.Spawner).all()
+@pytest.fixture
+def app(db):
+    """A hub as far as its sessions' activity is asked about."""
     users = [
         SimpleNamespace(
             orm_user=row.user,
             spawners={"work": SimpleNamespace(orm_spawner=row, proxy_spec=row.server.base_url)},
         )
-        for row in held
+        for row in db.query(orm.Spawner)
     ]
-    app = SimpleNamespace(users=dict(enumerate(users)), db=db)
-    found = {row.server.base_url: {"data": {"last_activity": "2026-11-01T10:00:00.000Z"}} for row in held}
+    return SimpleNamespace(users=dict(enumerate(users)), db=db)
+
+
+def used(app, at: str) -> dict:
+    """What the proxy says when all of them were last used at one time."""
+    return {f"/user/u{number}/work/": {"data": {"last_activity": at}} for number in app.users}
+
+
+async def test_activity_is_written_down_in_a_few_statements(app, db):
+    rows = {number: user.spawners["work"].orm_spawner for number, user in app.users.items()}
+    late, at = datetime(2026, 11, 2), datetime(2026, 11, 1, 10)
+    rows[7].last_activity = late
+    db.commit()
+    found = used(app, "2026-11-01T10:00:00.000Z")
+    found["/user/u8/work/"]["data"]["last_activity"] = "not a time"
+    statements = counted(db)
+    assert await routes.note_activity(app, found) == PEOPLE - 2
+    written = [one for one in statements if one.startswith("UPDATE")]
+    assert len(written) <= 2 * (PEOPLE / routes.COMMIT + 1) and len(statements) < 2 * len(written)
+    told = rows[0].last_activity, rows[7].last_activity, rows[8].last_activity
+    assert told == (at, late, None)
+    db.expire_all()
+    assert told == (rows[0].last_activity, rows[7].last_activity, rows[8].last_activity), "it is committed"
+    assert app.users[0].orm_user.last_activity == at
+    del statements[:]
+    assert await routes.note_activity(app, found) == 0
+    assert not [one for one in statements if one.startswith("UPDATE")]
+
+
+async def test_activity_is_never_left_uncommitted_while_others_have_their_turn(app, db, monkeypatch):
+    """As an answer ends, the hub rolls back whatever it finds changed."""
+
+    written = counted(db)
+    event.listen(db.get_bind(), "commit", lambda connection: written.clear())
 
     async def turn_by_turn(things):
         for thing in list(things):
-            assert not db.dirty
+            assert not db.dirty and not [one for one in written if one.startswith("UPDATE")]
             yield thing
 
     monkeypatch.setattr(routes, "in_turns", turn_by_turn)
-    assert await routes.note_activity(app, found) == PEOPLE
-    db.expire_all()
-    assert all(row.last_activity for row in held)
+    assert await routes.note_activity(app, used(app, "2026-11-01T10:00:00.000Z")) == PEOPLE
