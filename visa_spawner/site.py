@@ -175,7 +175,7 @@ def prepare(config: Config) -> VisaSite:
     settings, the profiles, the catalogue, a backend's class or the staging directory, which stops the hub.
     """
     from .kept import found_again, sqlite
-    from .running import by_name, counting
+    from .running import by_name, counting, read_again
     from .running.lifetime import keep_watch
     from .start import client_secret
 
@@ -191,7 +191,7 @@ def prepare(config: Config) -> VisaSite:
     site.cluster.check(site.profiles.values())
     _ = site.catalogue
     site.staging.prepare()
-    for part in (sqlite, found_again, by_name, counting, client_secret):
+    for part in (sqlite, found_again, by_name, counting, read_again, client_secret):
         part.join_hub()
     try:
         loop = asyncio.get_running_loop()

@@ -140,7 +140,7 @@ def _quiet(site: Site, count: int, plan: Plan) -> dict:
         / count,
         "quiet, engine calls a minute": 60 * looks / seconds,
         "quiet, longest freeze, s": after["longest"],
-        "quiet, freezes": [(one["seconds"], one["stack"][-4:]) for one in after["stalls"]],
+        "quiet, freezes": [(one["seconds"], one["stack"]) for one in after["stalls"]],
         "hub's memory, bytes": after["rss"],
         "hub's tasks": after["tasks"],
     }
@@ -194,7 +194,7 @@ def _starting(site: Site, people: int, plan: Plan) -> dict:
         "starts, commits each": (after["commits"] - before["commits"]) / plan.starts,
         "starts, CPU ms each, with all else that runs": 1000 * (after["cpu"] - before["cpu"]) / plan.starts,
         "starts, longest freeze, s": after["longest"],
-        "starts, freezes": [(one["seconds"], one["stack"][-4:]) for one in after["stalls"]],
+        "starts, freezes": [(one["seconds"], one["stack"]) for one in after["stalls"]],
         "starts, failed": dict(times.failed),
     }
 
