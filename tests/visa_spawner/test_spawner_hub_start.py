@@ -33,6 +33,8 @@ def test_a_session_from_start_to_end(hub):
     )
     assert session["ends"] > session["started"]
     assert "log" not in session
+    figures = hub.http.get(f"{hub.hub_url}/hub/metrics", headers={"Authorization": f"token {hub.admin_token}"})
+    assert 'visa_start_seconds_count{backend="container"} 1.0' in figures.text
 
     hub.stop_session("work", remove=False)
     session = hub.session("work")
