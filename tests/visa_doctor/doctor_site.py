@@ -181,6 +181,7 @@ class DoctorSite:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=0o077,
             )
 
     def start_proxy(self) -> None:

@@ -137,7 +137,7 @@ def test_a_clock_that_is_not_the_providers(doctor, monkeypatch, ahead, verdict):
         monkeypatch.setenv("VISA_ISSUER", f"http://127.0.0.1:{port}")
         (told,) = [one for one in doctor.look("clock") if one.about]
     assert told.verdict is verdict
-    assert ("behind of its" in told.what) == (ahead > 0)
+    assert ("behind the one there" in told.what) == (ahead > 0)
 
 
 # Database ---------------------------------------------------------------------------------------------

@@ -126,20 +126,21 @@ def test_secrets_are_hidden_in_whatever_is_said(doctor):
 
 # Rights ----------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("place", "mode", "said"),
+    ("place", "mode", "verdict", "said"),
     [
-        ("jupyterhub_config.py", 0o666, "others than its owner may write it"),
-        ("profiles", 0o777, "the directory of the profiles, has mode 0777"),
-        ("experiments.yaml", 0o664, "the catalogue, which says what sessions may reach"),
-        ("hub.sqlite", 0o644, "the hub's database, has mode 0644: others than its owner may read it"),
+        ("jupyterhub_config.py", 0o666, Verdict.WRONG, "others may change it"),
+        ("profiles", 0o777, Verdict.WRONG, "the directory of the profiles, has mode 0777"),
+        ("experiments.yaml", 0o664, Verdict.WRONG, "the catalogue, which says what sessions may reach"),
+        ("hub.sqlite", 0o644, Verdict.WARNING, "the hub's database, has mode 0644: others may read it"),
+        ("staging", 0o755, Verdict.WRONG, "where data are pinned for a start, has mode 0755"),
     ],
 )
-def test_what_others_may_change_or_read(site, doctor, place, mode, said):
+def test_what_others_may_change_or_read(site, doctor, place, mode, verdict, said):
     path = site.folder / place
     before = path.stat().st_mode & 0o7777
     path.chmod(mode)
     try:
-        (told,) = doctor.wrong("rights")
+        (told,) = doctor.wrong("rights", verdict=verdict)
     finally:
         path.chmod(before)
     assert told.startswith(f"rights, {path}: ")

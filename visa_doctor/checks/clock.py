@@ -78,7 +78,8 @@ async def _node(here: Installation, node: Node) -> Look:
 
 def _apart(there: datetime, about: str, then: str):
     seconds = (datetime.now(UTC) - there).total_seconds()
-    said = f"This machine's clock is {abs(seconds):.0f} seconds {'ahead' if seconds > 0 else 'behind'} of its"
+    side = "ahead of" if seconds > 0 else "behind"
+    said = f"This machine's clock is {abs(seconds):.0f} seconds {side} the one there"
     if abs(seconds) >= TOO_FAR:
         return wrong(f"{said}: {then}.", f"Find out which of the two is wrong; here: {_SYNC}", about)
     if abs(seconds) >= NOTICED:

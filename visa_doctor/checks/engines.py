@@ -103,7 +103,7 @@ def _files(node: Node) -> list[Finding]:
 
 
 def _why(error: Exception, node: Node) -> str:
-    text = worded(error).removeprefix(f"node {node.name}: ")
+    text = str(error).removeprefix(f"node {node.name}: ")
     for sign, words in (
         ("FileNotFoundError", "its socket is not there"),
         ("No such file", "its socket is not there"),
@@ -115,7 +115,7 @@ def _why(error: Exception, node: Node) -> str:
     ):
         if sign in text:
             return f"{words}, {node.engine}"
-    return f"{text}, {node.engine}"
+    return f"{text[:300]}, {node.engine}"
 
 
 def _restart(node: Node) -> str:

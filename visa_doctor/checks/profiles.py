@@ -6,6 +6,7 @@ from pathlib import Path
 
 from visa_spawner.backends.placement import NoRoom, Placement
 from visa_spawner.profiles.files import ProfileError, ProfileFile
+from visa_spawner.site import BACKENDS
 
 from ..finding import Finding, fine, warning, worded, wrong
 from ..installation import Installation
@@ -60,7 +61,7 @@ def _backends(here: Installation, files: list[ProfileFile]) -> list[Finding]:
     }
     for name, (section, is_set, needs) in sections.items():
         plans = here.plans(name)
-        stock = here.site.backends.get(name) == type(here.site).backends.default_value.get(name)
+        stock = here.site.backends.get(name) == BACKENDS[name]
         if plans and stock and not is_set:
             profiles = ", ".join(sorted({profile.name for profile, _, _ in plans}))
             what = f"Plans with `backend: {name}` stand in {profiles}, and c.{section} is not set."

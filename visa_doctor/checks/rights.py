@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from ..finding import Finding, fine, wrong
+from ..finding import Finding, fine, warning, wrong
 from ..installation import Installation
 from ..looking import Look, in_thread
 
@@ -20,11 +20,15 @@ CHANGE, READ = 0o022, 0o077
 
 @dataclass(frozen=True)
 class Kept:
-    """A path, what it is, and the bits of its mode that must not be there."""
+    """A path, what it is, and the bits of its mode that must not be there.
+
+    `refused`: with such a mode the hub does not start, or starts no session.
+    """
 
     path: Path
     what: str
     forbidden: int
+    refused: bool = False
 
 
 async def look(here: Installation) -> Look:
@@ -53,13 +57,13 @@ def _kept(here: Installation) -> Iterator[Kept]:
         yield Kept(path, "the catalogue, which says what sessions may reach", CHANGE)
         yield Kept(path.parent, "the catalogue's directory", CHANGE)
     if here.site.pin_binds:
-        yield Kept(Path(here.site.staging_dir), "where data are pinned for a start", READ)
+        yield Kept(Path(here.site.staging_dir), "where data are pinned for a start", READ, refused=True)
     url = make_url(here.app.db_url)
     if url.get_backend_name() == "sqlite" and url.database:
         yield Kept(Path(url.database), "the hub's database", 0o027)
     register = here.config.get("VisaAuthenticator", {}).get("uid_register")
     if register:
-        yield Kept(Path(register), "the register of uids", 0o022)
+        yield Kept(Path(register), "the register of uids", CHANGE)
     if here.sharing.events_file:
         yield Kept(Path(here.sharing.events_file), "the audit log, with people's names and addresses", 0o027)
 
@@ -73,9 +77,15 @@ def _faults(kept: Kept) -> Iterator[Finding]:
     if found.st_uid not in (0, os.geteuid()):
         what = f"{path}, {kept.what}, belongs to uid {found.st_uid}, not to root."
         yield wrong(what, f"`chown root {path}`, and look at what that account has changed in it.", str(path))
-    if mode & kept.forbidden:
-        may = "write" if mode & kept.forbidden & CHANGE else "read"
-        right = mode & ~kept.forbidden
-        what = f"{path}, {kept.what}, has mode {mode:04o}: others than its owner may {may} it."
-        yield wrong(what, f"`chmod {right:04o} {path}`, and look at what others have done there.", str(path))
+    may_change = mode & kept.forbidden & CHANGE
+    if may_change or (mode & kept.forbidden and not _out_of_reach(path)):
+        told = wrong if may_change or kept.refused else warning
+        what = f"{path}, {kept.what}, has mode {mode:04o}: others may {'change' if may_change else 'read'} it."
+        mend = f"`chmod {mode & ~kept.forbidden:04o} {path}`"
+        yield told(what, f"{mend}, and look at what others have done there." if may_change else f"{mend}.", str(path))
+
+
+def _out_of_reach(path: Path) -> bool:
+    """Whether a directory above lets nobody but its owner and group pass."""
+    return any(not above.stat().st_mode & stat.S_IXOTH for above in path.parents)
 

@@ -25,7 +25,7 @@ def installation(slurm, tmp_path):
         config.write_text(
             f"c.VisaSite.profiles_dir = '{tmp_path}/profiles'\n"
             "c.SlurmBackend.hub_id = 'test'\nc.SlurmBackend.runtime = 'plain'\n"
-            f"c.SlurmBackend.slurm_conf = '{slurm.layout.slurm_conf}'\n"
+            f"c.SlurmBackend.slurm_conf = '{slurm.slurm_conf}'\n"
             f"c.SlurmBackend.launcher = {launcher(slurm, tmp_path)!r}\n{settings}"
         )
         return Installation(config)
