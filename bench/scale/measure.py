@@ -15,6 +15,7 @@ from .facility import options, person
 from .grow import grow
 from .people import live, starts
 from .site import Site, a_site
+from .taken import taken
 
 #: Seconds that the sessions of a hub that comes back may take to be heard of again.
 PATIENCE = 300
@@ -163,10 +164,17 @@ def _requests(site: Site) -> dict:
 
 def _working(site: Site, active: int, seconds: float) -> dict:
     before, began = site.probe(reset=True), time.monotonic()
+    beside = {name: taken(site.processes[name].pid) for name in ("portal", "proxy")}
     times = asyncio.run(live(site, list(range(active)), seconds, within=max(10, active / 5)))
     after, took = site.probe(reset=True), time.monotonic() - began
+    others = {}
+    for name, was in beside.items():
+        now = taken(site.processes[name].pid)
+        others[f"at work, {name} CPU %"] = 100 * (now.cpu - was.cpu) / took
+        others[f"{name}'s memory, bytes"] = now.rss
     return {
         "people at work": active,
+        **others,
         "at work, hub CPU %": 100 * (after["cpu"] - before["cpu"]) / took,
         "at work, longest freeze, s": after["longest"],
         "at work, looks": len(times.taken["look"]),
