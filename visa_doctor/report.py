@@ -78,22 +78,17 @@ def _summary(told: list[Finding]) -> str:
 
 def _following(findings: list[Finding]) -> list[Finding]:
     """What could not be checked for a cause that is told itself: it stands there, and nowhere else."""
-    causes = {(one.check, one.about) for one in findings if one.verdict is Verdict.WRONG}
-    wrong = {check for check, _ in causes}
-    return [
-        one
-        for one in findings
-        if one.verdict is Verdict.UNCHECKED
-        and ((one.because, one.about) in causes or (not one.about and one.because in wrong))
-    ]
+    return [one for one in findings if any(_causes(cause, one) for cause in findings)]
+
+
+def _causes(cause: Finding, one: Finding) -> bool:
+    same = cause.about == one.about or not cause.about or not one.about
+    both = cause.verdict is Verdict.WRONG and one.verdict is Verdict.UNCHECKED
+    return both and one.because == cause.check and same
 
 
 def _consequences(cause: Finding, follow: list[Finding]) -> list[str]:
-    if cause.verdict is not Verdict.WRONG:
-        return []
-    return sorted(
-        {one.check for one in follow if one.because == cause.check and one.about in ("", cause.about)}
-    )
+    return sorted({one.check for one in follow if _causes(cause, one)})
 
 
 def _entry(one: Finding, width: int, consequences: list[str]) -> list[str]:
