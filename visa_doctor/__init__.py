@@ -1,1 +1,1 @@
-"""`visa doctor`: looks at an installation from the hub's machine, and says what is wrong and how to mend it."""
+"""`visa doctor`: looks at an installation, and says what is wrong and how to mend it."""

@@ -28,8 +28,8 @@ def add_to(subjects) -> None:
         help="what is wrong with this installation, and how to mend it",
         description="""Look at the whole installation from the hub's machine, and say what is wrong and how to
         mend it. It reads the configuration that the hub would load, with the environment of its service, and
-        changes nothing. Where visa-hub.service is installed it needs no option. Exit code: 0 nothing is wrong;
-        1 something is; 2 nothing is known to be wrong, and something could not be checked.""",
+        changes nothing. Where visa-hub.service is installed it needs no option. Exit code: 0 nothing is
+        wrong; 1 something is; 2 nothing is known to be wrong, and something could not be checked.""",
     )
     parser.add_argument(
         "--config",
@@ -46,12 +46,18 @@ def add_to(subjects) -> None:
         help="an environment file of the hub's service; once for each, in the unit's order",
     )
     parser.add_argument("--directory", type=Path, metavar="DIR", help="the service's working directory")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this check; may come again")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this check; may come again"
+    )
     parser.add_argument("--list", action="store_true", help="say which checks there are")
     parser.add_argument("--all", action="store_true", help="tell what is fine as well, each in a sentence")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
-    parser.add_argument("--within", default=WITHIN, type=float, metavar="SECONDS", help="for all (%(default)g)")
-    parser.add_argument("--each", default=EACH, type=float, metavar="SECONDS", help="for a check (%(default)g)")
+    parser.add_argument(
+        "--within", default=WITHIN, type=float, metavar="SECONDS", help="for all (%(default)g)"
+    )
+    parser.add_argument(
+        "--each", default=EACH, type=float, metavar="SECONDS", help="for a check (%(default)g)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -143,10 +149,7 @@ def _tell(here, findings: list[Finding], seconds: float, options: argparse.Names
     from .secrecy import hide, secrets_of
 
     secrets = secrets_of(os.environ, here.config)
-    shown = [
-        replace(one, what=hide(one.what, secrets), mend=hide(one.mend, secrets))
-        for one in findings
-    ]
+    shown = [replace(one, what=hide(one.what, secrets), mend=hide(one.mend, secrets)) for one in findings]
     url = hide(_url(here), secrets)
     if options.json:
         print(report.as_json(url, shown, seconds))

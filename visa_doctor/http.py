@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -52,7 +51,7 @@ async def ask(
         ):
             text = await answer.text(errors="replace")
             return Answer(answer.status, text, time.monotonic() - began, _date(answer.headers.get("Date")))
-    except (TimeoutError, asyncio.TimeoutError):
+    except TimeoutError:
         raise NoAnswer(f"no answer within {seconds:g} seconds", late=True) from None
     except aiohttp.ClientConnectorCertificateError as error:
         raise NoAnswer(f"its certificate is not trusted ({error.certificate_error})") from error

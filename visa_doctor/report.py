@@ -24,7 +24,7 @@ _WORDS = {
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """0: nothing is wrong; 1: something is; 2: nothing is known to be, and not everything could be checked."""
+    """0: nothing is wrong; 1: something is; 2: nothing is known to be, and not all could be checked."""
     verdicts = {finding.verdict for finding in findings}
     return 1 if Verdict.WRONG in verdicts else 2 if Verdict.UNCHECKED in verdicts else 0
 
@@ -56,7 +56,7 @@ def as_json(url: str, findings: Iterable[Finding], seconds: float) -> str:
 
 
 def as_text(url: str, findings: Iterable[Finding], seconds: float, width: int, everything: bool) -> str:
-    """The findings in the table's order, by verdict; what is fine in one line, unless `everything` is told."""
+    """The findings in the table's order, by verdict; what is fine in a line, unless `everything` is told."""
     findings = list(findings)
     follow = _following(findings)
     told = [one for one in findings if one not in follow]

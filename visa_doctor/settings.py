@@ -1,15 +1,16 @@
-"""Every setting of a configuration against the classes it is for: unknown names, and values that cannot be."""
+"""Every setting of a configuration against the class it is for: unknown names, impossible values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 
 from jupyter_events import EventLogger
 from jupyterhub.app import JupyterHub
 from jupyterhub.crypto import CryptKeeper
-from traitlets import TraitError
+from traitlets import TraitError, TraitType
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import DeferredConfig, LazyConfigValue
 from traitlets.utils.importstring import import_item
@@ -52,21 +53,35 @@ def faults(config: Config) -> Iterator[Fault]:
 
 
 def _fault(kinds: list[type[Configurable]], section: str, name: str, value: object) -> Iterator[Fault]:
-    known = {trait for kind in kinds for trait in kind.class_trait_names(config=True)}
+    known = {trait for kind in kinds for trait in _traits(kind)}
     if name not in known:
         yield Fault(f"{section}.{name}", "there is no such setting", _like(name, known))
         return
     if isinstance(value, LazyConfigValue | DeferredConfig):
         return  # adds to a value that only the hub has
-    kind = next(kind for kind in kinds if name in kind.class_trait_names(config=True))
+    kind = next(kind for kind in kinds if name in _traits(kind))
     # Made without its __init__: what holds the settings of a login or of a proxy does things there.
     holder = kind.__new__(kind)
     try:
-        holder.traits()[name]._validate(holder, value)
+        _traits(kind)[name]._validate(holder, value)
     except (TraitError, ValueError, ImportError) as error:
         yield Fault(f"{section}.{name}", worded(error))
     except Exception:
         return  # it looks at other settings, which only the hub has together
+
+
+@cache
+def _traits(kind: type[Configurable]) -> dict[str, TraitType]:
+    """The settings of a class by name, those too that a method of the same name hides (`nodes`)."""
+    found = {name: one for base in reversed(kind.__mro__) for name, one in vars(base).items()}
+    hidden = {
+        name: one
+        for base in kind.__mro__
+        for name, one in vars(base).items()
+        if isinstance(one, TraitType) and not isinstance(found[name], TraitType)
+    }
+    own = {name: one for name, one in found.items() if isinstance(one, TraitType)}
+    return {name: one for name, one in (hidden | own).items() if one.metadata.get("config")}
 
 
 def _like(name: str, known: set[str]) -> str:

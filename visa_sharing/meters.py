@@ -1,4 +1,4 @@
-"""What the hub's /hub/metrics tells of its database: the hub stands still for as long as each of these takes."""
+"""What the hub's /hub/metrics tells of its database, for which the hub stands still each time."""
 
 from __future__ import annotations
 

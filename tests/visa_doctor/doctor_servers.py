@@ -1,4 +1,4 @@
-"""Servers of a test's own: one that tells a document over HTTP at a time of its own, one with a certificate."""
+"""Servers of a test's own: one tells documents over HTTP, at a time of its own; one shows a certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole site of real parts for the doctor: provider, engine, proxy, portal, and a hub by jupyterhub_config.py."""
+"""A whole site of real parts: provider, engine, proxy, portal, and a hub by jupyterhub_config.py itself."""
 
 from __future__ import annotations
 
@@ -58,16 +58,19 @@ c.JupyterHub.load_roles.append(
 )
 """
 
-#: What the hub has and the doctor is not shown: backends that nobody answers for, so that all figures are there.
+#: What the hub has and the doctor is not shown: backends that nobody answers for, to have all figures.
 MORE_FOR_THE_HUB = """
 c = get_config()
 site = {site!r}
 c.VisaSite.profiles_dir = site["folder"] + "/profiles-of-the-hub"
 c.SlurmBackend.hub_id = c.VMSpawner.hub_id = site["hub_id"]
-c.SlurmBackend.slurm_conf = "/nonexistent"
+c.SlurmBackend.slurm_conf = site["folder"] + "/slurm.conf"
 c.SlurmBackend.client = "commands"
 c.LibvirtProvider.uri = "qemu+unix:///system?socket=/nonexistent"
 """
+
+#: A cluster whose controller nobody has started.
+SLURM_CONF = "ClusterName=x\nSlurmctldHost=localhost\nSlurmctldPort=9\nAuthType=auth/munge\nNodeName=n1\n"
 
 PLAN = {"title": "1 core", "backend": "container", "cpus": 1, "memory": "1G"}
 
@@ -88,7 +91,7 @@ def write_profile(folder: Path, **fields) -> None:
 
 
 class DoctorSite:
-    """The running site; `folder` is root's own, since data are bound only where nobody else may write above."""
+    """The running site; `folder` is root's own: data are bound only where nobody else may write above."""
 
     def __init__(self, folder: Path, engine: engines.RunningEngine):
         self.folder, self.engine = folder, engine
@@ -146,6 +149,7 @@ class DoctorSite:
         self.environment_file.chmod(0o600)
         (self.folder / "cookie_secret").write_text(secrets.token_hex(32) + "\n")
         (self.folder / "cookie_secret").chmod(0o600)
+        (self.folder / "slurm.conf").write_text(SLURM_CONF)
         write_profile(self.folder / "profiles", **profile())
         elsewhere = {name: PLAN | {"backend": name} for name in ("slurm", "vm")}
         write_profile(self.folder / "profiles-of-the-hub", **profile(small=PLAN, **elsewhere))
@@ -208,7 +212,9 @@ class DoctorSite:
         self.start_proxy()
         self.start_portal()
         more = {"VISA_CONFIG_D": str(self.folder / "config-of-the-hub")}
-        self.run("hub", [sys.executable, "-m", "tests.lean_hub", "-f", str(self.config)], **self.secrets, **more)
+        self.run(
+            "hub", [sys.executable, "-m", "tests.lean_hub", "-f", str(self.config)], **self.secrets, **more
+        )
         for url in (f"{self.hub}/hub/health", f"{self.portal}health", f"{self.url}/hub/health"):
             self.until(lambda url=url: self.status(url) == 200, f"{url} is well")
 
@@ -254,7 +260,7 @@ class DoctorSite:
 
 
 class Doctor:
-    """The doctor of a site, in this process; `say` adds settings, in a directory that the hub does not read."""
+    """The doctor of a site, in this process; `say` adds settings, which the hub does not read."""
 
     def __init__(self, site: DoctorSite, monkeypatch, folder: Path):
         self.site, self.monkeypatch, self.folder = site, monkeypatch, folder

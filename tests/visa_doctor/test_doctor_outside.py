@@ -68,7 +68,12 @@ BOTH = ["localhost", "*.localhost"]
         (BOTH, {"ends": 5 * DAY}, Verdict.WARNING, "The site's certificate ends in 4 days, on"),
         (BOTH, {"begins": DAY}, Verdict.WRONG, "The site's certificate holds from"),
         (["localhost"], {}, Verdict.WRONG, "does not hold for *.localhost, where portal and sessions are"),
-        (["visa.facility.eu"], {}, Verdict.WRONG, "does not hold for localhost: it holds for visa.facility.eu"),
+        (
+            ["visa.facility.eu"],
+            {},
+            Verdict.WRONG,
+            "does not hold for localhost: it holds for visa.facility.eu",
+        ),
     ],
 )
 def test_a_certificate(doctor, monkeypatch, authority, names, times, verdict, said):
@@ -88,12 +93,15 @@ def test_a_certificate_that_nobody_believes(doctor, monkeypatch, authority):
 
 
 # Login and clocks -------------------------------------------------------------------------------------
-def discovery(issuer, **changes):
-    ends = {name: f"{issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint")}
+def discovery(address, **changes):
+    ends = {
+        name: f"{address}/{name}"
+        for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint")
+    }
     return {
-        "issuer": issuer,
+        "issuer": address,
         **ends,
-        "jwks_uri": f"{issuer}/keys",
+        "jwks_uri": f"{address}/keys",
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["openid", "profile", "email", "facility"],
         "backchannel_logout_supported": True,
@@ -130,7 +138,8 @@ def test_a_provider_that_is_not_there(doctor, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ahead", "verdict"), [(0, Verdict.OK), (10, Verdict.WARNING), (-3600, Verdict.WRONG), (3600, Verdict.WRONG)]
+    ("ahead", "verdict"),
+    [(0, Verdict.OK), (10, Verdict.WARNING), (-3600, Verdict.WRONG), (3600, Verdict.WRONG)],
 )
 def test_a_clock_that_is_not_the_providers(doctor, monkeypatch, ahead, verdict):
     with telling({"/.well-known/openid-configuration": {}}, ahead) as port:
@@ -159,9 +168,15 @@ def copy(site, doctor):
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE alembic_version SET version_num = '4621fec11365'", "JupyterHub's tables are of an older version"),
+        (
+            "UPDATE alembic_version SET version_num = '4621fec11365'",
+            "JupyterHub's tables are of an older version",
+        ),
         ("UPDATE alembic_version SET version_num = 'from2031'", "JupyterHub's tables are of a newer version"),
-        ("UPDATE visa_alembic_version SET version_num = '0001'", "VISA's tables are of an older version (0001, not"),
+        (
+            "UPDATE visa_alembic_version SET version_num = '0001'",
+            "VISA's tables are of an older version (0001, not",
+        ),
         ("DROP TABLE visa_alembic_version", "The database has none of VISA's tables."),
     ],
 )

@@ -13,11 +13,20 @@ from visa_doctor.secrecy import hide, secrets_of
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("c.VisaSite.max_sesions = 2", "there is no such setting. Perhaps c.VisaSite.max_sessions was meant."),
+        (
+            "c.VisaSite.max_sesions = 2",
+            "there is no such setting. Perhaps c.VisaSite.max_sessions was meant.",
+        ),
         ("c.VisaSiet.max_sessions = 2", "nothing here has such settings. Perhaps c.VisaSite was meant."),
-        ("c.VisaSite.max_sessions = 'two'", "The 'max_sessions' trait of a VisaSite instance expected an int"),
+        (
+            "c.VisaSite.max_sessions = 'two'",
+            "The 'max_sessions' trait of a VisaSite instance expected an int",
+        ),
         ("c.VisaSite.home_roots = ['home']", "VisaSite.home_roots: 'home' is not an absolute path below /"),
-        ("c.ContainerBackend.nodes = [{'name': 'x'}]", "ContainerBackend.nodes[0] (x): engine: Field required"),
+        (
+            "c.ContainerBackend.nodes = [{'name': 'x'}]",
+            "ContainerBackend.nodes[0] (x): engine: Field required",
+        ),
         ("c.SlurmBackend.image_template = 'x'", "SlurmBackend.image_template must be an absolute path"),
         ("c.LibvirtProvider.network = '10.0.0.0/31'", "must have room for six addresses"),
         ("c.VisaAuthenticator.role_names = {'a': 'king'}", "role_names: king is no role"),
@@ -170,7 +179,9 @@ def profiles(doctor):
 def test_a_mistake_in_a_profile(doctor, profiles):
     write_profile(profiles, **profile() | {"imaeg": "general"})
     (told,) = doctor.wrong("profiles")
-    assert told == f"profiles, general: {profiles}/general.yaml, line 11, imaeg: no such field."
+    lines = (profiles / "general.yaml").read_text().splitlines()
+    line = lines.index("imaeg: general") + 1
+    assert told == f"profiles, general: {profiles}/general.yaml, line {line}, imaeg: no such field."
 
 
 def test_no_profile(doctor, profiles):
@@ -182,7 +193,9 @@ def test_no_profile(doctor, profiles):
 def test_a_plan_that_no_node_can_hold(doctor, profiles):
     write_profile(profiles, **profile(small=PLAN, big=PLAN | {"cpus": 3}))
     (told,) = doctor.wrong("profiles")
-    assert told.startswith("profiles, general: The plan big can never start: No node of this facility is large")
+    assert told.startswith(
+        "profiles, general: The plan big can never start: No node of this facility is large"
+    )
 
 
 @pytest.mark.parametrize("backend", ["slurm", "vm"])

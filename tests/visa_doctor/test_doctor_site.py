@@ -57,7 +57,9 @@ def test_a_part_that_stands_still(site, doctor, name, said):
 
 def test_parts_that_are_not_there(doctor, monkeypatch):
     monkeypatch.setenv("VISA_PORTAL_ADDRESS", "http://127.0.0.1:9")
-    doctor.say("c.JupyterHub.hub_bind_url = 'http://127.0.0.1:9'\nc.WatchedProxy.api_url = 'http://127.0.0.1:9'")
+    doctor.say(
+        "c.JupyterHub.hub_bind_url = 'http://127.0.0.1:9'\nc.WatchedProxy.api_url = 'http://127.0.0.1:9'"
+    )
     told = doctor.wrong("hub", "proxy", "portal")
     assert [one.partition(":")[0] for one in told] == ["hub", "proxy", "portal"]
     assert "The hub does not run: nothing listens there" in told[0]

@@ -1,4 +1,4 @@
-"""Alert rules, dashboard and runbook: each alert has its section, and every figure is one that a hub tells."""
+"""Alert rules, dashboard, runbook: each alert has its section, and every figure is one that a hub tells."""
 
 import json
 import re

@@ -34,7 +34,9 @@ def test_a_session_from_start_to_end(hub):
     )
     assert session["ends"] > session["started"]
     assert "log" not in session
-    figures = hub.http.get(f"{hub.hub_url}/hub/metrics", headers={"Authorization": f"token {hub.admin_token}"})
+    figures = hub.http.get(
+        f"{hub.hub_url}/hub/metrics", headers={"Authorization": f"token {hub.admin_token}"}
+    )
     (count,) = re.findall(r'visa_start_seconds_count\{backend="container"\} (\S+)', figures.text)
     assert float(count) > 0
 

@@ -50,7 +50,8 @@ def _odd(what: str, address: str, answer: Answer):
     if answer.status in (301, 302, 307, 308, 404):
         return wrong(
             f"{address} answers {answer.status}: it is not {what} that answers.",
-            "The web server must pass on every path and the `Host` header; the proxy runs with --host-routing.",
+            "The web server must pass on every path and the `Host` header; the proxy runs with"
+            " --host-routing.",
         )
     if answer.status != 200:
         return warning(f"{address} answers {answer.status}.", f"See the log of {what}.")
@@ -58,5 +59,7 @@ def _odd(what: str, address: str, answer: Answer):
         answer.json()
     except ValueError as error:
         if what == "the portal":
-            return wrong(f"{address} answers, and not as the portal does: {worded(error)}.", "See what is there.")
+            return wrong(
+                f"{address} answers, and not as the portal does: {worded(error)}.", "See what is there."
+            )
     return None

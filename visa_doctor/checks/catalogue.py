@@ -32,13 +32,16 @@ async def look(here: Installation) -> Look:
     except (CatalogueError, ValueError) as error:
         yield wrong(
             f"{worded(error)}.",
-            "Correct it there: a hub that runs goes on with its last good state, and does not start anew with this.",
+            "Correct it there: a hub that runs goes on with its last good state, and does not start anew"
+            " with this.",
         )
         return
     everything = Account(username=_NOBODY.username, roles=frozenset({Role.ADMINISTRATOR}))
     page = await catalogue.search(everything, Query(limit=MOST))
     if not page.total:
-        yield warning("The catalogue has no experiments.", "See what writes it (docs/operators/catalogue.md).")
+        yield warning(
+            "The catalogue has no experiments.", "See what writes it (docs/operators/catalogue.md)."
+        )
         return
     seen = await in_thread(lambda: _looked_at(page.experiments, here.site.home_roots))
     faults = list(_faults(seen, len(page.experiments)))
@@ -92,7 +95,8 @@ def _faults(seen: Seen, count: int) -> Iterator[Finding]:
     if seen.unsafe:
         yield wrong(
             f"Sessions with these experiments do not start: {_first(seen.unsafe)}.",
-            "Nobody but the facility may write above the data, and no part of a path may be a link: mend its mode"
+            "Nobody but the facility may write above the data, and no part of a path may be a link: mend"
+            " its mode"
             " or owner, or correct the catalogue.",
         )
     if len(seen.away) == count:
@@ -103,7 +107,8 @@ def _faults(seen: Seen, count: int) -> Iterator[Finding]:
         return
     if seen.half:
         yield wrong(
-            f"Sessions with these experiments do not start, since a directory is missing: {_first(seen.half)}.",
+            "Sessions with these experiments do not start, since a directory is missing:"
+            f" {_first(seen.half)}.",
             "Have it made by whoever makes the tree, or leave `processed` out of the catalogue.",
         )
     if recent := {name: why for name, why in seen.recent.items() if name not in seen.half}:

@@ -12,7 +12,9 @@ from ..finding import fine, unchecked, worded, wrong
 from ..installation import Installation
 from ..looking import Look, in_thread
 
-_ANEW = "Have it made anew (`certbot renew`), and reload the web server or proxy that shows it; sessions run on."
+_ANEW = (
+    "Have it made anew (`certbot renew`), and reload the web server or proxy that shows it; sessions run on."
+)
 
 
 async def look(here: Installation) -> Look:
@@ -36,7 +38,10 @@ async def look(here: Installation) -> Look:
         faults.append(wrong(what, f"Get one for {host} and *.{host}; it takes a DNS challenge as a rule."))
     if found.distrust and not faults:
         what = f"The site's certificate is not believed on this machine: {found.distrust}."
-        mend = "Serve the whole chain, with the intermediate certificates; or add your authority to this machine."
+        mend = (
+            "Serve the whole chain, with the intermediate certificates; or add your authority to this"
+            " machine."
+        )
         faults.append(wrong(what, mend))
     for fault in faults:
         yield fault

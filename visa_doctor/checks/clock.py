@@ -17,7 +17,7 @@ from ..looking import Look, each_of
 NOTICED, TOO_FAR = 3, 30
 #: adjtimex(2): the state in which the kernel says that nobody keeps its clock.
 _TIME_ERROR = 5
-_SYNC = "`apt install chrony` where none runs, else `chronyc tracking` or `timedatectl`: a source must be selected."
+_SYNC = "`apt install chrony` where nothing keeps it, else `chronyc tracking` or `timedatectl`."
 
 
 async def look(here: Installation) -> Look:
@@ -54,7 +54,9 @@ async def _provider(here: Installation) -> Look:
     try:
         answer = await ask(address, here.limit * 0.4, trust=False)
     except NoAnswer:
-        yield unchecked("Its clock is not known: it does not answer.", about="identity provider", because="login")
+        yield unchecked(
+            "Its clock is not known: it does not answer.", about="identity provider", because="login"
+        )
         return
     if answer.date is None:
         yield unchecked("Its clock is not known: it tells no date.", about="identity provider")

@@ -15,14 +15,16 @@ async def look(here: Installation) -> Look:
         well = False
         yield wrong(
             f"The hub cannot read its configuration: {here.fault}.",
-            "Mend that line, or put the last version back; a hub that runs goes on with what it read at its start.",
+            "Mend that line, or put the last version back; a hub that runs goes on with what it read at"
+            " its start.",
         )
     for fault in await in_thread(lambda: list(faults(here.config))):
         well = False
         meant = f" Perhaps c.{_beside(fault.name, fault.like)} was meant." if fault.like else ""
         yield wrong(
             f"c.{fault.name}: {fault.problem}.{meant}",
-            "Correct it in the file of jupyterhub_config.d/ that sets it, then restart the hub; sessions run on.",
+            "Correct it in the file of jupyterhub_config.d/ that sets it, then restart the hub; sessions"
+            " run on.",
         )
     async for finding in _expected(here):
         well = False

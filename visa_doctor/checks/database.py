@@ -36,7 +36,10 @@ def _looked(url: URL, here: Installation) -> list[Finding]:
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and not Path(url.database or "").is_file():
         what = f"There is no database {Path(url.database or '').absolute()} yet."
-        mend = "The hub makes it at its first start. If it ran before: start the doctor in its directory (--directory)."
+        mend = (
+            "The hub makes it at its first start. If it ran before: start the doctor in its directory"
+            " (--directory)."
+        )
         return [warning(what, mend)]
     seconds = max(1, int(here.limit * 0.4))
     options = {} if sqlite else {"connect_timeout": seconds}
@@ -53,7 +56,9 @@ def _looked(url: URL, here: Installation) -> list[Finding]:
         engine.dispose()
     if took > SLOW:
         mend = "See its load and its disk; docs/operators/runbook.md, VisaDatabaseSlow."
-        found.append(warning(f"The database took {took:.1f} seconds for a question that costs nothing.", mend))
+        found.append(
+            warning(f"The database took {took:.1f} seconds for a question that costs nothing.", mend)
+        )
     if sqlite and (kind := _file_system(Path(url.database))) in _FOLDERS_OVER_NET:
         what = f"The database's file lies on {kind}, where SQLite's locks do not hold: it can be damaged."
         found.append(wrong(what, "Move it to a disk of this machine's own, or use PostgreSQL."))
@@ -64,7 +69,10 @@ def _silent(url: URL, error: BaseException) -> Finding:
     where = url.host or url.query.get("host") or "this machine"
     mend = "`systemctl status postgresql`, its log in /var/log/postgresql, and its disk; then look again."
     if url.get_backend_name() == "sqlite":
-        where, mend = str(Path(url.database).absolute()), "See whether its disk is full, and the file's owner."
+        where, mend = (
+            str(Path(url.database).absolute()),
+            "See whether its disk is full, and the file's owner.",
+        )
     return wrong(f"The database does not answer ({where}: {worded(error)}). {_DOWN}.", mend)
 
 
@@ -72,7 +80,12 @@ def _revisions(engine: Engine) -> list[Finding]:
     hubs = AlembicConfig()
     hubs.set_main_option("script_location", ALEMBIC_DIR)
     histories = (
-        ("JupyterHub's", "alembic_version", hubs, "stop the hub, take a backup, `jupyterhub upgrade-db`, start it"),
+        (
+            "JupyterHub's",
+            "alembic_version",
+            hubs,
+            "stop the hub, take a backup, `jupyterhub upgrade-db`, start it",
+        ),
         ("VISA's", schema.VERSION_TABLE, schema.alembic_config(), "restart the hub, which brings them there"),
     )
     there = set(inspect(engine).get_table_names())
@@ -93,7 +106,12 @@ def _revisions(engine: Engine) -> list[Finding]:
             what = f"{whose} tables are of a newer version than what is installed here ({has})."
             found.append(wrong(what, "Install that version again, or put the backup from before it back."))
         else:
-            found.append(wrong(f"{whose} tables are of an older version ({has}, not {head}).", f"{mend[0].upper()}{mend[1:]}."))
+            found.append(
+                wrong(
+                    f"{whose} tables are of an older version ({has}, not {head}).",
+                    f"{mend[0].upper()}{mend[1:]}.",
+                )
+            )
     return found
 
 

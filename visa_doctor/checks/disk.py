@@ -14,7 +14,7 @@ from ..looking import Look, in_thread
 
 #: Shares of a file system, and bytes, that must be free.
 SOON, FULL, LEAST = 0.10, 0.03, 1 << 30
-_MEND = "`du -xh --max-depth=2 {path} | sort -h | tail`; old images go with `podman image prune`, logs by rotation."
+_MEND = "`du -xh --max-depth=2 {path} | sort -h | tail`; old images go with `podman image prune`."
 
 
 async def look(here: Installation) -> Look:
@@ -53,7 +53,9 @@ def _looked(here: Installation) -> Iterator[Finding]:
         lowest, mend = min(lowest, share), _MEND.format(path=path)
         if share < FULL or free < LEAST // 4:
             told += 1
-            yield wrong(f"The file system of {path} is full: {_size(free)} are left, {share:.0%}.", mend, str(path))
+            yield wrong(
+                f"The file system of {path} is full: {_size(free)} are left, {share:.0%}.", mend, str(path)
+            )
         elif share < SOON and free < 50 * LEAST:
             told += 1
             yield warning(f"The file system of {path} has {_size(free)} left, {share:.0%}.", mend, str(path))

@@ -59,22 +59,37 @@ async def _node(here: Installation, node: Node) -> Look:
 def _faults(node: Node, version: dict, about: dict, networks: set[str]):
     api = tuple(int(part) for part in str(version.get("ApiVersion", "0")).split(".")[:2] if part.isdigit())
     if api < _OLDEST_API:
-        what = f"The engine {version.get('Version')} is too old: it speaks the Docker API {version.get('ApiVersion')}."
+        what = (
+            f"The engine {version.get('Version')} is too old: it speaks the Docker API"
+            f" {version.get('ApiVersion')}."
+        )
         yield wrong(what, "Install Debian 12's podman or docker.io, or newer.", node.name)
     for names, then in _LIMITS.items():
         said = [about[name] for name in names if name in about]
         if said and not any(said):
             what = f"The engine says that its limits do not hold ({names[0]} is off): {then}."
-            mend = "See `cat /proc/cgroups` there; on Debian boot with cgroup_enable=memory, then restart the engine."
+            mend = (
+                "See `cat /proc/cgroups` there; on Debian boot with cgroup_enable=memory, then restart the"
+                " engine."
+            )
             yield wrong(what, mend, node.name)
     runtimes = about.get("Runtimes") or {}
     if node.driver == "nvidia" and "nvidia" not in runtimes:
-        what = "The node has `driver: nvidia`, and its engine knows no such runtime; no session with a GPU starts."
-        mend = "Install nvidia-container-toolkit, `nvidia-ctk runtime configure --runtime=docker`, restart docker."
+        what = (
+            "The node has `driver: nvidia`, and its engine knows no such runtime; no session with a GPU"
+            " starts."
+        )
+        mend = (
+            "Install nvidia-container-toolkit, `nvidia-ctk runtime configure --runtime=docker`, restart"
+            " docker."
+        )
         yield wrong(what, mend, node.name)
     if node.network not in (HOST_NETWORK, PUBLISHED) and node.network not in networks:
         what = f"The engine has no network {node.network!r}; no session starts there."
-        mend = f"It has {', '.join(sorted(networks)) or 'none'}: name one in c.ContainerBackend.nodes, or make it."
+        mend = (
+            f"It has {', '.join(sorted(networks)) or 'none'}: name one in c.ContainerBackend.nodes, or make"
+            " it."
+        )
         yield wrong(what, mend, node.name)
     cores = about.get("NCPU") or 0
     memory = about.get("MemTotal") or 0

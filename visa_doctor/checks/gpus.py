@@ -36,7 +36,10 @@ def _missing(node: Node) -> Iterator[Finding]:
             given = share(node, [key])
         except GpuUnknown as error:
             what = f"GPU {key}: {worded(error)}; sessions that get it do not start."
-            mend = "`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, and after each update of the driver."
+            mend = (
+                "`nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`, and after each update of the"
+                " driver."
+            )
             yield wrong(what, mend, node.name)
             continue
         for path, _ in given.devices:

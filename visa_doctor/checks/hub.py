@@ -23,12 +23,14 @@ async def look(here: Installation) -> Look:
         if error.late:
             yield wrong(
                 f"The hub takes connections at {address} and does not answer: it stands still. {_RUN_ON}.",
-                "`systemctl restart visa-hub`; keep the last lines of its log (`journalctl -u visa-hub -n 300`).",
+                "`systemctl restart visa-hub`; keep the last lines of its log (`journalctl -u visa-hub -n"
+                " 300`).",
             )
         else:
             yield wrong(
                 f"The hub does not run: {error}, {address}. {_RUN_ON}; nobody logs in or starts one.",
-                "`systemctl restart visa-hub`, then `journalctl -u visa-hub -n 50`: it says there what stops it.",
+                "`systemctl restart visa-hub`, then `journalctl -u visa-hub -n 50`: it says there what"
+                " stops it.",
             )
         return
     if health.status != 200:

@@ -28,7 +28,9 @@ async def look(here: Installation) -> Look:
         yield finding
     for recipe, on in sorted(seen.items()):
         if len({image.revision for image in on.values()}) > 1:
-            said = ", ".join(f"{image.revision[:8] or 'unknown'} on {node}" for node, image in sorted(on.items()))
+            said = ", ".join(
+                f"{image.revision[:8] or 'unknown'} on {node}" for node, image in sorted(on.items())
+            )
             yield warning(
                 f"The nodes have different software under one name: {said}.",
                 f"Build or copy {recipe} to all of them; what runs keeps what it has.",
@@ -38,7 +40,7 @@ async def look(here: Installation) -> Look:
 
 async def _node(here: Installation, node: Node, recipes: dict[str, str], seen: dict) -> Look:
     engine, missing, well = here.engine(node), [], True
-    for recipe, profile in sorted(recipes.items()):
+    for recipe in sorted(recipes):
         name = image_name(here.containers.image_template, recipe)
         try:
             found = await image_on(engine, name)
@@ -47,7 +49,9 @@ async def _node(here: Installation, node: Node, recipes: dict[str, str], seen: d
             yield unchecked(what, about=node.name, because="engines")
             return
         except EngineRefused as error:
-            yield wrong(f"The engine cannot say whether it has {name}: {worded(error)}.", "See its log.", node.name)
+            yield wrong(
+                f"The engine cannot say whether it has {name}: {worded(error)}.", "See its log.", node.name
+            )
             return
         if found is None:
             missing.append(name)
@@ -74,12 +78,16 @@ def _is_in(recipe: str, names: list[str]) -> bool:
 def _fits(recipe: str, name: str, found: Image, node: Node):
     again = f"`python -m images.build {recipe}` makes it anew; what runs keeps what it has."
     if not found.revision:
-        yield warning(f"{name} does not say what it was made from, so passports will not either.", again, node.name)
+        yield warning(
+            f"{name} does not say what it was made from, so passports will not either.", again, node.name
+        )
     elif found.recipe != recipe:
         yield wrong(f"{name} is an image of {found.recipe or 'something else'}.", again, node.name)
     if (age := _days(found.created)) > OLD:
         fresh = f"`python -m images.build --fresh {recipe}`, and so regularly."
-        yield warning(f"{name} was built {age} days ago and lacks the security updates since.", fresh, node.name)
+        yield warning(
+            f"{name} was built {age} days ago and lacks the security updates since.", fresh, node.name
+        )
 
 
 def _days(created: str) -> int:

@@ -29,7 +29,8 @@ async def look(here: Installation) -> Look:
     except (ProviderDown, ProviderRefused) as error:
         yield wrong(
             f"The identity provider cannot be used: {worded(error)}. {_STAY}.",
-            f"`curl {settings.issuer.rstrip('/')}/.well-known/openid-configuration` from here; call those who run it.",
+            f"`curl {settings.issuer.rstrip('/')}/.well-known/openid-configuration` from here; call those"
+            " who run it.",
         )
         return
     faults = list(_faults(said, keys, settings.scope))

@@ -30,7 +30,9 @@ async def look(here: Installation) -> Look:
         try:
             machines = await provider.list()
         except (Silent, Refused) as error:
-            yield wrong(f"It does not answer ({worded(error)}); {_RUN_ON}.", _mend(provider), here.machines.provider)
+            yield wrong(
+                f"It does not answer ({worded(error)}); {_RUN_ON}.", _mend(provider), here.machines.provider
+            )
             return
         faults = [one async for one in _images(provider, sorted({profile.image for profile, _, _ in plans}))]
         faults += _too_large(provider, plans)
@@ -49,7 +51,9 @@ def _provider(here: Installation) -> Provider:
     try:
         return import_item(PROVIDERS.get(name, name))(hub_id=here.machines.hub_id, config=here.config)
     except (ImportError, TraitError, ValueError) as error:
-        raise CannotLook(f"who makes machines cannot be set up: {worded(error)}", because="configuration") from error
+        raise CannotLook(
+            f"who makes machines cannot be set up: {worded(error)}", because="configuration"
+        ) from error
 
 
 def _mend(provider: Provider) -> str:
@@ -63,10 +67,15 @@ async def _images(provider: Provider, recipes: list[str]) -> Look:
         try:
             found = await provider.image(recipe, "")
         except (Silent, Refused) as error:
-            yield wrong(f"Whether there is a disk of {recipe} it does not say: {worded(error)}.", _mend(provider))
+            yield wrong(
+                f"Whether there is a disk of {recipe} it does not say: {worded(error)}.", _mend(provider)
+            )
             return
         if found is None:
-            mend = f"`python -m images.disk {recipe} FOLDER`, FOLDER being that of c.LibvirtProvider.image_template."
+            mend = (
+                f"`python -m images.disk {recipe} FOLDER`, FOLDER being that of"
+                " c.LibvirtProvider.image_template."
+            )
             yield wrong(f"There is no disk of {recipe}: its sessions do not start.", mend, recipe)
 
 
@@ -87,7 +96,8 @@ def _host(provider: LibvirtSettings) -> Iterator[Finding]:
     if free < provider.free_disk:
         yield wrong(
             f"{folder} has {free >> 30} GB left, less than c.LibvirtProvider.free_disk: no machine is made.",
-            "Stop sessions that nobody needs, or make room there; running machines stand still when it is full.",
+            "Stop sessions that nobody needs, or make room there; running machines stand still when it is"
+            " full.",
         )
     elif free < 2 * provider.free_disk:
         yield warning(f"{folder} has {free >> 30} GB left, and disks of machines grow.", "Make room there.")

@@ -16,7 +16,8 @@ async def look(here: Installation) -> Look:
     if not token:
         yield warning(
             "No service may read /hub/metrics, so no alarm is ever raised.",
-            "Add a service with the scope read:metrics, and scrape with its token (docs/operators/runbook.md).",
+            "Add a service with the scope read:metrics, and scrape with its token"
+            " (docs/operators/runbook.md).",
         )
         return
     try:
@@ -38,7 +39,8 @@ async def look(here: Installation) -> Look:
     for backend, count in sorted(left.items()):
         yield warning(
             f"{count} of {backend} should be gone and could not be removed yet; they keep their room.",
-            "The hub tries again by itself once their machine answers; see docs/operators/runbook.md, VisaLeftovers.",
+            "The hub tries again by itself once their machine answers; see docs/operators/runbook.md,"
+            " VisaLeftovers.",
             backend,
         )
     if not left:

@@ -1,4 +1,4 @@
-"""Whether the site's name and every name below it lead to the same place: each person has one of their own."""
+"""Whether the site's name and every name below it lead to the same place: each person has one."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ async def look(here: Installation) -> Look:
     if proxy.should_start:
         yield warning(
             "The hub starts the proxy itself, so a restart of the hub cuts every session's connection.",
-            "Run configurable-http-proxy as a service of its own, and set c.WatchedProxy.should_start = False.",
+            "Run configurable-http-proxy as a service of its own, and set c.WatchedProxy.should_start ="
+            " False.",
         )
     routes = f"{proxy.api_url.rstrip('/')}/api/routes"
     headers = {"Authorization": f"token {proxy.auth_token}"}
@@ -26,7 +27,8 @@ async def look(here: Installation) -> Look:
         answer = await ask(routes, here.limit * 0.5, headers, trust=False)
     except NoAnswer as error:
         yield wrong(
-            f"The proxy does not answer ({error}, {proxy.api_url}): no page opens for anybody; sessions run on.",
+            f"The proxy does not answer ({error}, {proxy.api_url}): no page opens for anybody; sessions run"
+            " on.",
             f"`systemctl restart visa-proxy`; {_BACK}.",
         )
         return

@@ -80,12 +80,15 @@ def _faults(kept: Kept) -> Iterator[Finding]:
     may_change = mode & kept.forbidden & CHANGE
     if may_change or (mode & kept.forbidden and not _out_of_reach(path)):
         told = wrong if may_change or kept.refused else warning
-        what = f"{path}, {kept.what}, has mode {mode:04o}: others may {'change' if may_change else 'read'} it."
+        what = (
+            f"{path}, {kept.what}, has mode {mode:04o}: others may {'change' if may_change else 'read'} it."
+        )
         mend = f"`chmod {mode & ~kept.forbidden:04o} {path}`"
-        yield told(what, f"{mend}, and look at what others have done there." if may_change else f"{mend}.", str(path))
+        yield told(
+            what, f"{mend}, and look at what others have done there." if may_change else f"{mend}.", str(path)
+        )
 
 
 def _out_of_reach(path: Path) -> bool:
     """Whether a directory above lets nobody but its owner and group pass."""
     return any(not above.stat().st_mode & stat.S_IXOTH for above in path.parents)
-

@@ -15,7 +15,9 @@ from ..looking import Look, in_thread
 from ..secrecy import is_secret
 
 #: What people write until they have thought of something.
-_KNOWN = re.compile(r"(change.?me|secret|password|admin|default|example|token|test|visa|x+|0+|1+)[0-9!]*", re.I)
+_KNOWN = re.compile(
+    r"(change.?me|secret|password|admin|default|example|token|test|visa|x+|0+|1+)[0-9!]*", re.I
+)
 _FEWEST, _SHORTEST = 8, 16
 _NEW = "`openssl rand -hex 32` makes one"
 
@@ -105,7 +107,8 @@ def _files(here: Installation) -> Iterator[Finding]:
             yield from _file(path)
         else:
             yield warning(
-                f"There is no {path.absolute()}; the hub makes it at its start, in the directory that it runs in.",
+                f"There is no {path.absolute()}; the hub makes it at its start, in the directory that it"
+                " runs in.",
                 "Run the doctor in the service's directory (--directory), or start the hub once.",
                 str(path),
             )

@@ -56,14 +56,18 @@ async def look(here: Installation) -> Look:
 def _mend_silence(text: str) -> str:
     if re.search(r"munge|authentication|credential", text, re.IGNORECASE):
         return "`systemctl status munge` here and on the controller; the key and the clock must be the same."
-    return "`scontrol ping`; on the controller `systemctl status slurmctld`. The hub sees it come back by itself."
+    return (
+        "`scontrol ping`; on the controller `systemctl status slurmctld`. The hub sees it come back by"
+        " itself."
+    )
 
 
 def _versions(own: str, theirs: str) -> Iterator[Finding]:
     mine, controller = _release(own), _release(theirs)
     if mine > controller:
         yield wrong(
-            f"Slurm's commands here ({own}) are newer than the controller ({theirs}), which Slurm does not allow.",
+            f"Slurm's commands here ({own}) are newer than the controller ({theirs}), which Slurm does not"
+            " allow.",
             "Install the controller's version here, or set c.SlurmBackend.commands_dir to where it is.",
         )
     elif _apart(mine, controller) > _BEHIND:
@@ -96,7 +100,9 @@ def _partitions(nodes: list[Node], plans: list[tuple[Profile, str, Plan]], usual
         there = [node for node in nodes if partition in node.partitions]
         able = [node for node in there if _holds(node, plan)]
         if not able:
-            what = f"The plan {name} is larger than every node of the partition {partition}: it can never start."
+            what = (
+                f"The plan {name} is larger than every node of the partition {partition}: it can never start."
+            )
             yield wrong(what, "Make the plan smaller, and restart the hub.", profile.name)
         elif not any(node.open and partition not in node.closed_partitions for node in able):
             what = f"All nodes that could hold the plan {name} are closed: its sessions wait."
@@ -116,7 +122,10 @@ def _images(here: Installation, plans: list[tuple[Profile, str, Plan]]) -> Itera
         if lacks(template, recipe):
             path = Path(template.format(recipe=recipe))
             what = f"There is no image {path} for the cluster."
-            mend = f"`python -m images.all {path.parent} {recipe} --as tree` (docs/operators/images.md has the forms)."
+            mend = (
+                f"`python -m images.all {path.parent} {recipe} --as tree` (docs/operators/images.md has the"
+                " forms)."
+            )
             yield wrong(what, mend, recipe)
 
 
@@ -129,7 +138,8 @@ async def _launcher(here: Installation, seconds: float) -> Look:
         if error.kind != "request":
             yield wrong(
                 f"No session can be submitted, since the launcher does not run: {worded(error)}.",
-                "See docs/operators/slurm.md, 'The rule for sudo' and '/etc/visa/slurm.json'; `sudo -l` lists the rule.",
+                "See docs/operators/slurm.md, 'The rule for sudo' and '/etc/visa/slurm.json'; `sudo -l`"
+                " lists the rule.",
             )
             return
     except LauncherSilent as error:
@@ -149,10 +159,15 @@ def _allowed(here: Installation) -> Iterator[Finding]:
         yield wrong(f"No session can be submitted: {worded(error)}.", "Correct that file.")
         return
     if allowed.hub_id and allowed.hub_id != here.cluster.hub_id:
-        what = f"{configuration.PLACE} serves the hub {allowed.hub_id}, and this one is {here.cluster.hub_id}."
+        what = (
+            f"{configuration.PLACE} serves the hub {allowed.hub_id}, and this one is {here.cluster.hub_id}."
+        )
         yield wrong(what, "Write the value of c.SlurmBackend.hub_id there; never change that one.")
     for profile, name, plan in here.plans("slurm"):
         partition = plan.partition or here.cluster.partition
         if allowed.partitions and partition not in allowed.partitions:
-            what = f"The launcher refuses the plan {name}: its partition {partition!r} is not in {configuration.PLACE}."
+            what = (
+                f"The launcher refuses the plan {name}: its partition {partition!r} is not in"
+                f" {configuration.PLACE}."
+            )
             yield wrong(what, "Add it to `partitions` there, or correct the plan.", profile.name)

@@ -6,7 +6,9 @@ from prometheus_client import Gauge
 
 PROXY_ANSWERING = Gauge("visa_proxy_answering", "Whether the proxy answered the hub last")
 PORTAL_ANSWERING = Gauge(
-    "visa_portal_answering", "Whether the portal said last that it is well, hub and catalogue reached", ["url"]
+    "visa_portal_answering",
+    "Whether the portal said last that it is well, hub and catalogue reached",
+    ["url"],
 )
 DISK_FREE = Gauge("visa_disk_free_ratio", "Share of a file system that is free, 0 to 1", ["place"])
 CERTIFICATE_ENDS = Gauge(
