@@ -17,7 +17,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """`about` is the node, profile or file; `because` the check whose trouble keeps this one from looking.
+    """`about` is the node, profile or file; `because` the check whose trouble, if any, is this one's too.
 
     `check` is filled in by whoever runs the checks.
     """
@@ -43,8 +43,8 @@ def warning(what: str, mend: str, about: str = "") -> Finding:
     return Finding(Verdict.WARNING, what, mend, about)
 
 
-def wrong(what: str, mend: str, about: str = "") -> Finding:
-    return Finding(Verdict.WRONG, what, mend, about)
+def wrong(what: str, mend: str, about: str = "", because: str = "") -> Finding:
+    return Finding(Verdict.WRONG, what, mend, about, because)
 
 
 def unchecked(what: str, mend: str = "", about: str = "", because: str = "") -> Finding:
@@ -62,5 +62,12 @@ class CannotLook(Exception):
 
 def worded(error: BaseException) -> str:
     """An error as the part of a sentence: its first line, or its kind where it says nothing."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0][:300] if lines else type(error).__name__).rstrip(".")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 node`, `2 nodes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -61,12 +61,15 @@ def as_text(url: str, findings: Iterable[Finding], seconds: float, width: int, e
     follow = _following(findings)
     told = [one for one in findings if one not in follow]
     lines = [f"{url or 'VISA'}, {datetime.now():%a %d %b %H:%M}: {_summary(told)} ({seconds:.1f} s)"]
+    explained: set[str] = set()
     for verdict, heading in _HEADINGS.items():
         group = [one for one in told if one.verdict is verdict]
         if group:
             lines += ["", heading]
         for one in group:
-            lines += _entry(one, width, _consequences(one, follow))
+            hence = [] if one.place in explained else _consequences(one, follow)
+            explained.add(one.place)
+            lines += _entry(one, width, hence)
     lines += _fine([one for one in findings if one.verdict is Verdict.OK], width, everything)
     return "\n".join(lines)
 
@@ -77,13 +80,13 @@ def _summary(told: list[Finding]) -> str:
 
 
 def _following(findings: list[Finding]) -> list[Finding]:
-    """What could not be checked for a cause that is told itself: it stands there, and nowhere else."""
+    """What is wrong or could not be checked for a cause that is told itself: it stands there alone."""
     return [one for one in findings if any(_causes(cause, one) for cause in findings)]
 
 
 def _causes(cause: Finding, one: Finding) -> bool:
     same = cause.about == one.about or not cause.about or not one.about
-    both = cause.verdict is Verdict.WRONG and one.verdict is Verdict.UNCHECKED
+    both = cause.verdict is Verdict.WRONG and one.verdict in (Verdict.WRONG, Verdict.UNCHECKED)
     return both and one.because == cause.check and same
 
 
@@ -97,7 +100,7 @@ def _entry(one: Finding, width: int, consequences: list[str]) -> list[str]:
     if one.mend:
         lines += textwrap.wrap(one.mend, width, initial_indent="    -> ", subsequent_indent="       ")
     if consequences:
-        lines.append(f"    (because of it not checked: {', '.join(consequences)})")
+        lines.append(f"    (hence also: {', '.join(consequences)})")
     return lines
 
 

@@ -139,7 +139,7 @@ def test_the_cause_is_told_once_and_first_and_what_is_fine_in_a_line():
         "  engines, gpu01",
         "    The engine does not answer.",
         "    -> Restart it.",
-        "    (because of it not checked: clock, images)",
+        "    (hence also: clock, images)",
         "",
         "COULD NOT BE CHECKED",
         "  metrics",
@@ -152,6 +152,15 @@ def test_the_cause_is_told_once_and_first_and_what_is_fine_in_a_line():
         "",
         "Fine: configuration, clock, engines (local).",
     ]
+
+
+def test_what_is_wrong_for_a_cause_stands_there_and_alone_where_there_is_none():
+    cause = told(("portal", wrong("The portal does not answer.", "Restart it.")))
+    follows = told(("address", wrong("It answers 503.", "See the portal.", because="portal")))
+    text = report.as_text("", cause + follows, 1, 100, False)
+    assert "(hence also: address)" in text
+    assert "503" not in text
+    assert "503" in report.as_text("", follows, 1, 100, False)
 
 
 def test_for_programs():

@@ -46,6 +46,7 @@ def _odd(what: str, address: str, answer: Answer):
         return wrong(
             f"{address} answers {answer.status}: the way to {what} ends at the web server or proxy.",
             "See the checks proxy, hub and portal first.",
+            because=what.removeprefix("the "),
         )
     if answer.status in (301, 302, 307, 308, 404):
         return wrong(

@@ -13,7 +13,7 @@ from visa_catalogue.model import Experiment
 from visa_spawner.data import binds
 from visa_spawner.session import Person, StartRefused
 
-from ..finding import Finding, fine, warning, worded, wrong
+from ..finding import Finding, counted, fine, warning, worded, wrong
 from ..installation import Installation
 from ..looking import Look, in_thread
 
@@ -50,7 +50,7 @@ async def look(here: Installation) -> Look:
     if not faults:
         which = f"those of the newest {MOST}" if page.total > MOST else "their directories"
         away = f", but for {len(seen.away)} that are not on disk" if seen.away else ""
-        yield fine(f"It has {page.total} experiments; {which} can be bound{away}.")
+        yield fine(f"It has {counted(page.total, 'experiment')}; {which} can be bound{away}.")
 
 
 @dataclass

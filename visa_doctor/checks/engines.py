@@ -10,7 +10,7 @@ from visa_spawner.backends.nodes import HOST_NETWORK, PUBLISHED, Node
 from visa_spawner.running import certificate
 
 from ..certificates import days_left
-from ..finding import Finding, fine, warning, worded, wrong
+from ..finding import Finding, Verdict, fine, warning, worded, wrong
 from ..installation import Installation
 from ..looking import Look, each_of, in_thread
 
@@ -35,8 +35,11 @@ async def look(here: Installation) -> Look:
 async def _node(here: Installation, node: Node) -> Look:
     engine = here.engine(node)
     if node.tls:
-        for finding in await in_thread(lambda: _files(node)):
+        files = await in_thread(lambda: _files(node))
+        for finding in files:
             yield finding
+        if any(finding.verdict is Verdict.WRONG for finding in files):
+            return  # without them the engine is not even asked
     try:
         version = await engine.call(lambda client: client.version())
         about = await engine.call(lambda client: client.info())
@@ -109,7 +112,7 @@ def _files(node: Node) -> list[Finding]:
         try:
             mine = certificate.read(Path(path))
         except (OSError, ValueError) as error:
-            text = f"The {what} for this engine cannot be read: {path}: {worded(error)}."
+            text = f"The {what} for this engine cannot be read: {worded(error)}."
             found.append(wrong(text, "Put it there, or name the right file under `tls`.", node.name))
             continue
         mend = f"Make {path} anew from the site's authority, and restart the hub."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from visa_authenticator.provider import Provider, ProviderDown, ProviderRefused, check_address
 from visa_authenticator.secrets import read_secret
 
-from ..finding import CannotLook, fine, warning, worded, wrong
+from ..finding import CannotLook, counted, fine, warning, worded, wrong
 from ..installation import Installation
 from ..looking import Look
 
@@ -37,7 +37,7 @@ async def look(here: Installation) -> Look:
     for fault in faults:
         yield fault
     if not faults:
-        yield fine(f"{settings.issuer} answers, with {len(keys.get('keys', []))} keys and PKCE.")
+        yield fine(f"{settings.issuer} answers, with {counted(len(keys.get('keys', [])), 'key')} and PKCE.")
 
 
 def _faults(said: dict, keys: dict, scope: list[str]):

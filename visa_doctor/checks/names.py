@@ -18,6 +18,9 @@ async def look(here: Installation) -> Look:
         mend = "Give VISA_URL by a name, with a DNS entry for it and a wildcard below it."
         yield wrong(f"The site has no name, only the address {host}: there are no names below it.", mend)
         return
+    if host == "localhost" or host.endswith(".localhost"):
+        yield fine(f"Browsers resolve {host} and all below it by themselves.")
+        return
     below = f"visa-doctor-{secrets.token_hex(4)}.{host}"
     there = await in_thread(lambda: _addresses(host))
     if not there:
@@ -25,9 +28,7 @@ async def look(here: Installation) -> Look:
         yield wrong(f"The name {host} is not known: nobody finds the site.", mend)
         return
     all_below = await in_thread(lambda: _addresses(below))
-    if not all_below and (host == "localhost" or host.endswith(".localhost")):
-        yield fine(f"Browsers resolve *.{host} by themselves.")
-    elif not all_below:
+    if not all_below:
         yield wrong(
             f"{host} is known and names below it are not ({below}): portal and sessions do not open.",
             f"Enter a wildcard `*.{host}` in the DNS, to the same address.",

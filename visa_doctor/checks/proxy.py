@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jupyterhub.proxy import ConfigurableHTTPProxy
 
-from ..finding import CannotLook, fine, warning, worded, wrong
+from ..finding import CannotLook, counted, fine, warning, worded, wrong
 from ..http import NoAnswer, ask
 from ..installation import Installation
 from ..looking import Look
@@ -60,7 +60,7 @@ async def _routes(here: Installation, routes: dict) -> Look:
         )
         return
     sessions = sum("user" in route for route in routes.values())
-    yield fine(f"It answers, and has routes to hub, portal and {sessions} sessions.")
+    yield fine(f"It answers, and has routes to hub, portal and {counted(sessions, 'session')}.")
 
 
 def _settings(here: Installation) -> ConfigurableHTTPProxy:
