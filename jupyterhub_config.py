@@ -68,6 +68,7 @@ c.JupyterHub.services = [
 c.JupyterHub.template_paths = [str(portal_package / "hub_templates"), str(portal_package / "static")]
 c.JupyterHub.template_vars = {
     "facility": c.VisaSite.facility,
+    "facility_logo": env.get("VISA_FACILITY_LOGO") or c.VisaSite.facility,
     "portal_url": portal_url,
     "support": env.get("VISA_SUPPORT", ""),
 }

@@ -17,6 +17,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
+from . import meters
 from .idtoken import UnknownKey, verify_id_token
 from .logouttoken import verify_logout_token
 
@@ -132,6 +133,10 @@ class Provider:
             raise ProviderDown(f"its discovery document is not usable: {error}") from error
         return found
 
+    async def keys(self) -> dict[str, Any]:
+        """The keys that it signs with, as it shows them; raises ProviderRefused or ProviderDown."""
+        return await self._key_set(METADATA_AGE)
+
     async def exchange(self, code: str, code_verifier: str, redirect_uri: str) -> Tokens:
         """Tokens for the code that a browser brought back; raises ProviderRefused or ProviderDown."""
         return await self._token(
@@ -214,6 +219,7 @@ class Provider:
         try:
             response = await self._http.fetch(HTTPRequest(address, **options), raise_error=False)
         except (HTTPClientError, OSError) as error:
+            meters.SILENT.inc()
             raise ProviderDown(f"{_place(address)} does not answer: {error}", silent=True) from error
         try:
             found = json.loads(response.body or b"{}")
@@ -222,9 +228,12 @@ class Provider:
         if 400 <= response.code < 500 and response.code not in (404, 408, 429):
             details = found if isinstance(found, dict) else {}
             error = str(details.get("error") or f"status {response.code}")[:80]
+            meters.ANSWERED.inc()
             raise ProviderRefused(error, str(details.get("error_description", ""))[:200])
         if response.code != 200 or not isinstance(found, dict):
+            meters.SILENT.inc()
             raise ProviderDown(f"{_place(address)} answered with status {response.code} and no JSON object")
+        meters.ANSWERED.inc()
         return found
 
 

@@ -50,6 +50,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "session-ended": ("The session ended",) * 2,
     "data-added": ("{who} added the data of {experiment} to the running session",) * 2,
     "data-removed": ("{who} took the data of {experiment} out of the running session",) * 2,
+    "claim-refused": ("A machine at {address} asked for this session and was not let have it",) * 2,
     "session-extended": ("{who} gave the session more time, until {until}",) * 2,
 }
 #: What an owner answered support, in place of the table's sentence.

@@ -54,6 +54,7 @@ KINDS = {
     "data-added": "Data added",
     "data-removed": "Data taken away",
     "session-extended": "Given more time",
+    "claim-refused": "Machine's claim refused",
 }
 
 

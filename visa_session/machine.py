@@ -45,9 +45,10 @@ class Network:
 
 @dataclass(frozen=True)
 class Mount:
-    """One directory of the person's: a 9p server's address, port and name for it, and where it stands here.
+    """One directory of the person's: a server's address, port and name for it, and where it stands here.
 
-    `uid` is the only account that may go through it: the server acts as that account alone.
+    `uid` is the only account that may go through it: the server acts as that account alone. `kind` is `9p`
+    or `nfs`; of NFS the server itself says whose rights whoever asks has.
     """
 
     server: str
@@ -56,6 +57,7 @@ class Mount:
     target: str
     read_only: bool
     uid: int
+    kind: str = "9p"
 
 
 @dataclass(frozen=True)
@@ -91,29 +93,33 @@ def read(document: bytes) -> Given:
 
 def _mount(values: dict) -> Mount:
     made = Mount(**values)
-    parts = made.target.split("/")
-    plain = parts[0] == "" and len(parts) > 1 and not any(one in ("", ".", "..") for one in parts[1:])
     fits = type(made.port) is int and type(made.uid) is int and made.uid > 0 and type(made.read_only) is bool
-    if not plain or "\0" in made.target or not fits or not _EXPORT.fullmatch(made.export):
+    named = _is_plain(made.export) if made.kind == "nfs" else _EXPORT.fullmatch(made.export)
+    if not _is_plain(made.target) or not fits or not named or made.kind not in ("9p", "nfs"):
         raise ValueError("a directory that is no plain place")
     ip_address(made.server)
     return made
+
+
+def _is_plain(path: str) -> bool:
+    begin, *parts = path.split("/")
+    return not begin and bool(parts) and "\0" not in path and not any(one in ("", ".", "..") for one in parts)
 
 
 def become(given: Given, run: Callable[..., None] | None = None) -> dict:
     """Make the machine what the document says; the session's own answer. Raises Refused."""
     run = run or _run
     # There is somebody to hand it to; who knocks and says nothing for seconds is dismissed.
-    _knock(door.PATH, PATIENCE).close()
+    knock(door.PATH, PATIENCE).close()
     try:
         if given.network:
             _settle(given.network, run)
         for mount in given.mounts:
             os.makedirs(mount.target, exist_ok=True)
-            run("mount", "-t", "9p", "-o", options(mount), mount.server, mount.target)
+            run("mount", *arguments(mount))
         if given.hostname:
             socket.sethostname(given.hostname)
-        with _knock(door.PATH, PATIENCE) as at_door:
+        with knock(door.PATH, PATIENCE) as at_door:
             at_door.sendall(given.session)
             at_door.shutdown(socket.SHUT_WR)
             answer = json.loads(at_door.makefile("rb").readline(1 << 16) or b"null")
@@ -124,9 +130,22 @@ def become(given: Given, run: Callable[..., None] | None = None) -> dict:
     return answer
 
 
+def arguments(mount: Mount) -> list[str]:
+    """What `mount` is told."""
+    if mount.kind == "nfs":
+        # `-i`: by the kernel alone, without the programs of NFS's, of which one listens.
+        server = f"[{mount.server}]" if ":" in mount.server else mount.server
+        return ["-i", "-t", "nfs4", "-o", options(mount), f"{server}:{mount.export}", mount.target]
+    return ["-t", "9p", "-o", options(mount), mount.server, mount.target]
+
+
 def options(mount: Mount) -> str:
     """How the kernel mounts it: nothing on it is a program with more rights, or a device."""
-    how = ["ro" if mount.read_only else "rw", "nosuid", "nodev", "trans=tcp", f"port={mount.port}"]
+    how = ["ro" if mount.read_only else "rw", "nosuid", "nodev"]
+    if mount.kind == "nfs":
+        how += ["vers=4.2", "proto=tcp", "hard", "sec=sys", f"port={mount.port}", f"addr={mount.server}"]
+        return ",".join([*how, "clientaddr=0.0.0.0"])
+    how += ["trans=tcp", f"port={mount.port}"]
     # `mmap`: what programs map and write must reach the file, as sqlite's do; nothing else is kept back.
     how += ["version=9p2000.L", f"msize={_MESSAGE}", "cache=mmap", f"aname={mount.export}"]
     return ",".join([*how, f"uname={SHARED_AS}", f"dfltuid={mount.uid}", f"access={mount.uid}"])
@@ -163,7 +182,7 @@ def keeping_own_names(etc: Path = Path("/etc")) -> Iterator[None]:
         (etc / name).write_text(merged(text, (etc / name).read_text()))
 
 
-def _knock(path: str, seconds: float) -> socket.socket:
+def knock(path: str, seconds: float) -> socket.socket:
     """The door of the session that waits, as soon as there is one."""
     end = time.monotonic() + seconds
     while True:

@@ -9,9 +9,9 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy.orm import sessionmaker
 from traitlets.config import Config
 
-from visa_spawner.site import VisaSite
+from visa_spawner.site import VisaSite, only_read
 
-from . import changes, entering, schema
+from . import backends, changes, entering, schema
 from .audit.follow import Follower, follow
 from .calls import (
     admin,
@@ -32,6 +32,7 @@ from .calls import (
 )
 from .drained import drained
 from .keeper import Keeper
+from .meters import time_database
 from .passports import KeptPassports
 from .settings import VisaSharing
 from .settled import KeptMembers
@@ -60,13 +61,15 @@ _keeper: asyncio.Task | None = None
 _follower: Follower | None = None
 
 
-def prepare(config: Config) -> VisaSharing:
+def prepare(config: Config) -> VisaSharing | None:
     """Join the hub that is starting.
 
     To be called in jupyterhub_config.py after all of `c.VisaSharing` is set. Raises what is wrong with the
-    settings, which stops the hub.
+    settings, which stops the hub. None where the configuration is only read.
     """
     global _keeper
+    if only_read.get():
+        return None
     VisaSharing.clear_instance()
     settings = VisaSharing.of(config)
     VisaSite.of(config).passports = KeptPassports()
@@ -89,9 +92,11 @@ def _begin(factory: sessionmaker) -> None:
     """The hub's database is there, and nothing has been asked of the hub yet."""
     global _follower
     changes.listen(factory)
+    time_database(factory)
     if not JupyterHub.initialized():
         return  # a command beside the hub, such as `jupyterhub token`
     app = JupyterHub.instance()
     _follower = follow(factory, VisaSharing.of(app.config).events_file, app.eventlog)
     with factory() as db:
         drained().begin(db, app.config)
+    backends.begin(factory, app.config)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import ContextVar
 
 from traitlets import Bool, Dict, Integer, List, TraitError, Unicode, default, validate
 from traitlets.config import Config, SingletonConfigurable
@@ -27,6 +28,8 @@ from .start.cluster_access import ClusterAccess
 
 log = logging.getLogger(__name__)
 
+#: Whether a configuration is read by somebody who starts no hub: `prepare` then does nothing.
+only_read: ContextVar[bool] = ContextVar("only_read", default=False)
 
 #: The class behind each backend name, where the site says nothing else.
 BACKENDS = {
@@ -102,6 +105,17 @@ class VisaSite(SingletonConfigurable):
         help="""Offer the desktop as a video stream beside VNC, for thin lines, unless the profile says
         otherwise. It costs CPU while somebody watches: docs/operators/stream.md.""",
     ).tag(config=True)
+    disks = List(
+        Unicode(),
+        ["/", "/var/lib", "/var/log", "/tmp"],
+        help="""Directories of the hub's own machine whose file systems /hub/metrics tells the room of, each
+        once. Local ones alone: one that hangs hides all others from then on.""",
+    ).tag(config=True)
+    backup_mark = Unicode(
+        "",
+        help="""A file that whatever takes the backup touches when one is whole, so that /hub/metrics tells
+        how old the last one is. Empty: nothing is told.""",
+    ).tag(config=True)
     keep_interval = Integer(
         30,
         min=1,
@@ -126,6 +140,7 @@ class VisaSite(SingletonConfigurable):
         self._catalogue: Catalogue | None = None
         self._classes: dict[str, type[Backend]] = {}
         self.keeper: asyncio.Task | None = None
+        self.surroundings: asyncio.Task | None = None
         #: What the hub remembers of sessions' passports; set by who has the tables for it.
         self.passports = Passports()
         #: Whoever is let into sessions; set by who has the tables for it.
@@ -168,14 +183,17 @@ class VisaSite(SingletonConfigurable):
         return {name: self.backend(name) for name in sorted(names)}
 
 
-def prepare(config: Config) -> VisaSite:
+def prepare(config: Config) -> VisaSite | None:
     """Read the site's settings now, and have the hub look after running sessions once it is up.
 
     To be called in jupyterhub_config.py, after all of `c.VisaSite` is set. Raises what is wrong with the
     settings, the profiles, the catalogue, a backend's class or the staging directory, which stops the hub.
+    None where the configuration is only read.
     """
+    if only_read.get():
+        return None
     from .kept import found_again, sqlite
-    from .running import by_name, counting
+    from .running import by_name, counting, read_again, surroundings
     from .running.lifetime import keep_watch
     from .start import client_secret
 
@@ -191,11 +209,12 @@ def prepare(config: Config) -> VisaSite:
     site.cluster.check(site.profiles.values())
     _ = site.catalogue
     site.staging.prepare()
-    for part in (sqlite, found_again, by_name, counting, client_secret):
+    for part in (sqlite, found_again, by_name, counting, read_again, client_secret):
         part.join_hub()
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return site  # the file is only being read, as by a test or `jupyterhub upgrade-db`
     site.keeper = loop.create_task(keep_watch(site))
+    site.surroundings = loop.create_task(surroundings.watch(site))
     return site

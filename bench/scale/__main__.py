@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench.command import carry_out
@@ -25,6 +26,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sizes", default="10,50,500,5000", help="how many sessions, with commas between")
     parser.add_argument("--short", action="store_true", help="minutes in place of a quarter of an hour each")
     parser.add_argument("--brief-below", type=int, default=0, help="a minute and a half for sizes below this")
+    parser.add_argument("--quiet", type=float, help="seconds that nobody does anything, in the others")
     parser.add_argument("--database", default="", help="SQLAlchemy address of an empty database (SQLite)")
     return parser.parse_args()
 
@@ -34,7 +36,11 @@ def take(scratch: Path) -> tuple[str, bool]:
     arguments, found = options(), []
     for size in map(int, arguments.sizes.split(",")):
         load = os.getloadavg()[1]
-        plan = BRIEF if size < arguments.brief_below else SHORT if arguments.short else WHOLE
+        plan = SHORT if arguments.short else WHOLE
+        if size < arguments.brief_below:
+            plan = BRIEF
+        elif arguments.quiet:
+            plan = replace(plan, quiet=arguments.quiet)
         one = measure(size, plan, arguments.database) | {"load before": load}
         print(json.dumps(one), flush=True)
         found.append(one)

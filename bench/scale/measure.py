@@ -15,6 +15,7 @@ from .facility import options, person
 from .grow import grow
 from .people import live, starts
 from .site import Site, a_site
+from .taken import taken
 
 #: Seconds that the sessions of a hub that comes back may take to be heard of again.
 PATIENCE = 300
@@ -140,7 +141,7 @@ def _quiet(site: Site, count: int, plan: Plan) -> dict:
         / count,
         "quiet, engine calls a minute": 60 * looks / seconds,
         "quiet, longest freeze, s": after["longest"],
-        "quiet, freezes": [(one["seconds"], one["stack"][-4:]) for one in after["stalls"]],
+        "quiet, freezes": [(one["seconds"], one["stack"]) for one in after["stalls"]],
         "hub's memory, bytes": after["rss"],
         "hub's tasks": after["tasks"],
     }
@@ -163,10 +164,17 @@ def _requests(site: Site) -> dict:
 
 def _working(site: Site, active: int, seconds: float) -> dict:
     before, began = site.probe(reset=True), time.monotonic()
+    beside = {name: taken(site.processes[name].pid) for name in ("portal", "proxy")}
     times = asyncio.run(live(site, list(range(active)), seconds, within=max(10, active / 5)))
     after, took = site.probe(reset=True), time.monotonic() - began
+    others = {}
+    for name, was in beside.items():
+        now = taken(site.processes[name].pid)
+        others[f"at work, {name} CPU %"] = 100 * (now.cpu - was.cpu) / took
+        others[f"{name}'s memory, bytes"] = now.rss
     return {
         "people at work": active,
+        **others,
         "at work, hub CPU %": 100 * (after["cpu"] - before["cpu"]) / took,
         "at work, longest freeze, s": after["longest"],
         "at work, looks": len(times.taken["look"]),
@@ -194,7 +202,7 @@ def _starting(site: Site, people: int, plan: Plan) -> dict:
         "starts, commits each": (after["commits"] - before["commits"]) / plan.starts,
         "starts, CPU ms each, with all else that runs": 1000 * (after["cpu"] - before["cpu"]) / plan.starts,
         "starts, longest freeze, s": after["longest"],
-        "starts, freezes": [(one["seconds"], one["stack"][-4:]) for one in after["stalls"]],
+        "starts, freezes": [(one["seconds"], one["stack"]) for one in after["stalls"]],
         "starts, failed": dict(times.failed),
     }
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 #: Bytes that pass at once: at 1 Mbit/s, 16 ms of it.
-PIECE = 2048
+PIECE = 8192
 #: Bytes of the queue before the line.
 QUEUE = 64 * 1024
 

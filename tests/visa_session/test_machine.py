@@ -81,6 +81,28 @@ def test_nothing_mounted_has_more_rights_and_raw_data_are_read_only():
     assert "rw" in machine.options(machine.Mount(**MOUNT | {"read_only": False})).split(",")
 
 
+NFS = {"kind": "nfs", "port": 2049, "export": "/data/x y/RAW_DATA"}
+
+
+def test_nfs_is_mounted_by_the_kernel_alone_with_no_more_rights():
+    *words, server, target = machine.arguments(machine.Mount(**MOUNT | NFS))
+    assert words[:3] == ["-i", "-t", "nfs4"] and server == f"{MOUNT['server']}:/data/x y/RAW_DATA"
+    assert target == MOUNT["target"]
+    options = set(words[4].split(","))
+    assert {"ro", "nosuid", "nodev", "hard", f"addr={MOUNT['server']}", "vers=4.2"} <= options
+    six = machine.arguments(machine.Mount(**MOUNT | NFS | {"server": "2001:db8::1"}))
+    assert six[-2] == "[2001:db8::1]:/data/x y/RAW_DATA"
+
+
+@pytest.mark.parametrize(
+    "change", [{"kind": "cifs"}, {"export": "/a/../b"}, {"export": "a"}, {"server": "nfs"}]
+)
+def test_an_nfs_mount_that_is_no_plain_place_is_refused(change):
+    with pytest.raises(Refused):
+        machine.read(text(mounts=[MOUNT | NFS | change]))
+    assert machine.read(text(mounts=[MOUNT | NFS])).mounts[0].kind == "nfs"
+
+
 def test_the_network_is_told_as_systemd_reads_it():
     said = machine.network_file(machine.read(text()).network)
     assert "Address=10.1.0.7/32\n" in said and "Gateway=10.1.0.1\nGatewayOnLink=yes\n" in said

@@ -1,6 +1,7 @@
 """Starts on a real hub, with processes of this machine for sessions."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -33,6 +34,11 @@ def test_a_session_from_start_to_end(hub):
     )
     assert session["ends"] > session["started"]
     assert "log" not in session
+    figures = hub.http.get(
+        f"{hub.hub_url}/hub/metrics", headers={"Authorization": f"token {hub.admin_token}"}
+    )
+    (count,) = re.findall(r'visa_start_seconds_count\{backend="container"\} (\S+)', figures.text)
+    assert float(count) > 0
 
     hub.stop_session("work", remove=False)
     session = hub.session("work")

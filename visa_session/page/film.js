@@ -47,6 +47,11 @@ export class Film {
     return this.#decoder.waiting;
   }
 
+  /** Ask for no more than so many pictures a second. */
+  pace(rate) {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(`PACE ${rate}`);
+  }
+
   /** Have no pictures sent for a while, or again. */
   pause(on) {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(on ? "STOP_VIDEO" : "START_VIDEO");

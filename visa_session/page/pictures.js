@@ -6,6 +6,7 @@ import { canDecode } from "./decoder.js";
 import { Film } from "./film.js";
 import { measure } from "./line.js";
 import { Overlay } from "./overlay.js";
+import { Pace } from "./pace.js";
 import { Quiet } from "./quiet.js";
 import { recall, remember } from "./remembered.js";
 import { call } from "./session.js";
@@ -21,10 +22,15 @@ const LOOK_AGAIN = 10000;
 /** How often the decoder is looked at, how many pictures it may be behind, and for how many looks. */
 const WATCH = 2000;
 const BEHIND = 12;
+/** Milliseconds between two looks at how many pictures wait. */
+const PACE = 500;
 const LOOKS = 3;
 /** VNC's quality, of 9: of each picture, and of those that stand still alone. */
 export const USUAL = 6;
 const FINE = 8;
+/** How hard VNC packs, of 9: as noVNC has it; and so little that its server compares no picture with the last. */
+const PACKED = 2;
+const FAST = 1;
 /** Milliseconds after which a page that nobody looks at gives its place at the stream to others. */
 const HIDDEN = 60000;
 /** Milliseconds after which a stream has shown that it works. */
@@ -42,6 +48,9 @@ let still = null;
 let running = false;
 let begunAt = 0;
 let behind = 0;
+let pace = null;
+let came = 0;
+let waited = 0;
 let line = null;
 let retry = 0;
 let look = 0;
@@ -90,6 +99,7 @@ export function join(rfb, socket) {
 
 export async function setUp() {
   setInterval(watch, WATCH);
+  setInterval(keepUp, PACE);
   document.addEventListener("visibilitychange", seen);
   const [decodes, { status, body }] = await Promise.all([canDecode(), call("visa/stream")]);
   if (!decodes) impossible = "This browser cannot decode it.";
@@ -133,13 +143,20 @@ function start() {
   if (film !== null || document.hidden) return;
   begunAt = performance.now();
   behind = 0;
+  pace = new Pace();
+  came = 0;
+  waited = 0;
   still = new Still(quiet, () => overlay.clear());
   film = new Film({
     begun: () => {
       quiet.on = true;
       if (document.hidden) film.pause(true);
     },
-    arrived: (bytes) => still.arrived(bytes, performance.now()),
+    arrived: (bytes) => {
+      came += 1;
+      waited = Math.max(waited, film.waiting);
+      still.arrived(bytes, performance.now());
+    },
     drawn: (frame) => {
       if (still.moves) overlay.draw(frame);
       else frame.close();
@@ -153,6 +170,7 @@ function start() {
 function begun() {
   running = true;
   vnc.qualityLevel = FINE;
+  vnc.compressionLevel = FAST;
   failure = "";
   remember(LAST, FLUENT);
   told();
@@ -162,7 +180,10 @@ function stop() {
   film?.close();
   film = null;
   still?.close();
-  if (running && connected) vnc.qualityLevel = USUAL;
+  if (running && connected) {
+    vnc.qualityLevel = USUAL;
+    vnc.compressionLevel = PACKED;
+  }
   running = false;
   overlay.clear();
 }
@@ -186,6 +207,13 @@ function watch() {
     failed("This computer does not keep up with it.", 0);
   }
   told();
+}
+
+/** Ask for as many pictures as are shown in time. While none come, nothing is known. */
+function keepUp() {
+  if (film !== null && came > 0 && pace.look((1000 * came) / PACE, waited)) film.pace(pace.rate);
+  came = 0;
+  waited = 0;
 }
 
 async function lookAtLine() {

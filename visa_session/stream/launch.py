@@ -3,7 +3,8 @@
 A program of its own, run with `python -I -m`, so that nothing of the home directory is in it. What follows
 on the command line is selkies' own. Standard input is a socket: there it says that it is closed to others of
 the account, and only then comes one line of JSON, `{"token": text, "memory": bytes, "parent": pid}`. The
-token is selkies' master token: whoever holds it says who may watch. It ends with its parent.
+token is selkies' master token: whoever holds it says who may watch. Each line that follows is a number: so
+many pictures a second at most. It ends with its parent.
 
 selkies wants to be a remote desktop by itself. What of it would type, move the mouse, read the clipboard,
 resize the screen or set its density is not there at all in this process, whatever a client sends: VNC does
@@ -35,14 +36,16 @@ class NoHands:
         pass
 
 
-def take_secrets() -> dict:
-    """What comes on standard input, once this process is closed to others of the account."""
+def take_secrets() -> tuple[dict, int]:
+    """What comes on standard input, once this is closed to others of the account; where more will come."""
     hide_process()
     os.write(0, HIDDEN)
     told = json.loads(sys.stdin.buffer.readline())
+    channel = os.dup(0)
+    os.set_blocking(channel, False)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     end_with(told["parent"])
-    return told
+    return told, channel
 
 
 def hold_back(memory: int) -> None:
@@ -73,7 +76,7 @@ def leave_the_screen_alone(display_utils, more) -> None:
 
 def main() -> None:
     """Serve until told to end."""
-    told = take_secrets()
+    told, channel = take_secrets()
     hold_back(told["memory"])
     # No sound, which selkies can do without; images leave it out.
     sys.modules["pcmflux"] = None
@@ -104,17 +107,30 @@ def main() -> None:
             self.input_handler = None
             # By address, which all clients of a unix socket share.
             self.RECONNECT_DEBOUNCE_MS = 0
-            self.screen = Screen(asyncio.get_running_loop(), self.look)
+            loop = asyncio.get_running_loop()
+            self.pace, self.often = float(self.app.framerate), True
+            loop.add_reader(channel, self.heard, loop)
+            self.screen = Screen(loop, self.look)
 
         async def _start_capture_for_display(self, *args, **others):
             started = await super()._start_capture_for_display(*args, **others)
             self.screen.moved()  # it begins at its full rate
             return started
 
+        def heard(self, loop):
+            """The session's server says how many pictures are wanted; the last word counts."""
+            lines = os.read(channel, 4096).split()
+            if not lines:
+                loop.remove_reader(channel)
+                return
+            self.pace = float(lines[-1])
+            self.look(self.often)
+
         def look(self, often):
             """Look at the screen for each picture, or seldom."""
+            self.often = often
             for capture in self.capture_instances.values():
-                capture["module"].update_framerate(float(self.app.framerate if often else SELDOM))
+                capture["module"].update_framerate(self.pace if often else SELDOM)
 
     websockets.DataStreamingServer = Camera
     import selkies.__main__ as program

@@ -1,4 +1,4 @@
-"""What passes between a browser and selkies: pictures one way, and four words the other.
+"""What passes between a browser and selkies: pictures one way, and a few words the other.
 
 Nothing that a browser may say depends on its person's role, since everybody only watches here.
 """
@@ -10,6 +10,8 @@ import json
 #: All that a browser may say. Its settings are swallowed: the relay says once what a viewer has to.
 START, STOP = "START_VIDEO", "STOP_VIDEO"
 WORDS = frozenset({START, STOP, "REQUEST_KEYFRAME"})
+#: And what is the session's own to hear: pictures a second that are shown in time.
+PACE, MOST_PACE = "PACE ", 60
 SETTINGS = "SETTINGS,{}"
 #: Words of a browser's taken in a second; more are dropped.
 MOST_WORDS = 8
@@ -46,6 +48,11 @@ class Said:
     def __init__(self):
         self._budget, self._plays = Budget(), True
 
+    def pace(self, message: str, now: float) -> int | None:
+        """Pictures a second that it takes; None where it says something else, or says too much."""
+        rate = pace_of(message)
+        return rate if rate is not None and self._budget.takes(now) else None
+
     def to_selkies(self, message: str, now: float) -> str | None:
         """What is passed on of a message; None for nothing."""
         if message not in WORDS or not self._budget.takes(now):
@@ -56,6 +63,14 @@ class Said:
                 return None
             self._plays = message == START
         return message
+
+
+def pace_of(message: str) -> int | None:
+    """The pictures a second that a browser says it takes; None where it says something else."""
+    number = message.removeprefix(PACE)
+    if number == message or not (number.isascii() and number.isdigit() and len(number) <= 2):
+        return None
+    return min(int(number), MOST_PACE)
 
 
 def to_browser(message: str) -> str | None:

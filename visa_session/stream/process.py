@@ -21,6 +21,7 @@ from ..desktop import RUNNING, Desktop
 from ..live import LiveInfo
 from . import settings
 from .launch import HIDDEN
+from .pace import Pace
 from .settings import EXIT_NO_SCREEN, EXIT_RESIZED
 
 log = logging.getLogger("visa")
@@ -67,6 +68,8 @@ class StreamProcess:
         self.ended = asyncio.Event()
         self.ended.set()
         self._failures: deque[float] = deque(maxlen=MOST_FAILURES)
+        self.pace = Pace(info.stream_rate, self._tell_pace)
+        self._channel: socket.socket | None = None
         self._viewers = 0
         self._starting: asyncio.Task | None = None
         self._said = b""
@@ -144,8 +147,8 @@ class StreamProcess:
         environment = {name: os.environ[name] for name in GIVEN if name in os.environ}
         environment |= {"HOME": str(nothing), "XDG_RUNTIME_DIR": str(self.directory), "TMPDIR": str(nothing)}
         options = settings.options(self.info, self.socket, nothing)
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
+        self._channel, theirs = socket.socketpair()
+        with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-m", LAUNCH, *options),
                 stdin=theirs,
@@ -162,7 +165,7 @@ class StreamProcess:
                 self._end(at_once=True)
             try:
                 async with asyncio.timeout(START_LIMIT):
-                    await self._hand_over(ours)
+                    await self._hand_over(self._channel)
                     while not self.socket.exists():  # noqa: ASYNC110 - nobody tells when a socket comes
                         if self.ended.is_set():
                             raise StreamFailed(self.words)
@@ -181,6 +184,12 @@ class StreamProcess:
         with contextlib.suppress(OSError):  # it has ended, as is seen elsewhere
             if await loop.sock_recv(channel, len(HIDDEN)) == HIDDEN:
                 await loop.sock_sendall(channel, json.dumps(told).encode() + b"\n")
+
+    def _tell_pace(self, rate: int) -> None:
+        """Have no more pictures made than are shown in time."""
+        if self._channel is not None and self.socket.exists():
+            with contextlib.suppress(OSError):  # it has ended; another begins at its full rate
+                self._channel.send(b"%d\n" % rate)
 
     async def _until_end(self, process: asyncio.subprocess.Process) -> None:
         listening = asyncio.create_task(self._listen(process.stdout))
@@ -203,6 +212,7 @@ class StreamProcess:
                 "The video stream ended with %s; its last words:\n%s", code, "\n".join(self.last_lines())
             )
         self.token = ""
+        self._channel.close()
         self.ended.set()
 
     async def _listen(self, output: asyncio.StreamReader) -> None:

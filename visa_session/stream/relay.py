@@ -18,6 +18,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from ..relay import CLOSE_ENDED, CLOSE_FAILED, CLOSE_PROTOCOL
 from ..rfb import websocket_head
+from ..roles import CONTROLS_DESKTOP
 from . import messages
 from .process import StreamFailed, StreamProcess
 from .viewers import Crowded, Viewers
@@ -26,7 +27,7 @@ from .viewers import Crowded, Viewers
 CLOSE_RESIZED, CLOSE_CROWDED = 4502, 4503
 #: How a message of selkies' begins that is a picture; no other bytes are passed on.
 PICTURE = b"\x04"
-#: Bytes of the longest message taken from a browser, which has four words to say.
+#: Bytes of the longest message taken from a browser, which has a few words to say.
 LONGEST = 1024
 
 
@@ -71,6 +72,7 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
         try:
             with self.viewers.place(self._who(), asyncio.get_running_loop().time()):
                 async with self.process.watched(), self.viewers.connected() as self.selkies:
+                    self.process.pace.comes(self, acts=self.visa_role in CONTROLS_DESKTOP)
                     await self._pass_pictures()
             code, words = await self._why()
         except Crowded as error:
@@ -84,6 +86,7 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
             return
         finally:
             self.selkies = None
+            self.process.pace.gone(self)
         self.close(code, words.encode()[:120].decode(errors="ignore"))
 
     async def _why(self) -> tuple[int, str]:
@@ -116,13 +119,16 @@ class StreamSocket(WebSocketMixin, WebSocketHandler, JupyterHandler):
                     await self.write_message(text)
 
     async def on_message(self, message):
-        """What the browser says: one of four words, or nothing that counts."""
+        """What the browser says: one of a few words, or nothing that counts."""
         if isinstance(message, bytes):
             self.close(CLOSE_PROTOCOL, "only words are understood here")
             return
         if self.selkies is None:
             return
-        if word := self.said.to_selkies(message, asyncio.get_running_loop().time()):
+        now = asyncio.get_running_loop().time()
+        if (rate := self.said.pace(message, now)) is not None:
+            self.process.pace.takes(self, rate)
+        elif word := self.said.to_selkies(message, now):
             await self._tell(self.selkies.send_str(word))
 
     async def on_pong(self, data):

@@ -14,7 +14,7 @@ from .settings import EXIT_NO_SCREEN, EXIT_RESIZED
 #: Seconds without any change after which a screen counts as still.
 STILL_AFTER = 1.0
 #: Looks a second at a still screen: each costs a copy of all of it, and none may be long in coming.
-SELDOM = 10
+SELDOM = 10.0
 #: Seconds between two words that something moves.
 TELL_AGAIN = 1.0
 

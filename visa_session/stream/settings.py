@@ -41,7 +41,7 @@ OFF = (
 
 #: Quality on H.264's scale, lower is better. A picture that stands still is made no better: the page takes it
 #: from VNC by then, exact to the pixel, for fewer bytes.
-CRF = 32
+CRF = 37
 
 
 #: How the process ends where nothing has failed: the screen has another size, or is gone.

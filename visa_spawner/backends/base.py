@@ -132,6 +132,13 @@ class Backend(HasTraits):
         """
 
     @classmethod
+    def audit_by(cls, tell: Callable[..., None], config: Config) -> None:
+        """Call `tell` with what belongs into the audit log: a kind of line, and what it says by name.
+
+        Called once after the hub's start. `tell` may be called in the hub's loop alone.
+        """
+
+    @classmethod
     def keep_waiting(cls, pairs: Iterable[WarmPair], starts: Iterable[Start], config: Config) -> None:
         """Have containers wait for sessions of these pairs, as many as are started, where that can be.
 

@@ -16,7 +16,7 @@ from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 
 from ..session import NodeState, Resources
-from . import images
+from . import images, meters
 from .by_node import ByNode
 from .engine import Engine, EngineRefused, EngineSilent
 from .nodes import Node, read_nodes
@@ -276,6 +276,8 @@ class Fleet(Unattended, FleetSettings, LoggingConfigurable):
 
     def _follow(self, watch: Watch) -> None:
         node = watch.node.name
+        meters.NODE_ANSWERING.labels(node).set(bool(watch.answering))
+        meters.LEFTOVERS.labels("container").set(len(self.leftovers))
         if not watch.answering:
             self.placement.silent(node)
             return

@@ -17,6 +17,7 @@ from jupyterhub.proxy import ConfigurableHTTPProxy
 from jupyterhub.utils import fetch, url_path_join
 from traitlets import Any, Float
 
+from . import meters
 from . import routes as sessions_routes
 from .turns import in_turns
 
@@ -78,10 +79,12 @@ class WatchedProxy(ConfigurableHTTPProxy):
                 if await self._is_empty():
                     self.log.warning("The proxy has lost its routes; writing them again")
                     await self.check_routes(self.app.users, self.app._service_map)
+                meters.PROXY_ANSWERING.set(1)
                 if self._down_since:
                     self.log.warning("The proxy is back after %.0f s", time.monotonic() - self._down_since)
                     self._down_since = 0
             except (ClientError, TimeoutError, OSError) as error:
+                meters.PROXY_ANSWERING.set(0)
                 if not self._down_since:
                     self._down_since = time.monotonic()
                     self.log.error("The proxy does not answer: %s", error)

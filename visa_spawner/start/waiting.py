@@ -14,6 +14,7 @@ from jupyterhub.utils import url_path_join, wait_for_http_server
 
 from .. import words
 from ..session import StartRefused, State
+from . import meters
 
 #: Seconds of the site's `start_timeout` left for cleaning up after a start that took too long.
 CLEANING = 10
@@ -111,6 +112,8 @@ class Waiting:
             async with self._in_time(max(LEAST, left)):
                 address = await self._until_listening(child)
                 if address and (not must_answer or await self._until_answering(child, address)):
+                    seconds = _seconds_since(self.kept.placed or self.kept.started)
+                    meters.READY.labels(self.kept.backend).observe(seconds)
                     return address
             left = self.own_limit - CLEANING
 

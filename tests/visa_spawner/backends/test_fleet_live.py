@@ -8,6 +8,7 @@ import engines
 import pytest
 from container_support import WAIT_FOR_GO, go, node, plan, settings, until
 from engines import HUB
+from prometheus_client import REGISTRY
 
 from visa_spawner.backends.container import ContainerBackend
 from visa_spawner.backends.engine import EngineSilent
@@ -118,6 +119,7 @@ async def test_an_engine_that_falls_silent_loses_nothing(engine, make_backend, h
         await until(lambda: backend.status.state is State.UNKNOWN, 10)
         since = backend.status.since
         assert backend.status.words == f"Node {engine.kind} does not answer."
+        assert REGISTRY.get_sample_value("visa_node_answering", {"node": engine.kind}) == 0
         for _ in range(3):
             assert await backend.poll() is None
             await asyncio.sleep(0.3)
@@ -136,6 +138,7 @@ async def test_an_engine_that_falls_silent_loses_nothing(engine, make_backend, h
         else:
             engine.restart()
     await until(lambda: backend.status.state is State.RUNNING, 15)
+    assert REGISTRY.get_sample_value("visa_node_answering", {"node": engine.kind}) == 1
     assert await backend.poll() is None
     await backend.stop(now=True)
     assert engine.containers(HUB) == []

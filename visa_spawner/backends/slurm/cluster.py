@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from traitlets import TraitError
 from traitlets.config import Config, LoggingConfigurable
 
+from .. import meters
 from ..unattended import Unattended
 from .capacity import Capacity
 from .clients import open_client
@@ -273,6 +274,7 @@ class Cluster(Unattended, SlurmSettings, LoggingConfigurable):
         return (datetime.now(UTC) - job.submitted).total_seconds() < self.settle_seconds
 
     def _follow(self, monitor: Monitor) -> None:
+        meters.LEFTOVERS.labels("slurm").set(len(self.leftovers))
         same = self._have_heard(monitor)
         for claim in list(self.claims.values()):
             if same and not claim.unsettled:

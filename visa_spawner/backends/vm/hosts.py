@@ -1,4 +1,4 @@
-"""What a host of machines has, where its settings do not say."""
+"""What a host of machines has."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ def own_cpus() -> float:
 def own_memory() -> int:
     """Bytes of memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+class Gpu:
+    """A GPU as the books have it."""
+
+    def __init__(self, type: str):
+        self.type = type

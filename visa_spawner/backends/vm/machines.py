@@ -16,6 +16,7 @@ from traitlets.config import Config, LoggingConfigurable
 from traitlets.utils.importstring import import_item
 
 from ...session import Availability, NodeState, Resources
+from .. import meters
 from ..placement import Placement, Taken
 from ..unattended import Unattended
 from . import tags
@@ -235,6 +236,8 @@ class Machines(Unattended, VMSettings, LoggingConfigurable):
     # A look --------------------------------------------------------------------------------------------
     def _follow(self) -> None:
         hosts = [host.name for host in self.placement.nodes]
+        meters.MACHINES_ANSWERING.labels(self.provider).set(bool(self.watch.answering))
+        meters.LEFTOVERS.labels("vm").set(len(self.leftovers))
         if not self.watch.answering:
             for host in hosts:
                 self.placement.silent(host)

@@ -67,3 +67,8 @@ class OnMachines(MadeOften, Backend, VMSettings):
     def drain_by(cls, closed: Callable[[str], str | None], config: Config) -> None:
         """Ask before each new session whether its host is closed."""
         Machines.of(config).placement.closed = closed
+
+    @classmethod
+    def audit_by(cls, tell: Callable[..., None], config: Config) -> None:
+        """Have the provider tell what belongs into the audit log."""
+        Machines.of(config).make.tell = tell

@@ -150,7 +150,7 @@ class Pool:
             self.pairs.get(key),
             self._images.get(self.pairs[key].image) if key in self.pairs else None,
         )
-        if machine.stands is not Stands.RUNNING:
+        if machine.stands not in (Stands.RUNNING, Stands.MAKING):
             return f"it is {machine.stands}"
         if pair is None:
             return "nothing of its kind should wait"

@@ -7,7 +7,7 @@ of them; a guest is not. It is asked by one watch for all sessions. docs/develop
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -29,6 +29,8 @@ class Stands(StrEnum):
 
 #: Why of a machine that runs and reaches no directory: of a session's, once it is handed over.
 UNSERVED = "unserved"
+#: Why of a machine that runs, and of which its provider says that something is wrong with it.
+FAULTY = "faulty"
 
 
 class Silent(Exception):
@@ -100,6 +102,9 @@ class Provider(LoggingConfigurable):
 
     None of them keeps the loop waiting, and none changes a machine that does not carry this hub's tag.
     """
+
+    #: Told what belongs into the audit log: a kind of line, and what it says. Put there by the hub.
+    tell: Callable[..., None] = staticmethod(lambda what, **said: None)
 
     #: Whether `suspend` keeps a machine's memory.
     can_suspend = False

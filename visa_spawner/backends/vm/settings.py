@@ -7,7 +7,10 @@ import re
 from traitlets import Float, HasTraits, TraitError, Unicode, validate
 
 #: The class behind each provider's name.
-PROVIDERS = {"libvirt": "visa_spawner.backends.vm.libvirt.provider.LibvirtProvider"}
+PROVIDERS = {
+    "libvirt": "visa_spawner.backends.vm.libvirt.provider.LibvirtProvider",
+    "openstack": "visa_spawner.backends.vm.openstack.provider.OpenStackProvider",
+}
 _HUB_ID = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 
 
@@ -23,7 +26,7 @@ class VMSettings(HasTraits):
     ).tag(config=True)
     provider = Unicode(
         "libvirt",
-        help="Who makes machines: `libvirt`, or the place of a class of your own, as `module.Class`.",
+        help="Who makes machines: `libvirt`, `openstack`, or a class of your own, as `module.Class`.",
     ).tag(config=True)
     watch_interval = Float(
         4.0,

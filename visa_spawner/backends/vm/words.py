@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ...session import StartRefused, State, Status
 from .. import words
-from .provider import UNSERVED, Machine, Refused, Silent, Stands
+from .provider import FAULTY, UNSERVED, Machine, Refused, Silent, Stands
 
 SILENT = "The service that runs virtual machines does not answer at the moment."
 NO_BOOT = (
@@ -22,6 +22,11 @@ UNREACHED = Status(
     State.RUNNING,
     "Running, but its home and data cannot be reached any more, by a fault of its host: what waits for them"
     " hangs. Stop the session and start it again.",
+)
+UNSOUND = Status(
+    State.RUNNING,
+    "Running, but the service that runs virtual machines says that something is wrong with this one. Save"
+    " your work; the facility's staff can see what it is.",
 )
 SAVED = (
     "The machine was put away by its host, and stands still. The facility's staff can have it go on; its home"
@@ -42,7 +47,7 @@ def unknown(since: datetime, stop_wanted: bool) -> Status:
 def of_machine(machine: Machine | None, since: datetime) -> Status:
     """How a session's machine stands that has not ended; `since` when it stands still."""
     if machine is None or machine.stands not in (Stands.PAUSED, Stands.SAVED):
-        return UNREACHED if machine is not None and machine.why == UNSERVED else RUNNING
+        return {UNSERVED: UNREACHED, FAULTY: UNSOUND}.get(machine.why if machine else "", RUNNING)
     return paused(machine, since)
 
 
@@ -68,6 +73,7 @@ def how_it_ended(machine: Machine, console: bytes, *, memory: int, started: bool
         "crashed": "The machine crashed.",
         "destroyed": "The machine was switched off by somebody else.",
         "failed": "The machine could not be started by its host.",
+        "no room": "There was no room for the machine.",
         "lost": "The machine was lost by its host.",
         "shut down": "The machine was shut down or started anew from inside, which ends its session.",
     }.get(machine.why, "The machine has ended, as when its host is switched off.")

@@ -191,6 +191,14 @@ class CommandsClient(SlurmClient):
         self.name = f"commands {found[1]}"
         return found[1]
 
+    async def controller(self) -> str:
+        """The version of the controller that answers; raises SlurmSilent."""
+        printed = await self._ask("scontrol", "show", "config")
+        found = re.search(rb"^SLURM_VERSION\s*=\s*(\S+)", printed, re.MULTILINE)
+        if not found:
+            raise SlurmSilent("scontrol show config does not tell the controller's version")
+        return found[1].decode("ascii", "replace")
+
     async def _ask(self, command: str, *arguments: str, **environment: str) -> bytes:
         """What a command printed; raises SlurmSilent unless it was all that it had to say."""
         code, printed, said = await self._run(command, *arguments, **environment)

@@ -1,51 +1,24 @@
-"""Libvirt, asked from a few threads of our own: nothing of it ever holds up the hub's loop.
-
-Its calls have no limit of their own. One that takes too long is left to end by itself. While all threads are
-busy, what else is asked waits for one, within its own time: then that is silence, which is not dead.
-"""
+"""A connection to libvirt, and what its errors mean; asked in threads of its own (`lane.py`)."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from ..lane import Lane
 from ..provider import Refused, Silent
 
 T = TypeVar("T")
 
 
-class Connection:
+class Connection(Lane):
     """One connection and its threads; `timeout`: seconds a call may take, unless it says otherwise."""
 
     def __init__(self, uri: str, timeout: float = 20, threads: int = 4):
-        self.uri, self._timeout = uri, timeout
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="libvirt")
+        super().__init__(uri, timeout, threads)
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._free = asyncio.Semaphore(threads)
-
-    async def call(self, ask: Callable[[Any], T], timeout: float | None = None) -> T:
-        """Ask something of the open connection, in a thread; raises Silent, Refused.
-
-        To wait for a thread counts. A call once begun runs to its end, also when the asker is cancelled.
-        """
-        seconds = timeout or self._timeout
-        try:
-            async with asyncio.timeout(seconds):
-                await self._free.acquire()
-                work = asyncio.wrap_future(self._threads.submit(self._ask, ask))
-                work.add_done_callback(self._done)
-                return await asyncio.shield(work)
-        except TimeoutError:
-            raise Silent(f"{self.uri}: no answer within {seconds:g} s") from None
-
-    def _done(self, work: asyncio.Future) -> None:
-        self._free.release()
-        if not work.cancelled():
-            work.exception()
 
     def drop(self) -> None:
         """Open anew for the next call: libvirt was away, and what was open then is dead."""
@@ -54,7 +27,7 @@ class Connection:
 
     def close(self) -> None:
         """Let the threads go; calls under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        super().close()
         self._connection = None
 
     def _ask(self, ask: Callable[[Any], T]) -> T:
@@ -72,7 +45,7 @@ class Connection:
             if self._connection is None:
                 # Otherwise it writes each error to the hub's log by itself.
                 libvirt.registerErrorHandler(lambda *_: None, None)
-                self._connection = libvirt.open(self.uri)
+                self._connection = libvirt.open(self.name)
             return self._connection
 
     def _meaning(self, error: Any) -> Exception:
@@ -83,7 +56,7 @@ class Connection:
         # The same codes from QEMU's side are answers: a disk that is not there, a program that fails.
         if code == libvirt.VIR_ERR_NO_CONNECT or error.get_error_domain() in lost:
             self.drop()
-            return Silent(f"{self.uri}: {text}")
+            return Silent(f"{self.name}: {text}")
         if code == libvirt.VIR_ERR_NO_DOMAIN:
             return Refused("The machine is gone.", text, "gone")
         if code in (libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_OPERATION_TIMEOUT):

@@ -18,6 +18,7 @@ from visa_session.machine import Mount
 
 from ....session import Bind, Image, Person
 from ... import results
+from ..hosts import Gpu
 from ..provider import (
     UNSERVED,
     Host,
@@ -44,13 +45,6 @@ _PREFIX = "visa"
 LISTING, CALLS, AGENTS, ENDINGS = 1, 4, 4, 4
 #: Seconds that a machine may take to be made: libvirt may look at QEMU anew first.
 _MAKING = 120
-
-
-class Gpu:
-    """A GPU as the books have it."""
-
-    def __init__(self, type: str):
-        self.type = type
 
 
 class LibvirtProvider(LibvirtSettings, Provider):
