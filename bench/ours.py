@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import yaml
 
-from demo import software
+from demo import machines, software
 from demo.processes import die_with_parent
 from images.build import main as build_images
 
@@ -112,6 +112,7 @@ async def demo(run: Path) -> AsyncIterator[Path]:
                 "VISA_DEMO_RUN": str(run),
                 "VISA_DEMO_PROFILES": str(run / "profiles"),
                 software.VARIABLE: "",
+                machines.VARIABLE: "0",
             },
             stdout=log,
             stderr=log,

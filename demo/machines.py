@@ -1,4 +1,4 @@
-"""Virtual machines in the demo, where they are asked for and libvirt is here: a plan, its disk, its daemon.
+"""Virtual machines in the demo, where libvirt is installed: a plan, its disk, its daemon.
 
 python -m demo.machines FOLDER      keep libvirt answering until told to stop
 """
@@ -20,8 +20,8 @@ from .site import ROOT, Site
 
 #: The profile that has the plan, and the plan.
 PROFILE, NAME = "general", "machine"
-PLAN = {"title": "Virtual machine", "backend": "vm", "cpus": 2, "memory": "2G", "disk": "20G", "pool": 1}
-#: `1`: with machines. Not by itself: where they boot in software, one that waits takes a core for minutes.
+PLAN = {"backend": "vm", "cpus": 2, "memory": "2G", "disk": "20G"}
+#: `0`: without machines, also where libvirt is installed.
 VARIABLE = "VISA_DEMO_MACHINES"
 #: What the disk is made with, beside what libvirt needs.
 _TOOLS = ("mcopy", "mkfs.vfat", "syslinux", "sfdisk")
@@ -31,7 +31,19 @@ def offered() -> bool:
     """Whether this machine has what that takes."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     tools = all(shutil.which(tool, path=path) for tool in _TOOLS)
-    return os.environ.get(VARIABLE) == "1" and tools and not libvirt.missing()
+    return os.environ.get(VARIABLE) != "0" and tools and not libvirt.missing()
+
+
+def plan() -> dict:
+    """The plan. In software none waits: to boot it would take a core for a minute that nobody asked for."""
+    if in_software():
+        return PLAN | {"title": "Virtual machine, without KVM here: slow to start"}
+    return PLAN | {"title": "Virtual machine", "pool": 1}
+
+
+def in_software() -> bool:
+    """Whether machines run without the processor's help here."""
+    return libvirt.is_nested() or not os.path.exists("/dev/kvm")
 
 
 def profiles(site: Site) -> Path:
@@ -43,7 +55,7 @@ def profiles(site: Site) -> Path:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(own, copy)
     profile = yaml.safe_load((own / f"{PROFILE}.yaml").read_text())
-    profile["plans"].setdefault(NAME, PLAN)
+    profile["plans"].setdefault(NAME, plan())
     (copy / f"{PROFILE}.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
     return copy
 
@@ -58,8 +70,9 @@ def settings(site: Site) -> Config:
     config.LibvirtProvider.network = f"10.213.{site.port % 256}.0/28"
     config.LibvirtProvider.cpus = 8
     config.LibvirtProvider.memory = "5G"
-    if libvirt.is_nested():
-        config.LibvirtProvider.virtualization = "qemu"
+    config.LibvirtProvider.virtualization = "qemu" if in_software() else "kvm"
+    # To boot, and then to become a session.
+    config.VisaSpawner.start_timeout = 600
     return config
 
 

@@ -168,6 +168,7 @@ def names(site: Site) -> dict[str, str]:
         "VISA_ISSUER": site.issuer,
         "VISA_HUB_ID": site.hub_id,
         "VISA_DEMO_PROFILES": str(machines.profiles(site)),
+        machines.VARIABLE: "1" if machines.offered() else "0",
         "VISA_DEMO_PORT": str(site.port),
         "VISA_DEMO_RUN": str(site.run),
         "VISA_DEMO_DATA": str(site.data),

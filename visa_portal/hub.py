@@ -192,13 +192,23 @@ class HubClient:
         await self.call("DELETE", at, token, timeout=DATA_SECONDS)
 
     @staticmethod
-    def _data(owner: str, name: str) -> str:
-        return f"visa/sessions/{quote(owner, safe='')}/{quote(name, safe='')}/data"
+    def _session(owner: str, name: str) -> str:
+        return f"visa/sessions/{quote(owner, safe='')}/{quote(name, safe='')}"
+
+    def _data(self, owner: str, name: str) -> str:
+        return f"{self._session(owner, name)}/data"
 
     async def extend(self, token: str, owner: str, name: str, hours: float) -> None:
         """Have a session end so many hours later; raises Refused where that may not be."""
-        at = f"visa/sessions/{quote(owner, safe='')}/{quote(name, safe='')}/extend"
-        await self.call("POST", at, token, {"hours": hours}, timeout=60)
+        await self.call("POST", f"{self._session(owner, name)}/extend", token, {"hours": hours}, timeout=60)
+
+    async def suspend(self, token: str, owner: str, name: str) -> None:
+        """Have a session stand still, or begin to; raises Refused in the hub's own words."""
+        await self.call("POST", f"{self._session(owner, name)}/suspend", token, timeout=60)
+
+    async def resume(self, token: str, owner: str, name: str) -> None:
+        """Have a suspended session go on, or begin to; as `suspend`."""
+        await self.call("POST", f"{self._session(owner, name)}/resume", token, timeout=60)
 
     async def delete(self, token: str, owner: str, name: str) -> None:
         """Stop a session and forget it. Files are not touched."""

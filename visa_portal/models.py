@@ -130,7 +130,8 @@ class Session(Answer):
 
     `queued`: it stands in a queue, and `words` say where. `may_extend` is by how many hours its owner may
     extend it now; `why_not_added` says why no data can be added to it now, "" where they can, None where it
-    does not run; `image` the digest of the very image that was asked for, empty where none was.
+    does not run; `may_suspend` and `may_resume` whether it can stand still or go on now; `image` the digest
+    of the very image that was asked for, empty where none was.
     """
 
     owner: str
@@ -157,6 +158,8 @@ class Session(Answer):
     queued: bool = False
     may_extend: float = 0
     why_not_added: str | None = None
+    may_suspend: bool = False
+    may_resume: bool = False
     image: str = ""
     log: tuple[str, ...] = ()
 

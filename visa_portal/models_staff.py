@@ -10,7 +10,7 @@ from .models import Answer, Session
 from .models_sharing import Member
 
 #: The states a session can be looked for by.
-STATES = ("starting", "running", "unknown", "stopping", "stopped", "failed")
+STATES = ("starting", "running", "unknown", "suspended", "stopping", "stopped", "failed")
 
 
 class Usage(Answer):

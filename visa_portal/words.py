@@ -17,6 +17,7 @@ STATES = {
     "starting": "Starting",
     "running": "Running",
     "unknown": "State unknown",
+    "suspended": "Suspended",
     "stopping": "Stopping",
     "stopped": "Stopped",
     "failed": "Failed",
@@ -97,7 +98,7 @@ ENDINGS = ((5, "Ends in less than 5 minutes"), (30, "Ends in less than 30 minute
 
 def ending(session: Session, now: datetime | None = None) -> str:
     """A warning for a session that is about to end; empty while there is time."""
-    if session.ends is None or session.state not in ("running", "unknown"):
+    if session.ends is None or session.state not in ("running", "unknown", "suspended"):
         return ""
     minutes = (session.ends - (now or datetime.now(UTC))).total_seconds() / 60
     return next((said for left, said in ENDINGS if minutes < left), "")

@@ -52,6 +52,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "data-removed": ("{who} took the data of {experiment} out of the running session",) * 2,
     "claim-refused": ("A machine at {address} asked for this session and was not let have it",) * 2,
     "session-extended": ("{who} gave the session more time, until {until}",) * 2,
+    "session-suspended": ("{who} suspended the session",) * 2,
+    "session-resumed": ("{who} resumed the session",) * 2,
 }
 #: What an owner answered support, in place of the table's sentence.
 ANSWERS = {

@@ -54,6 +54,8 @@ KINDS = {
     "data-added": "Data added",
     "data-removed": "Data taken away",
     "session-extended": "Given more time",
+    "session-suspended": "Suspended",
+    "session-resumed": "Resumed",
     "claim-refused": "Machine's claim refused",
 }
 

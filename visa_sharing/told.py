@@ -49,7 +49,7 @@ def before_flush(session: Session) -> None:
 
 
 def _tell_time(session: Session, row: orm.Spawner) -> None:
-    """A running session that ends later, or has other data, than before; one that has ended."""
+    """A running session that ends later, stands still, or has other data than before; one that has ended."""
     now = Kept.read(row.state)
     if now.phase == "starting" or row.user is None:
         return
@@ -64,6 +64,9 @@ def _tell_time(session: Session, row: orm.Spawner) -> None:
     if same_run and before.ends and now.ends and now.ends > before.ends:
         who = row.user.name
         record(session, "session-extended", owner=who, session=row.name, who=who, until=now.ends)
+    if same_run and now.suspended != before.suspended:
+        what = "session-suspended" if now.suspended else "session-resumed"
+        record(session, what, owner=row.user.name, session=row.name, who=row.user.name)
     if same_run and now.data != before.data:
         _tell_data(session, row, [one.id for one in before.data], [one.id for one in now.data])
 

@@ -10,11 +10,15 @@ from visa_session.contract import INFO_VARIABLE, SessionInfo
 
 
 class State(StrEnum):
-    """Where a session stands. `UNKNOWN`: its backend does not answer, which is not the same as dead."""
+    """Where a session stands. `UNKNOWN`: its backend does not answer, which is not the same as dead.
+
+    `SUSPENDED`: its owner has it stand still, and it goes on where it was when they say so.
+    """
 
     STARTING = "starting"
     RUNNING = "running"
     UNKNOWN = "unknown"
+    SUSPENDED = "suspended"
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"

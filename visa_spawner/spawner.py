@@ -17,7 +17,7 @@ from traitlets import default
 from wrapspawner import WrapSpawner
 
 from . import words
-from .api import calls
+from .api import calls, suspending
 from .api import data as data_calls
 from .asked import forms
 from .asked.admission import Admission, as_spawn_exception
@@ -30,6 +30,7 @@ from .kept.state import Kept, Outcome
 from .running.extending import Extending
 from .running.made_often import MadeOften
 from .running.rounds import rounds
+from .running.suspending import Suspending
 from .session import Image, StartRefused, State
 from .site import VisaSite
 from .start import compose, renewing, rerouting
@@ -38,14 +39,16 @@ from .start.steps import Steps
 from .start.vouched import VouchedServer
 from .start.waiting import Waiting
 
-calls.join_hub()
-data_calls.join_hub()
+for _calls in (calls, data_calls, suspending):
+    _calls.join_hub()
 
 #: How much of a session's log is kept when it ends: lines, and characters a line.
 MAX_LINES, MAX_LINE = 40, 500
 
 
-class VisaSpawner(MadeOften, HasChild, Admission, Waiting, Resuming, Extending, Adding, WrapSpawner):
+class VisaSpawner(
+    MadeOften, HasChild, Admission, Waiting, Resuming, Extending, Suspending, Adding, WrapSpawner
+):
     """One session."""
 
     def __init__(self, **kwargs):

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from demo import software
+from demo import machines, software
 from demo.cluster import inside, people
 from demo.cluster.layout import Cluster
 from demo.facility.tree import MARKER
@@ -185,6 +185,7 @@ def start_site(run: Path) -> RunningSite:
             "VISA_DEMO_RUN": str(run),
             "VISA_DEMO_HOMES": str(HOMES),
             software.VARIABLE: " ".join(IMAGES),
+            machines.VARIABLE: "0",  # a disk more, and machines in software: tests/visa_spawner/vm has them
         },
         stdout=log,
         stderr=log,

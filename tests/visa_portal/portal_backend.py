@@ -1,7 +1,8 @@
 """The backend of the portal's tests: sessions are processes of this machine.
 
 While the file `hold` exists in its folder a start waits; while `down` exists it cannot tell how anything
-stands. A plan of 32 cores has no room. Sessions are on the node `left`, or on `right` while that is drained.
+stands; while `suspendable` does sessions may be suspended, and while `full` does they do not go on. A plan of
+32 cores has no room. Sessions are on the node `left`, or on `right` while that is drained.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class PortalBackend(Backend, Spawner):
     def status(self):
         if self.is_down:
             return Status(State.UNKNOWN, "The machine it runs on does not answer")
+        if self.may_resume:
+            return Status(State.SUSPENDED, "Suspended: it stands still until you resume it.", held=True)
         if alive(self.at("pid")):
             return Status(State.RUNNING, "Running on this machine")
         return Status(State.FAILED if self.at("pid").exists() else State.STARTING)
@@ -133,9 +136,26 @@ class PortalBackend(Backend, Spawner):
 
     async def stop(self, now=False):
         end(self.at("pid"))
+        self.at("still").unlink(missing_ok=True)
 
     async def address(self):
         return f"http://127.0.0.1:{self.reported_port}" if self.reported_port and not self.is_down else None
+
+    @property
+    def may_suspend(self):
+        return (Path(self.folder) / "suspendable").exists() and not self.may_resume
+
+    @property
+    def may_resume(self):
+        return self.at("still").exists()
+
+    async def suspend(self):
+        self.at("still").touch()
+
+    async def resume(self):
+        if (Path(self.folder) / "full").exists():
+            raise StartRefused("there is no room for it to go on now", field="session", status=503)
+        self.at("still").unlink()
 
     @property
     def fixed_data(self):

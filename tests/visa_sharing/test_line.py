@@ -53,6 +53,14 @@ def test_a_later_end_is_told_at_once_and_written_down(hub, line):
     assert event["details"]["until"][:19] == ends[:19]
 
 
+def test_that_it_stands_still_and_goes_on_is_written_down(hub, line):
+    for what in ("suspend", "resume"):
+        assert hub.api("POST", f"visa/sessions/alice/work/{what}", "alice").status_code == 200
+    for what in ("session-suspended", "session-resumed"):
+        (event,) = hub.events(what=what, session="work")
+        assert (event["owner"], event["who"], event["details"]) == ("alice", "alice", {})
+
+
 def test_told_within_a_moment_of_the_commit(hub, line):
     """Nothing waits or polls in between: the table is read about when the call that changed it is answered.
 

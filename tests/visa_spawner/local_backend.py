@@ -2,8 +2,9 @@
 
 Files in `marks` steer it: while `down` exists it cannot tell how anything stands; while `hold-create` or
 `hold-start` exist, a start waits before its process is made, or after; while `hold-mount` or `hold-add` do,
-data that are added wait before they are mounted, or after. `KEY.data` says what a session was given later:
-each target with what stands there, the links, and the passport.
+data that are added wait before they are mounted, or after. While `full` does, nothing that is suspended goes
+on. `KEY.data` says what a session was given later: each target with what stands there, the links, and the
+passport.
 """
 
 import asyncio
@@ -67,6 +68,8 @@ class LocalBackend(Backend, Spawner):
     def status(self):
         if self.is_down:
             return Status(State.UNKNOWN, "The machine does not answer")
+        if self.stands_still:
+            return Status(State.SUSPENDED, "Standing still", held=True)
         if alive(self.marks / f"{self.key}.pid"):
             return Status(State.RUNNING, "Running here")
         return Status(State.FAILED if self.started_once else State.STARTING)
@@ -121,6 +124,28 @@ class LocalBackend(Backend, Spawner):
         return int(file.read_text()) if file.exists() else 1
 
     @property
+    def stands_still(self):
+        return (self.marks / f"{self.key}.still").exists()
+
+    @property
+    def may_suspend(self):
+        return alive(self.marks / f"{self.key}.pid") and not self.stands_still
+
+    @property
+    def may_resume(self):
+        return self.stands_still
+
+    async def suspend(self):
+        os.killpg(int((self.marks / f"{self.key}.pid").read_text()), signal.SIGSTOP)
+        (self.marks / f"{self.key}.still").touch()
+
+    async def resume(self):
+        if (self.marks / "full").exists():
+            raise StartRefused("there is no room for it now", field="session", status=503)
+        os.killpg(int((self.marks / f"{self.key}.pid").read_text()), signal.SIGCONT)
+        (self.marks / f"{self.key}.still").unlink()
+
+    @property
     def fixed_data(self):
         return "data stay as they are here" if (self.marks / "fixed").exists() else ""
 
@@ -162,6 +187,7 @@ class LocalBackend(Backend, Spawner):
         if self.is_down:
             raise RuntimeError("the machine does not answer")
         end(self.marks / f"{self.key}.pid")
+        (self.marks / f"{self.key}.still").unlink(missing_ok=True)
 
     async def address(self):
         return f"http://127.0.0.1:{self.reported_port}" if self.reported_port and not self.is_down else None

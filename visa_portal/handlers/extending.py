@@ -40,7 +40,7 @@ class ExtendHandler(PersonHandler):
 def choices(session: Session) -> tuple[float, ...]:
     """By how many hours it may be extended, shortest first, the longest in whole hours or days among them."""
     longest = session.may_extend
-    if session.state not in ("running", "unknown") or longest <= 0:
+    if session.state not in ("running", "unknown", "suspended") or longest <= 0:
         return ()
     if longest >= 1:
         unit = 24 if longest >= 48 else 1

@@ -30,7 +30,7 @@ REFUSAL_SECONDS = 0.8
 #: At most so many experiments in one session.
 MOST_EXPERIMENTS = 20
 #: The states that count for how many an account may have at a time.
-RUNNING = frozenset({"starting", "running", "unknown", "stopping"})
+RUNNING = frozenset({"starting", "running", "unknown", "suspended", "stopping"})
 #: Other names that the same things have in links made for the hub's own spawn page.
 ALIASES = {
     "experiments": "experiment",

@@ -33,6 +33,14 @@ CONFIRM = {
         "Cancel it",
         "Keep waiting",
     ),
+    "suspend": (
+        "Suspend this session?",
+        "Everything in it stands still as it is, and its cores and memory are free for others. Nobody can "
+        "open it until you resume it, for which there must be room then. Its time goes on, and when that is "
+        "over it ends like any other.",
+        "Suspend",
+        "Let it run",
+    ),
     "delete": (
         "Delete this session?",
         "It stops and disappears from this page. Files that it wrote, in your home directory and with "
@@ -123,7 +131,7 @@ class TilesHandler(LiveHandler, SessionsHandler):
 
 
 class ActionHandler(PersonHandler):
-    """Stop, delete or start again: asked on a page of its own where no script runs, done by a POST."""
+    """Stop, suspend, resume, delete or start again: asked on a page where no script runs, done by a POST."""
 
     async def get(self, name: str, action: str) -> None:
         if action not in CONFIRM:
@@ -155,7 +163,8 @@ class ActionHandler(PersonHandler):
                 await getattr(hub, action)(self.token, self.owner, name)
             except NotThere:
                 # Gone already, as was wanted: another tab, or a second click.
-                pass
+                if action not in ("stop", "delete"):
+                    raise
         self.redirect(f"{self.site.prefix}#sessions", status=303)
 
     async def _session(self, name: str) -> Session:
@@ -170,5 +179,5 @@ class ActionHandler(PersonHandler):
 ROUTES = [
     ("?", SessionsHandler),
     ("sessions", TilesHandler),
-    (f"sessions/{NAME}/(stop|delete|start)", ActionHandler),
+    (f"sessions/{NAME}/(stop|suspend|resume|delete|start)", ActionHandler),
 ]

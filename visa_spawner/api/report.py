@@ -27,7 +27,8 @@ def session(owner: User, row: orm.Spawner, *, with_log: bool) -> dict:
     options = {name: field.default for name, field in SessionRequest.model_fields.items()} | kept.options
     state, said, since = _standing(spawner, kept)
     queued = bool(spawner and state is State.STARTING and spawner.queued)
-    running = state in (State.STARTING, State.RUNNING, State.UNKNOWN, State.STOPPING)
+    running = state in (State.STARTING, State.RUNNING, State.UNKNOWN, State.SUSPENDED, State.STOPPING)
+    lives = state in (State.RUNNING, State.SUSPENDED)
     answer = {
         "owner": owner.name,
         "name": row.name,
@@ -51,7 +52,9 @@ def session(owner: User, row: orm.Spawner, *, with_log: bool) -> dict:
         # Between a start's cancelling and its stop the hub takes a session that never came up for ready.
         "ready": bool(spawner and spawner.ready and kept.phase == "running" and not spawner.put_back),
         "queued": queued,
-        "may_extend": spawner.may_extend if spawner and state is State.RUNNING else 0,
+        "may_extend": spawner.may_extend if spawner and lives else 0,
+        "may_suspend": bool(spawner and state is State.RUNNING and spawner.may_suspend),
+        "may_resume": bool(spawner and state is State.SUSPENDED and spawner.may_resume),
         # None of a session that does not run: there it is a matter of the next start.
         "why_not_added": spawner.why_not_added if spawner and state is State.RUNNING else None,
         "url": owner.server_url(row.name),
@@ -84,6 +87,8 @@ def _standing(spawner: Admission | None, kept: Kept) -> tuple[State, str, dateti
         return State.RUNNING, "", kept.runs_since
     if status.state is State.UNKNOWN:
         return State.UNKNOWN, status.words or "Its state is not known at the moment.", status.since
+    if status.state is State.SUSPENDED:
+        return State.SUSPENDED, status.words, status.since
     if status.state in (State.STOPPED, State.FAILED):
         return State.STOPPING, status.words, status.since
     if spawner.put_back:

@@ -46,6 +46,10 @@ from ..session import (
     WarmPair,
 )
 
+#: Why a session is not suspended, or does not go on, that cannot be: in words for its owner.
+NOT_SUSPENDED = "it cannot be suspended now"
+NOT_RESUMED = "it is not suspended, or cannot go on"
+
 #: Seconds between two looks at `status` where a backend has no quicker way to learn that a session ended.
 LOOK_INTERVAL = 0.2
 
@@ -197,6 +201,27 @@ class Backend(HasTraits):
         """
         raise NotImplementedError
         yield
+
+    @property
+    def may_suspend(self) -> bool:
+        """Whether the session can be suspended now: kept as it is, and costing no core and no memory."""
+        return False
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether it is suspended, and can go on where it was as soon as there is room."""
+        return False
+
+    async def suspend(self) -> None:
+        """Have it stand still; returns when it does, which may take minutes. `status` says so meanwhile.
+
+        Goes on to its end when the caller is cancelled. Raises StartRefused in words for the owner.
+        """
+        raise StartRefused(NOT_SUSPENDED, field="session", status=409)
+
+    async def resume(self) -> None:
+        """Have it go on; as `suspend`. Where it cannot, it is suspended still."""
+        raise StartRefused(NOT_RESUMED, field="session", status=409)
 
     @property
     def fixed_data(self) -> str:

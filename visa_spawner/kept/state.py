@@ -38,8 +38,9 @@ class Kept(BaseModel):
     `data` are the experiments that the session has, as it was told of them, `home` is its person's; one in
     `adding` may be in it by now, and the id in `removing` may be out of it. `taken` are the ids of those that
     were taken away in this run, and when: what has them open still reads them. `others` are the places of the
-    operator's own binds. `options`, the titles and the hours describe the last start that was granted, with
-    what was added since, and stay after the end, as `outcome` does.
+    operator's own binds. `suspended` is when its owner had it stand still, None while it goes on. `options`,
+    the titles and the hours describe the last start that was granted, with what was added since, and stay
+    after the end, as `outcome` does.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -65,6 +66,7 @@ class Kept(BaseModel):
     removing: str = ""
     taken: dict[str, datetime] = {}
     others: tuple[str, ...] = ()
+    suspended: datetime | None = None
 
     @classmethod
     def read(cls, state: dict | None) -> Kept:
@@ -158,4 +160,5 @@ _NOT_YET = {
     "removing": "",
     "taken": {},
     "others": (),
+    "suspended": None,
 }

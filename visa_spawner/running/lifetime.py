@@ -80,6 +80,7 @@ async def end_overdue(app: JupyterHub) -> None:
         if not spawner.ready or spawner.kept.phase != "running" or left_alone:
             continue
         spawner.follow_end()
+        spawner.follow_suspension()
         # Nobody can work in one that is held: that is no idleness.
         active = now.replace(tzinfo=None) if held else spawner.orm_spawner.last_activity
         said = why_over(spawner.kept, active, now)

@@ -261,6 +261,7 @@ async def test_a_session_that_is_held_ends_by_its_lifetime_and_not_as_idle(monke
         )
         kept.idle_hours = 1
         made = SimpleNamespace(name=name, ready=True, kept=kept, follow_end=lambda: None)
+        made.follow_suspension = lambda: None
         made.child_spawner = SimpleNamespace(status=status)
         made.orm_spawner = SimpleNamespace(last_activity=None)
         return None, made

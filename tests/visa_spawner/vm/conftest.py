@@ -5,6 +5,7 @@ from pathlib import Path
 
 import memory_provider
 import pytest
+from libvirt_machines import a_provider
 from vm_hub import Hub
 
 from demo import libvirt as daemon
@@ -23,6 +24,13 @@ def libvirt_here():
     yield folder, processes
     daemon.stop(processes)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def provider(libvirt_here):
+    """Machines of this libvirt that boot nothing; none is left."""
+    async with a_provider() as made:
+        yield made
 
 
 @pytest.fixture

@@ -96,5 +96,22 @@ class MemoryProvider(Provider):
         world.deleted.append(name)
         world.machines.pop(name, None)
 
+    can_suspend = True
+
+    async def suspend(self, name):
+        await self._step("suspend")
+        self._fail("suspend")
+        world.machines[name] = replace(self._known(name), stands=Stands.SAVED)
+
+    async def resume(self, name):
+        await self._step("resume")
+        self._fail("resume")
+        assert self._known(name).stands is Stands.SAVED
+        world.machines[name] = replace(self._known(name), stands=Stands.RUNNING)
+
+    def _fail(self, step):
+        if world.fails == step:
+            raise Refused("The disk is full.", reason="room")
+
     async def console(self, name):
         return b"\x1b[32mbooting\nvisa-session: over, exited 72\r\n" if world.fails == "gpu" else b"booting\n"

@@ -8,7 +8,7 @@ import pytest
 from visa_spawner.backends.vm.libvirt import files
 from visa_spawner.backends.vm.libvirt.domain import Hardware, domain_xml, tags_from, tags_xml
 from visa_spawner.backends.vm.libvirt.states import stands
-from visa_spawner.backends.vm.provider import Stands
+from visa_spawner.backends.vm.provider import BY_HOST, SAVING, Stands
 
 
 def domain(**changes):
@@ -41,7 +41,7 @@ def test_it_has_what_the_plan_says():
 def test_it_has_a_line_of_its_own_to_the_host_and_no_other():
     (interface,) = domain().findall("devices/interface")
     assert interface.get("type") == "ethernet" and interface.find("source") is None
-    assert interface.find("target").get("dev") == "visa0ad50007"
+    assert interface.find("target").attrib == {"dev": "visa0ad50007", "managed": "no"}, "it outlasts QEMU"
 
 
 def test_nothing_of_the_hosts_is_in_it():
@@ -101,7 +101,8 @@ def test_a_name_cannot_add_anything():
         (3, 1, (Stands.PAUSED, "")),
         (3, 5, (Stands.PAUSED, "full")),
         (5, 1, (Stands.ENDED, "shut down")),
-        (5, 5, (Stands.SAVED, "")),
+        (5, 5, (Stands.SAVED, BY_HOST)),
+        (3, 3, (Stands.PAUSED, SAVING)),
         (5, 0, (Stands.ENDED, "")),
         (6, 0, (Stands.ENDED, "crashed")),
     ],

@@ -3,57 +3,20 @@
 import asyncio
 import os
 import stat
-import subprocess
 import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from libvirt_machines import ORDER, left, run, virsh
 from traitlets import TraitError
-from traitlets.config import Config
 
 from demo import libvirt as daemon
 from visa_spawner.backends.vm.libvirt import files, line, share
 from visa_spawner.backends.vm.libvirt.provider import LibvirtProvider
-from visa_spawner.backends.vm.provider import UNSERVED, NotTaken, Order, Refused, Silent, Stands
-from visa_spawner.session import Image, Person
-
-IMAGE = Image("empty")
-ORDER = Order("visa-test-one", {"session": "alice/work", "made": "1"}, IMAGE, 1, 64 << 20, 0)
-
-
-def run(*words):
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def virsh(*words):
-    return run("virsh", "-q", "-c", "qemu:///system", *words)
-
-
-@pytest.fixture
-async def provider(libvirt_here):
-    with tempfile.TemporaryDirectory(prefix="vm-", dir="/var/lib") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        run("qemu-img", "create", "-q", "-f", "qcow2", str(folder / "empty.qcow2"), "1M")
-        settings = {
-            "folder": f"{folder}/machines",
-            "image_template": f"{folder}/{{recipe}}.qcow2",
-            "network": "10.216.0.0/29",
-            "virtualization": "qemu",
-        }
-        made = LibvirtProvider("vm-test", config=Config({"LibvirtProvider": settings}))
-        yield made
-        for machine in await made.list():
-            await made.delete(machine.name)
-        made.close()
-
-
-def left(provider):
-    return sorted(os.listdir(provider.folder)) if os.path.isdir(provider.folder) else []
+from visa_spawner.backends.vm.provider import UNSERVED, NotTaken, Refused, Silent, Stands
+from visa_spawner.session import Person
 
 
 async def test_a_machine_from_its_making_to_its_end(provider):

@@ -33,6 +33,20 @@ async def test_two_starts_never_get_the_same_one(hub, world):
     assert one.machine_name != two.machine_name and len(world.handed) == 2
 
 
+async def test_none_is_made_while_somebody_starts(hub, world):
+    world.holds["hand_over"] = asyncio.Event()
+    start = asyncio.create_task(hub.backend().start())
+    await until(lambda: world.up)
+    hub.machines.pool.tell([PAIR])
+    hub.machines.pool._taken_at = 0
+    await asyncio.sleep(0.6)  # three looks
+    assert len(world.machines) == 1
+    world.holds["hand_over"].set()
+    await start
+    hub.machines.pool._taken_at = 0
+    await until(hub.waiting)
+
+
 async def test_what_waits_is_found_again_and_not_made_anew(hub, world):
     hub.machines.pool.tell([PAIR])
     await until(hub.waiting)
@@ -89,6 +103,7 @@ async def test_nothing_that_waits_goes_for_a_session_that_has_no_room_all_the_sa
     large.session = replace(large.session, resources=Resources(5.5, 1 << 30), labels={})
     await large.start()
     hub.machines.pool.tell([PAIR])
+    hub.machines.pool._taken_at = 0
     await until(hub.waiting)
     taken = hub.machines.placement.taken[large.machine_name]
     assert taken.cpus == 6, "a machine has whole cores, also in the books"

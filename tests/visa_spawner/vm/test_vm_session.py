@@ -8,7 +8,7 @@ import pytest
 from vm_hub import CONFIG, PAIR, until
 
 from visa_spawner.backends.refusals import StopDelayed
-from visa_spawner.backends.vm.provider import UNSERVED, Machine, Stands
+from visa_spawner.backends.vm.provider import BY_HOST, UNSERVED, Machine, Stands
 from visa_spawner.session import StartRefused, State
 
 
@@ -161,9 +161,10 @@ async def test_a_paused_machine_is_neither_dead_nor_idle(hub, world):
     await until(lambda: backend.status.state is State.UNKNOWN)
     assert "no room left on its disk" in backend.status.words and await backend.poll() is None
     assert backend.status.held, "its lifetime goes on"
-    world.machines[name] = replace(world.machines[name], stands=Stands.SAVED, why="")
+    world.machines[name] = replace(world.machines[name], stands=Stands.SAVED, why=BY_HOST)
     await until(lambda: "put away by its host" in backend.status.words)
     assert backend.status.state is State.UNKNOWN and await backend.poll() is None
+    assert not backend.may_resume, "it is staff's to have it go on"
     world.machines[name] = replace(world.machines[name], stands=Stands.RUNNING, why="")
     await until(lambda: backend.status.state is State.RUNNING)
 

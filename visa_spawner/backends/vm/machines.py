@@ -71,6 +71,8 @@ class Machines(Unattended, VMSettings, LoggingConfigurable):
         #: What should be gone and is not yet, by name: also in the hub's log.
         self.leftovers: dict[str, Leftover] = {}
         self.pool = Pool(self)
+        #: Those that go on and have their room again already, whatever the list says.
+        self.returning: set[str] = set()
         self.closed = False
         self._watch: Watch | None = None
 
@@ -108,6 +110,21 @@ class Machines(Unattended, VMSettings, LoggingConfigurable):
     def reserve(self, name: str, resources: Resources) -> Taken:
         """Take room for a machine; raises NoRoom."""
         return self.placement.reserve(name, resources)
+
+    def take_again(self, name: str, resources: Resources) -> Taken:
+        """Room for a suspended machine that is to go on, on the host where it is; raises NoRoom."""
+        found = self.watch.seen.get(name)
+        host = found.tags.get(tags.HOST, "") if found else ""
+        if name in self.returning:  # it was tried before, and nothing is known of that
+            self.placement.release(name)
+        taken = self.placement.reserve(name, resources, among={host})
+        self.returning.add(name)
+        return taken
+
+    def has_returned(self, name: str) -> None:
+        """What the list says of it counts again."""
+        self.returning.discard(name)
+        self.watch.look_soon()
 
     def availability(self, resources: Resources) -> Availability:
         """What could start now: machines that wait are no session's, and go for one."""
@@ -257,7 +274,9 @@ class Machines(Unattended, VMSettings, LoggingConfigurable):
         for machine in self.watch.seen.values():
             if (taken := self._takes(machine)) is not None and taken.node in listed:
                 listed[taken.node][machine.name] = taken
-        mine = {*self.claims, *self.leftovers, *self.pool.working}
+        # What is suspended takes nothing, whoever answers for it.
+        still = {one.name for one in self.watch.seen.values() if one.stands is Stands.SAVED} - self.returning
+        mine = {*self.claims, *self.leftovers, *self.pool.working} - still
         for host in hosts:
             self.placement.follow(host, listed[host], mine)
 

@@ -48,7 +48,8 @@ class Making(OnMachines):
         self._reset()
         self._starting = True
         try:
-            await self._start(self.session)
+            with self.machines.pool.resting():
+                await self._start(self.session)
         except BaseException as error:
             refused = room_refused(error, "") if isinstance(error, NoRoom) else words.refusal_for(error)
             if self._final is None:

@@ -12,7 +12,8 @@ import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ Key = tuple[str, str]
 
 #: Seconds until a pair whose machine could not be made is tried again.
 PAUSE = 60.0
-#: Seconds after a start in which none is made: the session needs the host then.
+#: Seconds after a start in which none is made, nor while one is under way: sessions need the host then.
 REST = 5.0
 #: Seconds between two questions which disk a recipe has now.
 IMAGES = 30.0
@@ -63,6 +64,8 @@ class Pool:
         self._images_as_of = -IMAGES
         self._paused: dict[Key, float] = {}
         self._taken_at = -REST
+        #: How many starts are under way.
+        self.starts = 0
         self._task = None
 
     def tell(self, pairs: Iterable[WarmPair]) -> None:
@@ -92,6 +95,16 @@ class Pool:
         self.ready.discard(name)
         self.past.add(name)
         return name
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Make none while the block runs, nor right after it: a start."""
+        self.starts += 1
+        try:
+            yield
+        finally:
+            self.starts -= 1
+            self._taken_at = time.monotonic()
 
     def give_way(self) -> str | None:
         """The name of one whose room a session needs more: the newest, out of the pool from now on."""
@@ -139,7 +152,8 @@ class Pool:
                 continue
             there[pair_of(machine)] += 1
         for key, pair in self.pairs.items():
-            rests = time.monotonic() - self._taken_at < REST or time.monotonic() < self._paused.get(key, 0)
+            rests = self.starts or time.monotonic() - self._taken_at < REST
+            rests = rests or time.monotonic() < self._paused.get(key, 0)
             if there[key] < pair.size and pair.image in self._images and not rests:
                 await self._make(pair)
 

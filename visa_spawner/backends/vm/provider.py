@@ -27,10 +27,14 @@ class Stands(StrEnum):
     ENDED = "ended"
 
 
-#: Why of a machine that runs and reaches no directory: of a session's, once it is handed over.
+#: Why of a machine that runs, or is suspended, and reaches no directory: of a session's, once handed over.
 UNSERVED = "unserved"
 #: Why of a machine that runs, and of which its provider says that something is wrong with it.
 FAULTY = "faulty"
+#: Why of one that is paused: its memory is being written to disk.
+SAVING = "saving"
+#: Why of one that is saved: by somebody else than `suspend`, and `resume` is not for it.
+BY_HOST = "host"
 
 
 class Silent(Exception):
@@ -157,11 +161,14 @@ class Provider(LoggingConfigurable):
         """The end of what the machine said on its console; empty where that is not known."""
 
     async def suspend(self, name: str) -> None:
-        """Stop the machine and keep its memory, for `resume`."""
+        """Keep its memory where it costs none, and stop it; its data wait for it. May take minutes.
+
+        Where that fails it runs on. A hub that is killed meanwhile finds it saved, or running.
+        """
         raise Refused("This session cannot be suspended.")
 
     async def resume(self, name: str) -> None:
-        """Have a suspended or paused machine go on where it was."""
+        """Have a suspended machine go on where it was, never from its start; or it is suspended still."""
         raise Refused("This session cannot be resumed.")
 
     async def sweep(self, names: set[str]) -> None:

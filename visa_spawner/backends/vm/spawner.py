@@ -15,14 +15,14 @@ from ..refusals import StopDelayed
 from ..spec import address_at
 from ..words import NEVER_STARTED, STOPPED, clean_lines
 from . import tags, words
-from .making import Making
 from .provider import Machine, Refused, Silent, Stands
+from .suspending import Suspending
 
 #: Seconds between two questions to a machine whether it still waits, after a restart amid its hand-over.
 HALF = 15.0
 
 
-class VMSpawner(Making, Spawner):
+class VMSpawner(Suspending, Spawner):
     """One session in one machine."""
 
     #: What finds the machine; empty where there is none.
@@ -45,6 +45,7 @@ class VMSpawner(Making, Spawner):
         self._said: Status | None = None
         self._asked = -HALF
         self._reset_start()
+        self._reset_moves()
 
     # What is kept across restarts of the hub ---------------------------------------------------------
     def get_state(self) -> dict:
@@ -107,6 +108,8 @@ class VMSpawner(Making, Spawner):
             return words.unknown(watch.since, self._stop_wanted)
         if self._stop_wanted:
             return Status(State.STOPPING, "Stopping", self._since)
+        if self._moving is not None:
+            return self._moving
         said = words.RUNNING
         if not self._half and self._known:
             said = words.of_machine(self._machine, self._since)
@@ -265,9 +268,13 @@ class VMSpawner(Making, Spawner):
             return
         self._stopping = self._stop_wanted = True
         self._since = datetime.now(UTC)
-        grace = 0 if now or self._half else self.machines.stop_grace
+        found = self._machine
+        still = self._moving is not None or (found is not None and found.stands is Stands.SAVED)
+        grace = 0 if now or self._half or still else self.machines.stop_grace
         try:
-            await self.machines.dispose(self.machine_name, grace=grace, after=self._making)
+            # A call under way could else make it anew from what is removed.
+            after = self._move_task if self._moving is not None else self._making
+            await self.machines.dispose(self.machine_name, grace=grace, after=after)
         except (Silent, Refused) as error:
             raise StopDelayed(f"{words.SILENT} The session will be ended when it does.") from error
         finally:

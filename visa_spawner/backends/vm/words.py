@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ...session import StartRefused, State, Status
 from .. import words
-from .provider import FAULTY, UNSERVED, Machine, Refused, Silent, Stands
+from .provider import BY_HOST, FAULTY, SAVING, UNSERVED, Machine, Refused, Silent, Stands
 
 SILENT = "The service that runs virtual machines does not answer at the moment."
 NO_BOOT = (
@@ -28,9 +28,18 @@ UNSOUND = Status(
     "Running, but the service that runs virtual machines says that something is wrong with this one. Save"
     " your work; the facility's staff can see what it is.",
 )
-SAVED = (
-    "The machine was put away by its host, and stands still. The facility's staff can have it go on; its home"
-    " and data come back when the session is started again."
+SAVED = "The machine was put away by its host, and stands still. The facility's staff can have it go on."
+SUSPENDED = (
+    "Suspended: it stands still and takes no cores and no memory, until you resume it where you left it. Its"
+    " time goes on."
+)
+SUSPENDING = "It is being suspended: what is in its memory is written to disk."
+RESUMING = "It is being resumed: what was in its memory is read back."
+NOT_MOVED = f"{SILENT} Look at the session again in a minute."
+NO_ROOM = "There is no room for it to go on now."
+LET_GO = (
+    "It was suspended, and its home and data were let go meanwhile, as when its host is started anew, so it"
+    " cannot go on. Stop it and start it again."
 )
 REMOVED = Status(State.FAILED, "The machine was removed by somebody else. Start it again.")
 _AGAIN = "Start it again; if it happens twice, tell the facility's staff."
@@ -46,9 +55,18 @@ def unknown(since: datetime, stop_wanted: bool) -> Status:
 
 def of_machine(machine: Machine | None, since: datetime) -> Status:
     """How a session's machine stands that has not ended; `since` when it stands still."""
+    if machine is not None and machine.stands is Stands.SAVED and machine.why != BY_HOST:
+        return suspended(LET_GO if machine.why == UNSERVED else SUSPENDED, since)
+    if machine is not None and machine.stands is Stands.PAUSED and machine.why == SAVING:
+        return suspended(SUSPENDING, since)
     if machine is None or machine.stands not in (Stands.PAUSED, Stands.SAVED):
         return {UNSERVED: UNREACHED, FAULTY: UNSOUND}.get(machine.why if machine else "", RUNNING)
     return paused(machine, since)
+
+
+def suspended(said: str, since: datetime) -> Status:
+    """It stands still as its owner wished, or is on its way there or back."""
+    return Status(State.SUSPENDED, said, since, held=True)
 
 
 def paused(machine: Machine, since: datetime) -> Status:

@@ -98,7 +98,8 @@ def _link(devices: Element, device: str) -> None:
     """A line from the host to this machine alone: nothing to listen in on, no address to take from others."""
     interface = SubElement(devices, "interface", type="ethernet")
     # Without the host's address on it: libvirt gives that anew when a paused machine goes on, and fails.
-    SubElement(interface, "target", dev=device)
+    # Nor made by libvirt, which would take it away while the machine's memory is on disk.
+    SubElement(interface, "target", dev=device, managed="no")
     SubElement(interface, "model", type="virtio")
 
 

@@ -1,17 +1,21 @@
-"""What machines leave on the host beside libvirt's own description: disks, consoles, and QEMU's words."""
+"""What machines leave on the host beside libvirt's own description: disks, memory, consoles, QEMU's words."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import time
 from pathlib import Path
 
 #: Bytes of a console that are looked at.
 CONSOLE = 1 << 16
 #: Where libvirt keeps what each QEMU said, for ever unless somebody removes it.
 LOGS = Path("/var/log/libvirt/qemu")
+#: Seconds for which a memory may be newer than what a list says of its machine.
+FRESH = 60
 #: A file of a machine's; libvirt's log daemon keeps earlier parts of a console as `.0` and on.
-_OURS = re.compile(r"(visa-[a-z0-9-]+)\.(?:qcow2|console(?:\.[0-9]+)?)")
+_OURS = re.compile(r"(visa-[a-z0-9-]+)\.(?:qcow2|memory(?:\.used)?|console(?:\.[0-9]+)?)")
 
 
 def disk(folder: Path, name: str) -> Path:
@@ -22,6 +26,33 @@ def disk(folder: Path, name: str) -> Path:
 def console_log(folder: Path, name: str) -> Path:
     """What it says on its console, as the log daemon writes it."""
     return folder / f"{name}.console"
+
+
+def memory(folder: Path, name: str) -> Path:
+    """The memory of one that is suspended."""
+    return folder / f"{name}.memory"
+
+
+def memory_in_use(folder: Path, name: str) -> Path:
+    """The same once it is being read back: good for nothing as soon as the machine runs."""
+    return folder / f"{name}.memory.used"
+
+
+def memories(folder: Path) -> dict[str, Path]:
+    """The machines of which there is a memory, each with its file: one look, however many there are."""
+    try:
+        paths = [path for path in folder.iterdir() if ".memory" in path.name]
+    except FileNotFoundError:
+        return {}
+    return {match[1]: path for path in sorted(paths, reverse=True) if (match := _OURS.fullmatch(path.name))}
+
+
+def remove_memory(folder: Path, name: str) -> None:
+    """Remove the memory of one that runs, unless it was written a moment ago."""
+    for path in (memory(folder, name), memory_in_use(folder, name)):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > FRESH:
+                path.unlink()
 
 
 def console(folder: Path, name: str) -> bytes:

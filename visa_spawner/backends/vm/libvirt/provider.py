@@ -28,7 +28,6 @@ from ..provider import (
     Provider,
     Refused,
     Silent,
-    Stands,
 )
 from ..tags import ADDRESS, HUB, SESSION
 from . import files, line, share
@@ -36,29 +35,32 @@ from .agent import Agent
 from .connection import Connection
 from .domain import NAMESPACE, Hardware, domain_xml, tags_from, tags_xml
 from .settings import LibvirtSettings
-from .states import stands
+from .suspending import Suspends, needs_data
 
 PROGRAM = "/opt/visa/venv/bin/visa-session"
 _PREFIX = "visa"
 #: Threads, each kind on a connection of its own, of which libvirt takes five calls at a time. Guests can hold
 #: up what is asked of them, so nothing else waits behind that; and the list waits behind nothing.
-LISTING, CALLS, AGENTS, ENDINGS = 1, 4, 4, 4
+LISTING, CALLS, AGENTS, ENDINGS, MOVES = 1, 4, 4, 4, 2
 #: Seconds that a machine may take to be made: libvirt may look at QEMU anew first.
 _MAKING = 120
 
 
-class LibvirtProvider(LibvirtSettings, Provider):
+class LibvirtProvider(Suspends, LibvirtSettings, Provider):
     """QEMU machines, one overlay on the image's disk each."""
 
     def __init__(self, hub_id: str, **kwargs):
         super().__init__(**kwargs)
         self.hub_id = hub_id
-        self._listing, self._connection, self._agents, self._endings = self._lanes = tuple(
-            Connection(self.uri, self.call_timeout, threads) for threads in (LISTING, CALLS, AGENTS, ENDINGS)
+        self._listing, self._connection, self._agents, self._endings, self._moves = self._lanes = tuple(
+            Connection(self.uri, self.call_timeout, threads)
+            for threads in (LISTING, CALLS, AGENTS, ENDINGS, MOVES)
         )
         #: Tags by a domain's UUID, since they cost a question each; None: not ours. Changed in threads.
         self._tags: dict[str, dict[str, str] | None] = {}
         self._kind = ""
+        #: Those whose memory is being written or read back. Changed in threads.
+        self._at_memory: set[str] = set()
         self._making = asyncio.Lock()
         network = ipaddress.IPv4Network(self.network)
         self._gateway, *self._addresses = map(str, network.hosts())
@@ -83,7 +85,7 @@ class LibvirtProvider(LibvirtSettings, Provider):
         served = await asyncio.to_thread(lambda: {name for _, name in share.serving(self.hub_id)})
         return [
             replace(one, why=UNSERVED)
-            if one.stands is Stands.RUNNING and one.tags.get(SESSION) and one.name not in served
+            if needs_data(one) and one.tags.get(SESSION) and one.name not in served
             else one
             for one in listed
         ]
@@ -94,13 +96,16 @@ class LibvirtProvider(LibvirtSettings, Provider):
         # Without waiting for domains that are busy: how each stands is known all the same.
         flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
         found, uuids = [], set()
+        memories = files.memories(Path(self.folder))
         for domain, stats in connection.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, flags):
             uuid = domain.UUIDString()
             uuids.add(uuid)
             tags = self._known_tags(domain, uuid)
             if tags is None or tags.get(HUB) != self.hub_id:
                 continue
-            how, why = stands(stats.get("state.state", 0), stats.get("state.reason", 0))
+            how, why = self._stands(
+                domain, stats.get("state.state", 0), stats.get("state.reason", 0), memories
+            )
             found.append(Machine(domain.name(), how, tags, tags.get(ADDRESS, ""), why))
         for uuid in list(self._tags):
             if uuid not in uuids:
@@ -165,8 +170,8 @@ class LibvirtProvider(LibvirtSettings, Provider):
             xml = domain_xml(hardware, {**order.tags, HUB: self.hub_id, ADDRESS: address})
             await self._connection.call(lambda libvirt: libvirt.defineXML(xml), _MAKING)
         await asyncio.to_thread(self._make_disk, order.name, base, order.disk)
-        await self._connection.call(lambda libvirt: libvirt.lookupByName(order.name).create(), _MAKING)
         await asyncio.to_thread(line.connect, self._gateway, address)
+        await self._connection.call(lambda libvirt: libvirt.lookupByName(order.name).create(), _MAKING)
 
     async def _free_address(self) -> str:
         taken = {machine.address for machine in await self.list()}
@@ -242,7 +247,7 @@ class LibvirtProvider(LibvirtSettings, Provider):
         _, tags = await self._connection.call(lambda libvirt: self._ours(libvirt, name))
         address = tags.get(ADDRESS, "")
         device = line.device_of(address)
-        # Again: a hub may have been killed before it came to that, and what was saved has a new line.
+        # Again: somebody may have taken it away meanwhile.
         await asyncio.to_thread(line.connect, self._gateway, address)
         shared = await share.open_share(
             person, binds, hub_id=self.hub_id, machine=name, host=self._gateway, device=device
@@ -271,17 +276,17 @@ class LibvirtProvider(LibvirtSettings, Provider):
         await self._endings.call(ask)
 
     async def delete(self, name: str) -> None:
-        """Ended, its share, files, and last of all the domain, which carries the tag."""
+        """Ended, its share, line, files, and last of all the domain, which carries the tag."""
 
         def end(connection: Any) -> None:
             import libvirt
 
             try:
-                domain, _ = self._ours(connection, name)
+                domain, tags = self._ours(connection, name)
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                     raise
-                domain = None
+                domain, tags = None, {}
             if domain is not None and domain.isActive():
                 try:
                     domain.destroy()
@@ -289,6 +294,8 @@ class LibvirtProvider(LibvirtSettings, Provider):
                     if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
                         raise  # what has ended meanwhile needs no end
             share.close_share(self.hub_id, name)
+            if address := tags.get(ADDRESS):
+                line.disconnect(address)
             try:
                 files.remove(Path(self.folder), name)
             except OSError as error:
@@ -304,9 +311,13 @@ class LibvirtProvider(LibvirtSettings, Provider):
         return await asyncio.to_thread(files.console, Path(self.folder), name)
 
     async def sweep(self, names: set[str]) -> None:
-        """End what serves data to machines that are no more, and remove what is left of their files."""
+        """End what serves data to machines that are no more; remove what is left of their lines and files."""
         await asyncio.to_thread(share.sweep, self.hub_id, names)
-        # Looked at before the domains: each is there before its first file.
+        # Looked at before the domains: each is there before its line and its first file.
+        lines = await asyncio.to_thread(line.addresses)
+        used = {machine.address for machine in await self.list()}
+        for address in lines & set(self._addresses) - used:
+            await asyncio.to_thread(line.disconnect, address)
         folder = Path(self.folder)
         for name in await asyncio.to_thread(files.names, folder) - await self._listing.call(_all_names):
             await asyncio.to_thread(files.remove, folder, name)

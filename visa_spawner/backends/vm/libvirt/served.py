@@ -14,6 +14,9 @@ import sys
 
 #: Connections at a time; a guest has one for each directory.
 MOST = 64
+#: Milliseconds for which what was sent may wait for its answer: a machine that is suspended answers later.
+#: The most that the kernel takes, 24 days; its own is a quarter of an hour.
+SILENCE = (1 << 31) - 1
 #: What one diod may take, whatever a guest says to it: bytes of addresses, open files.
 BOUNDS = {resource.RLIMIT_AS: 4 << 30, resource.RLIMIT_NOFILE: 16384, resource.RLIMIT_CORE: 0}
 
@@ -39,6 +42,7 @@ def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
             connection.close()
             continue
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE)
         child = os.fork()
         if child == 0:
             os.dup2(connection.fileno(), 3)

@@ -37,7 +37,8 @@ _ORDER = (NEW, SHOWN, USED)
 class OpenStackProvider(OpenStackSettings, Provider):
     """Servers that carry this hub's metadata."""
 
-    can_suspend = True
+    # Nova's answer comes before it is done, and it may boot anew what it could not keep whole.
+    can_suspend = False
 
     def __init__(self, hub_id: str, **kwargs):
         super().__init__(**kwargs)

@@ -1,0 +1,92 @@
+"""A session that its owner has stand still, and go on where it was: where its backend can keep it so.
+
+Its lifetime goes on meanwhile; that nobody works in it does not count. What the database keeps is when it was
+suspended, for the log: how it stands is its backend's word alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from ..session import StartRefused, State
+
+#: Seconds after which whoever asked for it is told that it goes on by itself.
+PATIENCE = 20.0
+_REFUSED = {
+    "suspend": "it cannot be suspended: it does not run at the moment, or its plan does not allow it",
+    "resume": "it cannot be resumed: it is not suspended at the moment",
+}
+
+
+class Suspending:
+    """Mixed into `VisaSpawner`."""
+
+    @property
+    def may_suspend(self) -> bool:
+        """Whether its owner may suspend it now."""
+        return self._stands_by() and self.child_spawner.may_suspend
+
+    @property
+    def may_resume(self) -> bool:
+        """Whether its owner may have it go on now."""
+        return self._stands_by() and self.child_spawner.may_resume
+
+    async def suspend(self) -> bool:
+        """Have it stand still; whether it does already, else it goes on to. Raises StartRefused in words."""
+        return await self._in_turn("suspend", self.may_suspend, self._suspend)
+
+    async def resume(self) -> bool:
+        """Have it go on where it was; as `suspend`."""
+        return await self._in_turn("resume", self.may_resume, self._resume)
+
+    async def _in_turn(self, what: str, may: bool, work) -> bool:
+        if not may:
+            raise StartRefused(_REFUSED[what], field="session", status=409)
+        task = asyncio.create_task(work())
+        self._changing.add(task)  # or nobody would hold it
+        task.add_done_callback(self._changed)
+        done, _ = await asyncio.wait([task], timeout=PATIENCE)
+        if done:
+            task.result()
+        return bool(done)
+
+    def _changed(self, task: asyncio.Task) -> None:
+        self._changing.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self.log.warning("%s: not suspended or resumed: %s", self._log_name, error)
+
+    async def _suspend(self) -> None:
+        await self.child_spawner.suspend()
+        self._note(datetime.now(UTC))
+
+    async def _resume(self) -> None:
+        if self.kept.suspended is None:  # by a hub that was killed before it had noted it
+            self._note(datetime.now(UTC))
+        await self.child_spawner.resume()
+        self._has_gone_on()
+
+    def follow_suspension(self) -> None:
+        """Count from now where it goes on by somebody else's doing: staff's, or a hub's that was killed."""
+        status = self.child_spawner.status if self.child_spawner else None
+        runs = status is not None and status.state is State.RUNNING
+        if self.kept.suspended and runs and not self._changing:
+            self._has_gone_on()
+
+    def _has_gone_on(self) -> None:
+        # Or it would end at once, for nobody has worked in it.
+        self.orm_spawner.last_activity = datetime.now(UTC).replace(tzinfo=None)
+        self._note(None)
+
+    def _note(self, suspended: datetime | None) -> None:
+        if self.kept.phase == "running":  # it may have been stopped meanwhile
+            self._kept = self.kept.but(suspended=suspended)
+            self.remember()
+
+    def _stands_by(self) -> bool:
+        settled = self.kept.phase == "running" and self.ready and not self.put_back
+        return settled and self.child_spawner is not None
+
+    @property
+    def _changing(self) -> set[asyncio.Task]:
+        return self.__dict__.setdefault("_under_way", set())
