@@ -26,7 +26,7 @@ ALICE = Person("alice", 20001, 20001, (30001,), "/home/alice")
         (429, "", Silent),
         (500, "Unexpected API Error.", Silent),
         (503, "", Silent),
-        (404, "Instance could not be found.", "gone"),
+        (404, "no such host behind this proxy", Silent),
         (403, "Quota exceeded for cores: Requested 2, but already used 20 of 20 cores", "room"),
         (403, "Maximum number of ports exceeded", "room"),
         (409, "Quota exceeded for resources: ['port'].", "room"),
@@ -44,6 +44,11 @@ def test_what_an_answer_means(status, said, what):
         assert said not in error.words or not said, "nova's own words are for staff"
 
 
+def test_gone_is_what_nova_says_of_that_server():
+    error = refusal("GET /servers/1", 404, "Instance could not be found.", gone=True)
+    assert isinstance(error, Refused) and error.reason == "gone"
+
+
 RAN = {"OS-SRV-USG:launched_at": "2026-11-30T12:00:00"}
 
 
@@ -56,13 +61,18 @@ RAN = {"OS-SRV-USG:launched_at": "2026-11-30T12:00:00"}
         ({"status": "UNKNOWN"}, (Stands.RUNNING, "")),
         ({"status": "WHAT NOVA SAYS NEXT YEAR"}, (Stands.RUNNING, "")),
         ({"status": "PAUSED"}, (Stands.PAUSED, "")),
-        ({"status": "SUSPENDED"}, (Stands.SAVED, "")),
+        ({"status": "SUSPENDED"}, (Stands.PAUSED, "")),
         ({"status": "SHUTOFF"}, (Stands.ENDED, "shut down")),
         ({"status": "SHELVED_OFFLOADED"}, (Stands.ENDED, "destroyed")),
         ({"status": "ERROR"}, (Stands.ENDED, "failed")),
         ({"status": "ERROR", "fault": {"message": "No valid host was found."}}, (Stands.ENDED, "no room")),
         ({"status": "ERROR", "OS-EXT-STS:power_state": 1} | RAN, (Stands.RUNNING, FAULTY)),
-        ({"status": "ERROR", "OS-EXT-STS:power_state": 4} | RAN, (Stands.ENDED, "lost")),
+        ({"status": "ERROR", "OS-EXT-STS:power_state": 6} | RAN, (Stands.ENDED, "lost")),
+        # Nova cannot tell; paused; what a suspended one is when it could not be resumed; nothing said.
+        ({"status": "ERROR", "OS-EXT-STS:power_state": 0} | RAN, (Stands.RUNNING, FAULTY)),
+        ({"status": "ERROR", "OS-EXT-STS:power_state": 3} | RAN, (Stands.RUNNING, FAULTY)),
+        ({"status": "ERROR", "OS-EXT-STS:power_state": 4} | RAN, (Stands.RUNNING, FAULTY)),
+        ({"status": "ERROR"} | RAN, (Stands.RUNNING, FAULTY)),
     ],
 )
 def test_how_a_server_stands(server, what):
@@ -191,11 +201,14 @@ async def test_each_server_is_told_by_the_command_and_its_no_is_one(tmp_path):
 
 
 # Claims, without the port -----------------------------------------------------------------------
+CLAIM = "c" * 43
+
+
 class Books:
     """A provider with one machine."""
 
     def __init__(self):
-        self.claim = Kept(digest("claim"), 2**40)
+        self.claim = Kept(digest(CLAIM), 2**40)
 
     async def find(self, digest):
         return "one" if digest == self.claim.digest else None
@@ -211,8 +224,8 @@ class Books:
 
 
 def test_what_is_kept_of_a_claim_is_of_no_use_to_anybody():
-    kept = Kept(digest("claim"), 17)
-    assert "claim" not in kept.text() and Kept.read(kept.text()) == kept
+    kept = Kept(digest(CLAIM), 17)
+    assert CLAIM not in kept.text() and Kept.read(kept.text()) == kept
     for bad in ("", "a b", "a b new", "a 1 old", "a 1 new x"):
         assert Kept.read(bad) is None
 
@@ -220,7 +233,7 @@ def test_what_is_kept_of_a_claim_is_of_no_use_to_anybody():
 async def test_of_two_that_show_it_at_once_one_gets_the_document():
     refused = []
     claims = Claims(Books(), lambda *said: refused.append(said))
-    both = [asyncio.create_task(claims.show("claim", "10.1.0.5")) for _ in range(2)]
+    both = [asyncio.create_task(claims.show(CLAIM, "10.1.0.5")) for _ in range(2)]
     async with asyncio.timeout(5):
         while not claims.waits("one"):  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0)
@@ -232,7 +245,7 @@ async def test_of_two_that_show_it_at_once_one_gets_the_document():
         claims.told(receipt, "10.1.0.6", {"taken": True})
     claims.told(receipt, "10.1.0.5", {"taken": True})
     assert (await giving) == {"taken": True}
-    for attempt in (claims.show("claim", "10.1.0.5"), claims.show("claim", "10.1.0.6")):
+    for attempt in (claims.show(CLAIM, "10.1.0.5"), claims.show(CLAIM, "10.1.0.6")):
         with pytest.raises(Denied):
             await attempt
     assert len(refused) == 3

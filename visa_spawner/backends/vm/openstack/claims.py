@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ NEW, SHOWN, USED = "new", "shown", "used"
 HOLD, BETWEEN = 25.0, 10.0
 #: Seconds in which a refusal of the same kind from the same address is told once.
 _SAME = 60.0
+_FORM = re.compile(r"[A-Za-z0-9_-]{43}")
 #: Why a claim was refused, for the audit log.
 UNKNOWN = "there is no such claim"
 AGAIN = "it has been used before"
@@ -62,6 +64,11 @@ class Kept:
         if len(words) != 3 or not words[1].isdigit() or words[2] not in (NEW, SHOWN, USED):
             return None
         return cls(words[0], int(words[1]), words[2])
+
+
+def whole(text: str) -> bool:
+    """Whether this may be a claim, or a receipt: what `secrets.token_urlsafe(32)` makes."""
+    return _FORM.fullmatch(text) is not None
 
 
 def digest(claim: str) -> str:
@@ -113,7 +120,7 @@ class Claims:
 
         Raises Denied, NotNow, and what the books raise.
         """
-        name = await self._books.find(digest(claim))
+        name = await self._books.find(digest(claim)) if whole(claim) else None
         kept = self._books.kept(name) if name else None
         if name is None or kept is None:
             raise self._denied("", address, UNKNOWN)
@@ -146,7 +153,7 @@ class Claims:
 
     def told(self, receipt: str, address: str, answer: Mapping[str, Any]) -> None:
         """A machine says how it went, with what it was given for that; raises Denied."""
-        for name, desk in self._desks.items():
+        for name, desk in self._desks.items() if whole(receipt) else ():
             if desk.receipt and secrets.compare_digest(desk.receipt, digest(receipt)):
                 if desk.address != address:
                     raise self._denied(name, address, ELSEWHERE)

@@ -6,6 +6,7 @@ takes it. What no service has answered is silence; what one has answered is its 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ NO_ROOM = (
 )
 _REFUSED = "The facility's cloud refused. Tell the facility's staff."
 #: What nova says of a quota, of its own or of neutron's.
+_SERVER = re.compile(r"/servers/[0-9a-fA-F-]{36}(/|$)")
 _QUOTA = ("quota", "maximum number of", "limit exceeded")
 
 
@@ -46,7 +48,8 @@ class Api:
             options.setdefault("microversion", COMPUTE)
         answer = getattr(self._connection, service).request(path, method, raise_exc=False, **options)
         if answer.status_code >= 400:
-            raise refusal(f"{method} {path}", answer.status_code, _said(answer))
+            gone = service == "compute" and _SERVER.match(path) is not None and _no_server(answer)
+            raise refusal(f"{method} {path}", answer.status_code, _said(answer), gone)
         return answer.json() if answer.content else {}
 
     def each(self, service: str, path: str, key: str, **params: Any) -> Iterator[dict[str, Any]]:
@@ -61,12 +64,26 @@ class Api:
             params = dict(parse_qsl(urlsplit(following).query))
 
 
+class Project:
+    """The one project that is believed: that of the setting, or of the first credential that was taken."""
+
+    def __init__(self, id: str = ""):
+        self._id, self._lock = id, threading.Lock()
+
+    def check(self, found: str | None) -> None:
+        """Raise Silent for another: it has none of our servers, which says nothing of them."""
+        with self._lock:
+            self._id = self._id or found or ""
+            if not found or found != self._id:
+                raise Silent(f"the credential is one of project {found}, and the machines are in {self._id}")
+
+
 class Cloud(Lane):
     """One connection and its threads; `timeout`: seconds a call may take, unless it says otherwise."""
 
-    def __init__(self, clouds_file: str, cloud: str, timeout: float = 20, threads: int = 4):
+    def __init__(self, clouds_file: str, cloud: str, project: Project, timeout: float = 20, threads: int = 4):
         super().__init__(f"OpenStack {cloud}", timeout, threads)
-        self._file, self._cloud = clouds_file, cloud
+        self._file, self._cloud, self._project = clouds_file, cloud, project
         self._lock = threading.Lock()
         self._connection: Any = None
 
@@ -76,7 +93,9 @@ class Cloud(Lane):
         from requests.exceptions import RequestException
 
         try:
-            return ask(Api(self._open()))
+            api = Api(self._open())
+            self._project.check(api.project)
+            return ask(api)
         except Silent:
             self._drop()
             raise
@@ -108,13 +127,14 @@ class Cloud(Lane):
             self._connection = None
 
 
-def refusal(asked: str, status: int, said: str) -> Exception:
-    """What an answer means that is no success."""
+def refusal(asked: str, status: int, said: str, gone: bool = False) -> Exception:
+    """What an answer means that is no success; `gone`: that nova says there is no such server."""
     text = f"{asked}: {status}: {said}"
-    if status in (401, 408, 429) or status >= 500:
-        return Silent(text)
-    if status == 404:
+    if status == 404 and gone:
         return Refused("The machine is gone.", text, "gone")
+    # Any other 404 is that of something on the way, which has lost its service.
+    if status in (401, 404, 408, 429) or status >= 500:
+        return Silent(text)
     if status in (403, 409, 413) and any(word in said.lower() for word in _QUOTA):
         return Refused(NO_ROOM, text, "room")
     if status == 409:
@@ -129,6 +149,13 @@ def _said(answer: Any) -> str:
         return str(inside.get("message") or inside)[:_WORDS]
     except (ValueError, AttributeError, TypeError):
         return str(answer.text)[:_WORDS]
+
+
+def _no_server(answer: Any) -> bool:
+    try:
+        return set(answer.json()) == {"itemNotFound"}
+    except (ValueError, TypeError):
+        return False
 
 
 def _next(page: dict[str, Any], key: str) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from visa_session.machine import Mount
 
 from ....session import Bind, Person
+from ..lane import Lane
 from ..provider import Refused
+
+T = TypeVar("T")
 
 _CANNOT = "The data cannot be reached from the facility's cloud at the moment. Tell the facility's staff."
 #: Seconds for one server to do it.
@@ -66,6 +69,13 @@ def mounts(directories: Sequence[Served], person: Person) -> list[dict[str, Any]
         )
         for one in directories
     ]
+
+
+class Files(Lane):
+    """Threads that look at the facility's directories: a file server may hang for as long as it likes."""
+
+    def _ask(self, ask: Callable[[Any], T]) -> T:
+        return ask(None)
 
 
 async def export(

@@ -17,16 +17,18 @@ from ..provider import Host, Machine, NotTaken, Order, Provider, Refused, Silent
 from ..tags import SESSION
 from . import choices, data, servers
 from .claims import NEW, SHOWN, USED, Claims, Kept, NotNow, digest
-from .connection import Api, Cloud
+from .connection import Api, Cloud, Project
 from .listener import Listener, fingerprint
 from .settings import OpenStackSettings
 from .states import GONE, fault
 
 #: Threads, each kind with a connection of its own: what is asked for one session never holds up the list.
 LISTING, CALLS = 1, 6
-#: Seconds between two looks at a server that is being made or removed, and between two lists for claims that
-#: no list has yet.
-_LOOK, _RELIST = 0.5, 2.0
+#: Seconds between two looks at a server that is being made or removed, and from the beginning of any list to
+#: one for a claim that none has: whoever reaches the port may show such.
+_LOOK, _RELIST = 0.5, 5.0
+#: Servers missing in a list that nova is asked for one by one, at each list.
+_VANISHED = 24
 #: Lines of a console that are looked at.
 _LINES = 500
 #: Where a server keeps what is known of its claim: beside its tags, which others write.
@@ -37,19 +39,25 @@ _ORDER = (NEW, SHOWN, USED)
 class OpenStackProvider(OpenStackSettings, Provider):
     """Servers that carry this hub's metadata."""
 
-    # Nova's answer comes before it is done, and it may boot anew what it could not keep whole.
+    # Nova's suspend frees nothing of the quota, and is over long after its answer; nor need it go on whole.
     can_suspend = False
 
     def __init__(self, hub_id: str, **kwargs):
         super().__init__(**kwargs)
         self.check()
         self.hub_id = hub_id
-        self._listing, self._calls = self._lanes = tuple(
-            Cloud(self.clouds_file, self.cloud, self.call_timeout, threads) for threads in (LISTING, CALLS)
+        project = Project(self.project)
+        self._listing, self._calls = (
+            Cloud(self.clouds_file, self.cloud, project, self.call_timeout, threads)
+            for threads in (LISTING, CALLS)
         )
+        self._files = data.Files("the data's directories", self.call_timeout)
+        self._lanes = (self._listing, self._calls, self._files)
         #: Of this hub's servers by name, as nova described them last; `_as_of` is when, on the own clock.
         self._servers: dict[str, dict[str, Any]] = {}
         self._as_of = float("-inf")
+        #: When the last list began, and how many have not ended.
+        self._began, self._under_way = float("-inf"), 0
         self._claims = Claims(self, self._refused)
         self._listener: Listener | None = None
         self._why_deaf = "the port of claims is not open yet"
@@ -66,7 +74,14 @@ class OpenStackProvider(OpenStackSettings, Provider):
     async def list(self) -> list[Machine]:
         """All servers of the project that carry this hub's metadata, by one list."""
         self._listen()
-        asked = time.monotonic()
+        self._began = time.monotonic()
+        self._under_way += 1
+        try:
+            return await self._list(self._began)
+        finally:
+            self._under_way -= 1
+
+    async def _list(self, asked: float) -> list[Machine]:
         listed = await self._listing.call(lambda api: list(api.each("compute", "/servers/detail", "servers")))
         known = {server["id"]: server for server in self._servers.values()}
         found = {}
@@ -78,6 +93,8 @@ class OpenStackProvider(OpenStackSettings, Provider):
                 server = known[server["id"]]
             if server.get("status") not in GONE and servers.tags_from(server, self.hub_id) is not None:
                 found[server["name"]] = server
+        there = {server["id"] for server in listed}
+        found |= await self._still_there([one for id, one in known.items() if id not in there])
         # What was made or marked since this was asked for is newer.
         for name, server in found.items():
             self._keep_newer(server, self._servers.get(name))
@@ -86,6 +103,28 @@ class OpenStackProvider(OpenStackSettings, Provider):
         self._claims.follow(set(self._servers))
         self._marking = {name: lock for name, lock in self._marking.items() if name in self._servers}
         return [servers.machine(one, self._tags(one)) for one in found.values()]
+
+    async def _still_there(self, missing: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Of those that a list has not, all but the ones that are gone by nova's own word.
+
+        Beyond its first page, nova leaves out without a word what is in a cell that does not answer.
+        """
+        asked, later = missing[:_VANISHED], missing[_VANISHED:]
+        answers = await asyncio.gather(*(self._again(one) for one in asked))
+        # Those asked come last, so that the next list begins with others.
+        kept = {one["name"]: one for one in (*later, *filter(None, answers))}
+        return {name: one for name, one in kept.items() if name in self._servers}
+
+    async def _again(self, known: dict[str, Any]) -> dict[str, Any] | None:
+        """One server by itself; as it was known where nova cannot say, None where it is gone."""
+        try:
+            found = await self._get(known["id"])
+        except (Silent, Refused) as error:
+            return None if isinstance(error, Refused) and error.reason == "gone" else known
+        if "name" not in found:
+            return known
+        ours = found.get("status") not in GONE and servers.tags_from(found, self.hub_id) is not None
+        return found if ours else None
 
     def _tags(self, server: Mapping[str, Any]) -> dict[str, str]:
         return servers.tags_from(server, self.hub_id) or {}
@@ -190,7 +229,8 @@ class OpenStackProvider(OpenStackSettings, Provider):
         self, name: str, person: Person, binds: Sequence[Bind], document: Mapping[str, Any]
     ) -> None:
         """Export the directories to the machine's address, and give it the document for its claim."""
-        directories = data.served(binds, person, self.nfs)
+        # Looks at directories of the facility's, which may hang.
+        directories = await self._files.call(lambda _: data.served(binds, person, self.nfs))
         if directories:
             address = servers.address(await self._get(await self._id(name)))
             await data.export(self.exports_command, name, address, directories, person)
@@ -202,28 +242,14 @@ class OpenStackProvider(OpenStackSettings, Provider):
 
     async def shut_down(self, name: str) -> None:
         """By nova, which asks the guest first."""
-        await self._act(name, {"os-stop": None})
-
-    async def suspend(self, name: str) -> None:
-        """Have nova save its memory."""
-        await self._act(name, {"suspend": None}, "This session cannot be suspended in the facility's cloud.")
-
-    async def resume(self, name: str) -> None:
-        """Have it go on."""
-        found = await self._get(await self._id(name))
-        action = "unpause" if found["status"] == "PAUSED" else "resume"
-        await self._act(name, {action: None}, "This session cannot be resumed at the moment.")
-
-    async def _act(self, name: str, action: dict[str, Any], words: str = "") -> None:
         server = await self._id(name)
+        asked = {"os-stop": None}
         try:
             await self._calls.call(
-                lambda api: api.ask("compute", "POST", f"/servers/{server}/action", json=action)
+                lambda api: api.ask("compute", "POST", f"/servers/{server}/action", json=asked)
             )
         except Refused as error:
             # It stands so already, or does not for the moment: the list says how.
-            if words and error.reason != "gone":
-                raise Refused(words, str(error), error.reason) from error
             if error.reason != "state":
                 raise
 
@@ -233,8 +259,10 @@ class OpenStackProvider(OpenStackSettings, Provider):
             await data.take_back(self.exports_command, data.servers(self.nfs), name)
         try:
             server = await self._id(name)
-        except Refused:  # one that was asked for without an answer, and comes later, is the sweep's
-            return
+        except Refused as error:
+            if error.reason != "gone":
+                raise
+            return  # one that was asked for without an answer, and comes later, is the sweep's
         end = time.monotonic() + self.delete_timeout
         with contextlib.suppress(_Gone):
             await self._remove(server, {})
@@ -315,13 +343,15 @@ class OpenStackProvider(OpenStackSettings, Provider):
     async def find(self, digest: str) -> str | None:
         """The name of the machine with this claim."""
         name = self._named(digest)
-        if name is None and time.monotonic() - self._as_of > _RELIST:
-            try:
+        if name is not None:
+            return name
+        if not self._under_way and time.monotonic() - self._began > _RELIST:
+            with contextlib.suppress(Silent, Refused):
                 await self.list()
-            except (Silent, Refused) as error:
-                raise NotNow from error
-            name = self._named(digest)
-        return name
+        # The last list that began must have ended well, or nobody can tell.
+        if self._as_of < self._began:
+            raise NotNow
+        return self._named(digest)
 
     def _named(self, digest: str) -> str | None:
         for name in self._servers:

@@ -24,6 +24,11 @@ class OpenStackSettings(HasTraits):
         hub's account and its group may read it, or the hub does not start.""",
     ).tag(config=True)
     cloud = Unicode("visa", help="The entry of that file.").tag(config=True)
+    project = Unicode(
+        help="""The project's id; empty: that of the first credential with which the hub is answered after
+        it has started. A credential of another project is taken for none: all sessions are shown as unknown.
+        Set it, or a wrong credential at a restart has no servers, and all sessions end.""",
+    ).tag(config=True)
     cpus = Float(
         64.0,
         help="""Cores that machines may take altogether, those that wait included: what the project's quota

@@ -10,11 +10,13 @@ from ..provider import FAULTY, Stands
 #: Of servers that nobody has any more.
 GONE = frozenset({"DELETED", "SOFT_DELETED"})
 NO_HOST = "no room"
-_RUNS = 1
+#: Of a machine whose memory is lost. Others may be suspended still, and 0 is that nobody can tell.
+_CRASHED = 6
 _STANDS = {
     "BUILD": (Stands.MAKING, ""),
     "PAUSED": (Stands.PAUSED, ""),
-    "SUSPENDED": (Stands.SAVED, ""),
+    # By hand, and it keeps its room: of nova's quota a suspended server frees nothing.
+    "SUSPENDED": (Stands.PAUSED, ""),
     "SHUTOFF": (Stands.ENDED, "shut down"),
     # Its memory is not kept: what is begun again from it is another boot.
     "SHELVED": (Stands.ENDED, "destroyed"),
@@ -35,9 +37,9 @@ def stands(server: Mapping[str, Any]) -> tuple[Stands, str]:
     if server.get("OS-SRV-USG:launched_at") is None:
         return Stands.ENDED, NO_HOST if "No valid host" in fault(server) else "failed"
     # What failed may be something that was asked of it, while people work in it.
-    if server.get("OS-EXT-STS:power_state") == _RUNS:
-        return Stands.RUNNING, FAULTY
-    return Stands.ENDED, "lost"
+    if server.get("OS-EXT-STS:power_state") == _CRASHED:
+        return Stands.ENDED, "lost"
+    return Stands.RUNNING, FAULTY
 
 
 def fault(server: Mapping[str, Any]) -> str:
