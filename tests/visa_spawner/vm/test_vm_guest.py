@@ -56,6 +56,18 @@ def test_a_machine_boots_and_waits_and_is_nobodys(guest):
     assert guest.run("ls -lnd /run/visa").startswith("drwx------"), "who may hand it over is root alone"
 
 
+def test_it_came_up_whole_and_lets_nobody_in(guest):
+    """As tests/images/test_disk.py looks at a machine that boots by hand, which `make images-test` does."""
+    assert guest.run("systemctl is-system-running --wait") == "running\n", guest.run("systemctl --failed")
+    assert guest.run("grep -c '^[^:]*:[^*!]' /etc/shadow") == "0\n", "an account has a password"
+    listening = guest.run("ss -Htuln; echo looked").splitlines()
+    own = [line for line in listening if line.split()[4:] and line.split()[4].startswith("127.0.0.5")]
+    assert set(listening) - set(own) == {"looked"}, "nothing but the resolver's own addresses"
+    assert len(guest.run("cat /etc/machine-id").strip()) == 32
+    made = guest.run("journalctl -b -o cat --grep 'Initializing machine ID'")
+    assert "Initializing machine ID" in made, "the disk itself has none: it would be every machine's"
+
+
 def test_it_becomes_alices_session_by_an_ordinary_start(guest):
     hub, waiting = guest.hub, guest.name
     hub.token("alice")
