@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from traitlets import TraitError
 
-from visa_spawner.backends.vm.openstack import data, exports, servers
+from visa_spawner.backends.vm.openstack import data, servers
 from visa_spawner.backends.vm.openstack.claims import Claims, Denied, Kept, digest
 from visa_spawner.backends.vm.openstack.connection import refusal
 from visa_spawner.backends.vm.openstack.provider import OpenStackProvider
@@ -134,58 +134,6 @@ def test_directories_are_served_where_the_longest_beginning_says(tmp_path):
     assert mounted[0]["kind"] == "nfs" and mounted[0]["target"] == "/data/visitor/x/RAW_DATA"
     with pytest.raises(Refused, match="no server for /data/visitorx"):
         data.served([Bind("/x", "/x", True, "/data/visitorx")], ALICE, {"/data/visitor": "192.0.2.2:/v"})
-
-
-def test_a_machine_gets_its_directories_alone_as_the_person(tmp_path):
-    directories = [
-        {"path": "/data/raw one", "read_only": True, "uid": 20001, "gid": 30001},
-        {"path": "/home/alice", "read_only": False, "uid": 20001, "gid": 20001},
-    ]
-    name = "visa-here-0123456789abcdef"
-    asked = {"do": "add", "machine": name, "address": "10.1.0.5", "directories": directories}
-    assert exports.do(asked, tmp_path)
-    raw, home = (tmp_path / f"{name}.exports").read_text().splitlines()
-    assert (
-        raw
-        == r"/data/raw\040one 10.1.0.5(ro,subtree_check,sync,secure,all_squash,anonuid=20001,anongid=30001)"
-    )
-    assert home.startswith("/home/alice 10.1.0.5(rw,")
-    other = "visa-here-two-0123456789abcdef"
-    exports.do(asked | {"machine": other}, tmp_path)
-    assert not exports.do({"do": "keep", "hub": "here", "machines": [name]}, tmp_path), "another hub's stays"
-    assert exports.do({"do": "keep", "hub": "here", "machines": []}, tmp_path)
-    assert exports.do({"do": "remove", "machine": other}, tmp_path)
-    assert not exports.do({"do": "remove", "machine": other}, tmp_path) and not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"path": "/a/../b"},
-        {"path": "a"},
-        {"path": "/"},
-        {"uid": 0},
-        {"gid": True},
-        {"uid": "1,no_root_squash"},
-        {"read_only": "no"},
-    ],
-)
-def test_what_must_not_be_exported_is_refused(tmp_path, change):
-    directory = {"path": "/a", "read_only": True, "uid": 1, "gid": 1} | change
-    asked = {"do": "add", "machine": "visa-x", "address": "10.1.0.5", "directories": [directory]}
-    with pytest.raises((ValueError, TypeError)):
-        exports.do(asked, tmp_path)
-    with pytest.raises(ValueError):
-        exports.do({"do": "remove", "machine": "../../etc/passwd"}, tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("address", ["*", "10.1.0.0/8", "host", "10.1.0.5(rw,no_root_squash) 10.1.0.6"])
-def test_nothing_is_exported_to_more_than_one_address(tmp_path, address):
-    directory = {"path": "/a", "read_only": True, "uid": 1, "gid": 1}
-    asked = {"do": "add", "machine": "visa-x", "address": address, "directories": [directory]}
-    with pytest.raises(ValueError):
-        exports.do(asked, tmp_path)
 
 
 async def test_each_server_is_told_by_the_command_and_its_no_is_one(tmp_path):

@@ -17,7 +17,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -179,17 +179,27 @@ class Claims:
             return False
         return desk.asking > 0 or time.monotonic() - desk.seen < BETWEEN
 
-    async def give(self, name: str, document: bytes, seconds: float) -> Mapping[str, Any]:
+    async def give(
+        self,
+        name: str,
+        document: bytes,
+        seconds: float,
+        prepare: Callable[[str], Awaitable[None]] | None = None,
+    ) -> Mapping[str, Any]:
         """Give a machine that waits its document: what it says of that.
 
-        `document` is JSON. Raises NotTaken where it does not fetch it, or says nothing, in time; Silent or
-        Refused where its claim could not be marked as used, and nothing was given.
+        `prepare` is awaited with its address, once that is found to be the machine's and before anything is
+        given; what it raises is raised, and the claim stands. `document` is JSON. Raises NotTaken where it
+        does not fetch it, or says nothing, in time; Silent or Refused where its claim could not be marked as
+        used, and nothing was given.
         """
         desk = self._desks.get(name)
         if desk is None or not self.waits(name):
             raise NotTaken(f"{name}: it has not shown its claim")
         if desk.address not in await self._books.addresses(name):
             raise NotTaken(f"{name}: it has another address than when it showed its claim")
+        if prepare is not None:
+            await prepare(desk.address)
         # First: a hub that is killed from here on leaves a claim that nobody can use.
         await self._books.mark(name, USED)
         receipt = secrets.token_urlsafe(32)

@@ -8,20 +8,49 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
+import resource
 import ssl
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
+from tornado.log import app_log, gen_log
 from tornado.web import Application, RequestHandler
 
 from ..provider import Refused, Silent
 from .claims import Claims, Denied, NotNow
 
 #: Bytes of a question; connections at a time, of one address and of all; seconds for a whole question.
-_LARGEST, _MOST, _MOST_OF_ALL, _PATIENCE = 4096, 8, 4096, 15
+_LARGEST, _MOST, _MOST_OF_ALL, _PATIENCE = 4096, 8, 512, 15
+#: Seconds in which one TLS handshake that fails is told.
+_SAME = 60.0
+
+
+def most_of_all() -> int:
+    """Connections at a time: the hub itself must have files left to open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_OF_ALL if files == resource.RLIM_INFINITY else min(_MOST_OF_ALL, files // 4)
+
+
+class Fewer(logging.Filter):
+    """Strangers' handshakes that fail are not for filling the hub's log."""
+
+    _told = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not str(record.msg).startswith("SSL Error on"):
+            return True
+        if time.monotonic() - self._told < _SAME:
+            return False
+        self._told = time.monotonic()
+        return True
+
+
+_FEWER = Fewer()
 
 
 def fingerprint(certificate: str) -> str:
@@ -40,6 +69,8 @@ class Listener:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(certificate, key)
+        #: By which machines know it: of what is served here, whatever the file holds later.
+        self.fingerprint = fingerprint(certificate)
         routes = [("/claim", Claim, {"claims": claims}), ("/taken", Taken, {"claims": claims})]
         self._server = _Server(
             # The hub's own log of requests is not for strangers to fill.
@@ -51,6 +82,7 @@ class Listener:
             max_body_size=_LARGEST,
             no_keep_alive=True,
         )
+        gen_log.addFilter(_FEWER)
         self._server.listen(port, host)
 
     def close(self) -> None:
@@ -69,9 +101,10 @@ class _Server(HTTPServer):
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         super().initialize(*args, **kwargs)
         self._open: Counter[str] = Counter()
+        self._most_of_all = most_of_all()
 
     def handle_stream(self, stream: IOStream, address: tuple) -> None:
-        if self._open[address[0]] >= _MOST or self._open.total() >= _MOST_OF_ALL:
+        if self._open[address[0]] >= _MOST or self._open.total() >= self._most_of_all:
             stream.close()
             return
         self._open[address[0]] += 1
@@ -113,6 +146,11 @@ class _Call(RequestHandler):
         self.set_status(status)
         self.finish({"refused": words})
 
+    def fault(self, error: Exception) -> None:
+        """Something is wrong with us; the machine asks again."""
+        app_log.error("A claim could not be answered: %s: %s", type(error).__name__, ascii(str(error))[:200])
+        self.say(503, "Ask again in a moment.")
+
     @property
     def peer(self) -> str:
         """Where the question came from, by the connection alone."""
@@ -142,6 +180,9 @@ class Claim(_Call):
         except (NotNow, Silent, Refused):
             self.say(503, "Ask again in a moment.")
             return
+        except Exception as error:  # a traceback for each is not for strangers to make
+            self.fault(error)
+            return
         if document is None:
             self.set_status(204)
             await self.finish()
@@ -166,6 +207,9 @@ class Taken(_Call):
             self.claims.told(str(receipt), self.peer, answer if isinstance(answer, dict) else {})
         except Denied:
             self.say(403, "Nobody waits for this.")
+            return
+        except Exception as error:
+            self.fault(error)
             return
         self.set_status(204)
         await self.finish()

@@ -18,7 +18,7 @@ from ..tags import SESSION
 from . import choices, data, servers
 from .claims import NEW, SHOWN, USED, Claims, Kept, NotNow, digest
 from .connection import Api, Cloud, Project
-from .listener import Listener, fingerprint
+from .listener import Listener
 from .settings import OpenStackSettings
 from .states import GONE, fault
 
@@ -151,11 +151,7 @@ class OpenStackProvider(OpenStackSettings, Provider):
         claim = secrets.token_urlsafe(32)
         kept = Kept(digest(claim), int(time.time() + self.claim_minutes * 60))
         known = servers.metadata(order.tags, self.hub_id) | {_CLAIM: kept.text()}
-        try:
-            user_data = servers.user_data(self.claim_address, fingerprint(self.claim_certificate), claim)
-        except (OSError, ValueError) as error:
-            words = "Machines cannot be handed over at the moment. Tell the facility's staff."
-            raise Refused(words, f"{self.claim_certificate}: {error}") from error
+        user_data = servers.user_data(self.claim_address, self._listener.fingerprint, claim)
 
         def make(api: Api) -> dict[str, Any]:
             found = choices.newest_image(api, self.image_owner, order.image.recipe, order.image.digest)
@@ -228,17 +224,18 @@ class OpenStackProvider(OpenStackSettings, Provider):
     async def hand_over(
         self, name: str, person: Person, binds: Sequence[Bind], document: Mapping[str, Any]
     ) -> None:
-        """Export the directories to the machine's address, and give it the document for its claim."""
+        """Export the directories to where its claim came from, and give it the document for that."""
         # Looks at directories of the facility's, which may hang.
         directories = await self._files.call(lambda _: data.served(binds, person, self.nfs))
-        if directories:
-            address = servers.address(await self._get(await self._id(name)))
+
+        async def export(address: str) -> None:
             await data.export(self.exports_command, name, address, directories, person)
+
         mounts = data.mounts(directories, person)
         given = json.dumps({"network": None, "mounts": mounts, "session": dict(document)}).encode()
-        answer = await self._claims.give(name, given, self.hand_over_timeout)
+        answer = await self._claims.give(name, given, self.hand_over_timeout, export)
         if answer.get("taken") is not True:
-            raise NotTaken(f"{name} did not take it: {str(answer.get('refused'))[:500]}")
+            raise NotTaken(f"{name} did not take it: {ascii(answer.get('refused'))[:500]}")
 
     async def shut_down(self, name: str) -> None:
         """By nova, which asks the guest first."""
