@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SETUP  := /usr/bin/python3 demo/machine.py
 
-.PHONY: demo test image images images-test package deployment-test lint clean bench bench-whole
+.PHONY: demo test image images images-test package deployment-test openstack-test lint clean bench bench-whole
 
 demo: ## A small facility on this machine, until Ctrl-C
 	@$(SETUP) demo
@@ -36,6 +36,11 @@ deployment-test: ## ansible/ on machines of its own, with the parts that `make t
 	@$(PYTHON) -m images.build base general
 	@VISA_TEST_DEPLOYMENT=all exec $(PYTHON) -m pytest -q tests/ansible
 
+openstack-test: ## Sessions in servers of a real OpenStack, which `make test` leaves out; what has passed: docs/developers/testing.md
+	@$(SETUP) test
+	@/usr/bin/python3 tests/openstack_cloud/environment.py
+	@VISA_TEST_OPENSTACK=all exec $(PYTHON) -m pytest -q --timeout=600 tests/openstack_cloud
+
 bench: ## This project beside stock parts, in ten minutes
 	@$(SETUP) test
 	@exec $(PYTHON) -m bench --short
@@ -50,5 +55,5 @@ lint:
 
 clean: ## What the demo and the tests made, the data tree included
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m demo.clean; fi
-	@rm -rf .venv .venv-ansible build dist *.egg-info node_modules demo/node_modules tests/axe/node_modules visa_session/node_modules \
+	@rm -rf .venv .venv-ansible .venv-openstack build dist *.egg-info node_modules demo/node_modules tests/axe/node_modules visa_session/node_modules \
 		visa_session/static/novnc tests/results .pytest_cache .ruff_cache .hypothesis

@@ -1,5 +1,9 @@
 """Every test in parts side by side, and the second chance: what fails twice fails, once is named."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tests import run
@@ -175,3 +179,20 @@ def test_the_parts_of_this_tree_are_there_and_name_each_other():
 def test_the_images_that_are_built_are_those_that_are_tested():
     build = next(part for part in run.PARTS if part.name == "build")
     assert sorted(build.command[2:]) == sorted(["base", *BY_DEFAULT])
+
+
+def test_a_real_openstack_is_asked_by_its_own_target_alone():
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/openstack_cloud",
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "VISA_TEST_OPENSTACK"}
+    done = subprocess.run(words, cwd=run.ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == run.NO_TESTS, done.stdout
+    assert "VISA_TEST_OPENSTACK=all" in (run.ROOT / "Makefile").read_text()
