@@ -9,7 +9,7 @@ import pytest
 from traitlets import TraitError
 
 from visa_spawner.backends.vm.openstack import data, servers
-from visa_spawner.backends.vm.openstack.claims import Claims, Denied, Kept, digest
+from visa_spawner.backends.vm.openstack.claims import USED, Claims, Denied, Kept, digest
 from visa_spawner.backends.vm.openstack.connection import refusal
 from visa_spawner.backends.vm.openstack.provider import OpenStackProvider
 from visa_spawner.backends.vm.openstack.states import stands
@@ -206,3 +206,33 @@ async def test_many_refusals_of_one_kind_are_told_once():
         with pytest.raises(Denied):
             await claims.show("guessed", "10.1.0.9")
     assert len(refused) == 1
+
+
+async def test_a_machine_that_asks_anew_while_its_claim_becomes_used_gets_the_document():
+    """Nova has written it, a list says so already, and the answer to the hub is on its way."""
+    refused, written, answered = [], asyncio.Event(), asyncio.Event()
+
+    class Slow(Books):
+        async def mark(self, name, state):
+            await super().mark(name, state)
+            if state == USED:
+                written.set()
+                await answered.wait()
+
+    claims = Claims(Slow(), lambda *said: refused.append(said))
+    first = asyncio.create_task(claims.show(CLAIM, "10.1.0.5"))
+    async with asyncio.timeout(5):
+        while not claims.waits("one"):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0)
+    giving = asyncio.create_task(claims.give("one", b"{}", 5))
+    await asyncio.wait_for(written.wait(), 5)
+    first.cancel()
+    again = asyncio.create_task(claims.show(CLAIM, "10.1.0.5"))
+    await asyncio.sleep(0)
+    answered.set()
+    given = json.loads(await asyncio.wait_for(again, 5))
+    claims.told(given["receipt"], "10.1.0.5", {"taken": True})
+    assert (await giving) == {"taken": True} and not refused
+    with pytest.raises(Denied):
+        claims.told("r" * 43, "10.1.0.5", {"taken": True})
+    assert not refused, "a receipt of an earlier hub's is no claim that was refused"

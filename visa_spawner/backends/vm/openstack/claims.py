@@ -100,6 +100,8 @@ class _Desk:
     seen: float = float("-inf")
     asking: int = 0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    #: It counts as used, or is about to, and its document is on the way: the machine may ask anew meanwhile.
+    giving: bool = False
     #: The document with its receipt, until it is fetched.
     document: bytes | None = None
     receipt: str = ""
@@ -125,7 +127,7 @@ class Claims:
         if name is None or kept is None:
             raise self._denied("", address, UNKNOWN)
         desk = self._desks.get(name)
-        if kept.state == USED and (desk is None or desk.document is None):
+        if kept.state == USED and not (desk and (desk.giving or desk.document)):
             raise self._denied(name, address, AGAIN)
         if kept.state == NEW and time.time() > kept.until:
             raise self._denied(name, address, LATE)
@@ -161,7 +163,8 @@ class Claims:
                 if desk.answer is not None and not desk.answer.done():
                     desk.answer.set_result(dict(answer))
                 return
-        raise self._denied("", address, UNKNOWN)
+        # No claim was shown: it may be the machine of a hub that has started anew since.
+        raise Denied(UNKNOWN)
 
     def _denied(self, name: str, address: str, why: str) -> Denied:
         now = time.monotonic()
@@ -201,7 +204,11 @@ class Claims:
         if prepare is not None:
             await prepare(desk.address)
         # First: a hub that is killed from here on leaves a claim that nobody can use.
-        await self._books.mark(name, USED)
+        desk.giving = True
+        try:
+            await self._books.mark(name, USED)
+        finally:
+            desk.giving = False
         receipt = secrets.token_urlsafe(32)
         desk.receipt, desk.answer = digest(receipt), asyncio.get_running_loop().create_future()
         desk.document = b'{"receipt": %s, "document": %s}' % (json.dumps(receipt).encode(), document)

@@ -57,7 +57,7 @@ def body(
         "networks": [{"uuid": network}],
         "metadata": dict(said),
         "user_data": base64.b64encode(user_data).decode(),
-        # Read by root of the machine alone, where nova's metadata service answers any program in it.
+        # There without a network, and without nova's metadata service, which may be blocked.
         "config_drive": True,
     }
     if groups:
