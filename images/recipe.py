@@ -65,6 +65,8 @@ def session_setup() -> str:
     scripts = settings["options.entry_points"]
     kept = [line for line in scripts["console_scripts"].splitlines() if "visa_session." in line]
     scripts["console_scripts"] = "\n" + "\n".join(kept)
+    for group in [g for g in scripts if g != "console_scripts"]:
+        del scripts[group]
     settings["metadata"].pop("long_description", None)
     settings["metadata"].pop("long_description_content_type", None)
     for section in [s for s in settings if s.startswith("tool:")]:
