@@ -360,6 +360,8 @@ async def watched_again(session) -> Watcher:
             try:
                 await again.sees()
             except Closed:
+                # A page waits longer; whoever does not has opened it too often before the desktop is there.
+                await asyncio.sleep(2)
                 continue
             return again
 
