@@ -24,6 +24,8 @@ from .hub import BenchFailed, Hub
 PROBE = Path(__file__).with_name("launcher.js").read_text()
 #: Seconds for a launcher to come.
 LIMIT = 90
+#: Seconds until a page of the portal's has asked what it asks when it has come.
+SETTLES = 1.0
 
 
 @dataclass
@@ -83,8 +85,9 @@ async def from_portal(context: BrowserContext, hub: Hub) -> float:
         await page.goto(f"{hub.portal}new?{query}")
         start = page.locator("#start")
         await start.wait_for()
-        # The page asks once more what is free when it has come; a person takes longer to click.
-        await page.wait_for_load_state("networkidle")
+        # The page asks once more what is free when it has come; a person takes longer to click. Not
+        # "networkidle": it holds a call for as long as it is open.
+        await asyncio.sleep(SETTLES)
         await start.click()
         seconds = await marks.wait("drawn") - await marks.wait("click")
         name = page.url.split(f"/user/{hub.user}/")[1].split("/")[0]
