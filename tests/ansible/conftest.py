@@ -82,7 +82,7 @@ class Site:
             if record and record["state"] == "running":
                 return record
             assert time.monotonic() < end, f"{name} does not run: {record}\n{self.machine.log('visa-hub')}"
-            time.sleep(0.3)  # between two looks
+            time.sleep(0.3)  # between two looks, up to `end`
 
 
 class _ToMachine(httpx.HTTPTransport):

@@ -93,7 +93,7 @@ class Machine:
         while (done := self.run(script, check=False)).returncode:
             said = done.stdout + done.stderr
             assert time.monotonic() < end, f"{self.name}: not in {seconds} s: {script}\n{said}"
-            time.sleep(0.3)  # between two looks
+            time.sleep(0.3)  # between two looks, up to `end`
         return done.stdout.strip()
 
     def log(self, unit: str, lines: int = 60) -> str:

@@ -14,7 +14,7 @@ def site():
     if missing:
         if os.environ.get("CI") == "true":
             pytest.fail(f"missing on this machine: {missing}")
-        pytest.skip(f"missing on this machine: {missing}")
+        pytest.skip(f"missing on this machine: {missing}")  # a developer's; in CI it fails above
     # Short, since sockets stand in it; not below /tmp, where everybody may write above what is bound.
     sockets = Path(tempfile.mkdtemp(prefix="vd-"))
     folder = Path(tempfile.mkdtemp(prefix="visa-doctor-", dir="/var/lib"))

@@ -240,7 +240,7 @@ class DoctorSite:
             if time.monotonic() > limit:
                 logs = {name: (self.folder / f"{name}.log").read_text()[-1500:] for name in self.processes}
                 raise AssertionError(f"not within {seconds} s: {what}\n{json.dumps(logs, indent=1)}")
-            time.sleep(0.1)  # between two looks
+            time.sleep(0.1)  # between two looks, up to `limit`
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)

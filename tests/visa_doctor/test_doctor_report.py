@@ -46,7 +46,7 @@ async def HANGS(here):
 
 @check("stands")
 async def STANDS(here):
-    time.sleep(3)  # noqa: ASYNC251 - what no timeout of the loop ends
+    time.sleep(3)  # noqa: ASYNC251 - a check that blocks: longer than its limit, which the test holds
     yield fine("It was slow.")
 
 
