@@ -13,6 +13,7 @@ STALLING = """#!{python} -I
 import os, subprocess, sys, time
 asked = sys.stdin.buffer.read()
 if b'"do": "submit"' in asked and os.path.exists({flag!r}):
+    open({flag!r} + "-seen", "w").close()
     while os.path.exists({flag!r}):
         time.sleep(0.05)  # the launcher stands still until the test takes the file away
     sys.exit(1)
@@ -36,10 +37,12 @@ def seats_hub(slurm_daemons):
     settings = {"seats": 2, "seats_user": SEATS_USER}
     with a_slurm_hub(slurm_daemons, "seats", write_plans, slurm=settings) as hub:
         program, hub.flag = hub.root / "stalling", hub.root / "no-submission"
+        hub.stands_still = hub.root / "no-submission-seen"
         launcher = hub.slurm["launcher"][0]
         program.write_text(STALLING.format(python=sys.executable, flag=str(hub.flag), launcher=launcher))
         program.chmod(0o755)
         hub.slurm["launcher"] = [str(program)]
+        hub.kill()  # the next one uses it
         yield hub
 
 
@@ -50,7 +53,8 @@ def hub(seats_hub, slurm):
     if hub.hub.poll() is not None:
         hub.start()
     yield hub
-    hub.flag.unlink(missing_ok=True)
+    for file in (hub.flag, hub.stands_still):
+        file.unlink(missing_ok=True)
     slurm.until_well()
     if hub.hub.poll() is None:
         hub.kill()
@@ -122,6 +126,8 @@ def test_a_killed_hub_finds_its_seats_and_loses_nothing_between_seat_and_submiss
     hub.flag.touch()
     hub.start_session("work", KEPT)
     hub.until(lambda: list(seats(hub)) == [half], 20, f"its seat is given up: {hub.jobs()}")
+    # Else one that begins while the hub is killed may find the file gone, and submit after all.
+    hub.until(hub.stands_still.exists, 20, "its submission waits")
     hub.kill()
     hub.flag.unlink()
     hub.start()
