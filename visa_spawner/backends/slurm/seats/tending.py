@@ -171,8 +171,8 @@ class Seats:
             return
         monitor = self._cluster.monitor
         for mark, since in list(self._gone.items()):
-            job = self._seat(mark)
-            if monitor.as_of > since and (job is None or job.ended or time.monotonic() - since > SOON):
+            # Kept though the seat is over: its session may still wait for the scheduler's next turn.
+            if monitor.as_of > since and time.monotonic() - since > SOON:
                 del self._gone[mark]
         if self._pairs or self.held():
             self._task = self._cluster.keep(self._tend())
