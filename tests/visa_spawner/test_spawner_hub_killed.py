@@ -106,6 +106,28 @@ def test_what_belongs_to_no_session_is_swept(own_hub):
     hub.until(lambda: hub.session("work")["ready"], 15, "the known one stays")
 
 
+def test_a_new_database_ends_nothing_until_the_backup_is_back(own_hub):
+    """A hub on another machine is set up first, and gets its backup then: people's work runs on meanwhile."""
+    hub = own_hub
+    hub.run_session("work", GOOD_OPTIONS)
+    hub.kill()
+    backup = hub.root / "backup"
+    backup.mkdir()
+    for part in hub.root.glob("jupyterhub.sqlite*"):  # its journal too
+        part.rename(backup / part.name)
+    hub.start()
+    hub.until(lambda: "knows no session" in hub.log.read_text(), 15, "a first round is over")
+    assert hub.processes() == {"alice+work"}
+    hub.kill()
+    for part in hub.root.glob("jupyterhub.sqlite*"):
+        part.unlink()
+    for part in backup.iterdir():
+        part.rename(hub.root / part.name)
+    hub.start()
+    hub.until(lambda: hub.session("work")["ready"], 15, "the session is back")
+    assert reachable(hub)
+
+
 def test_a_session_that_ended_while_the_hub_was_down(own_hub):
     hub = own_hub
     hub.run_session("work", GOOD_OPTIONS)

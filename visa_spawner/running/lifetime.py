@@ -55,8 +55,12 @@ async def keep_watch(site: VisaSite) -> None:
         await _attempt("settling data that were being added or taken away", settle_data(app))
         await _attempt("sweeping staged directories", _sweep_staging(site))
         if swept is None or time.monotonic() - swept >= SWEEP_INTERVAL:
-            for name, backend in site.used_backends().items():
-                await _attempt(f"sweeping backend {name}", backend.sweep(lambda: live_keys(app), app.config))
+            if knows_sessions(app):
+                for name, backend in site.used_backends().items():
+                    work = backend.sweep(lambda: live_keys(app), app.config)
+                    await _attempt(f"sweeping backend {name}", work)
+            elif swept is None:
+                log.warning("The database knows no session: what runs under this hub's name is left alone")
             swept = time.monotonic()
         await asyncio.sleep(site.keep_interval)
 
@@ -134,6 +138,15 @@ async def _keep_waiting(site: VisaSite, app: JupyterHub) -> None:
             if (plan.warm or plan.pool) and plan.backend == name
         ]
         backend.keep_waiting(pairs, starts, app.config)
+
+
+def knows_sessions(app: JupyterHub) -> bool:
+    """Whether the database has any session at all, run or ended.
+
+    One that was just made has none, and may wait for its backup: what belongs to no session then may be
+    somebody's work, whose session comes back with that.
+    """
+    return app.db.query(orm.Spawner.id).filter(orm.Spawner.name != "").first() is not None
 
 
 def live_keys(app: JupyterHub) -> set[str]:
