@@ -39,7 +39,7 @@ def test_every_variable_that_is_used_is_explained():
         if path.is_file() and not left_out and path.suffix not in (".json", ".pyc"):
             used |= set(re.findall(r"\bvisa_[a-z_]+\b", path.read_text()))
     packages = {path.name for path in ANSIBLE.parent.glob("visa_*")}
-    told = {"visa_restore", "visa_restore_keep", "visa_rollback_database", "visa_new_secret", "visa_node"}
+    told = {"visa_restore", "visa_restore_keep", "visa_rollback_database", "visa_node"}
     other = {"visa_connection", "visa_jupyterhub", "visa_backup"}
     secrets = {name for name in used if name.startswith("visa_secret")}
     assert used - known - packages - told - other - secrets == set()
