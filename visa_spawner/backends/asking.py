@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +31,28 @@ class Said:
     answer: dict[str, Any] | None
     output: bytes
     errors: str
+
+
+async def run(command: Sequence[str], request: Mapping[str, Any], *, timeout: float) -> Said:
+    """One request to a program that need not be gone through with: late, it is ended, with all that it began.
+
+    Raises CannotRun, NoAnswer.
+    """
+    process = await _begin(command)
+    try:
+        async with asyncio.timeout(timeout):
+            output, errors = await process.communicate(json.dumps(request).encode())
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 2)  # one that sleeps in the kernel is left to it
+        if isinstance(error, TimeoutError):
+            raise NoAnswer(f"did not answer in {timeout:g} seconds") from error
+        if isinstance(error, ConnectionError):
+            raise NoAnswer("broke off") from error
+        raise
+    return _said(process, output, errors)
 
 
 class Program:
@@ -56,19 +81,7 @@ class Program:
 
     async def _ask(self, request: Callable[[], dict[str, Any]]) -> Said:
         async with self._room:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *self.command,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    env=ENVIRONMENT,
-                    cwd="/",
-                    # Not of the hub's own group: whoever stops that one leaves it to its end.
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise CannotRun(f"{self.command[0]} cannot be run: {error.strerror}") from error
+            process = await _begin(self.command)
             exchange = self._keep(process.communicate(json.dumps(request()).encode()))
             # Left to its end when it is late: it has limits of its own, and half of it is worse than all.
             done, _ = await asyncio.wait({exchange}, timeout=self.timeout)
@@ -78,7 +91,28 @@ class Program:
             output, errors = exchange.result()
         except ConnectionError as error:
             raise NoAnswer("broke off") from error
-        return Said(process.returncode, _object(output), output, errors.decode("utf-8", "replace").strip())
+        return _said(process, output, errors)
+
+
+async def _begin(command: Sequence[str]) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # Nothing of the hub's, whose environment has secrets.
+            env=ENVIRONMENT,
+            cwd="/",
+            # Not of the hub's own group: whoever stops that one leaves it to its end.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CannotRun(f"{command[0]} cannot be run: {error.strerror}") from error
+
+
+def _said(process: asyncio.subprocess.Process, output: bytes, errors: bytes) -> Said:
+    return Said(process.returncode, _object(output), output, errors.decode("utf-8", "replace").strip())
 
 
 def _object(output: bytes) -> dict[str, Any] | None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -14,7 +10,7 @@ from typing import Any, TypeVar
 from visa_session.machine import Mount
 
 from ....session import Bind, Person
-from ...asking import ENVIRONMENT
+from ... import asking
 from ..lane import Lane
 from ..provider import Refused
 
@@ -115,26 +111,8 @@ def servers(nfs: Mapping[str, str]) -> set[str]:
 async def _run(command: Sequence[str], server: str, asked: Mapping[str, Any]) -> None:
     words = [word.replace("{server}", server) for word in command]
     try:
-        process = await asyncio.create_subprocess_exec(
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            # Nothing of the hub's, whose environment has secrets.
-            env=ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,
-        )
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                _, said = await process.communicate(json.dumps(asked).encode())
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 2)
-            raise
-    except (OSError, TimeoutError) as error:
-        raise Refused(_CANNOT, f"{words[0]} for {server}: {str(error) or 'no answer in time'}") from error
-    if process.returncode:
-        raise Refused(_CANNOT, f"{words[0]} for {server}: {said.decode(errors='replace')[-500:]}")
+        said = await asking.run(words, asked, timeout=_PATIENCE)
+    except (asking.CannotRun, asking.NoAnswer) as error:
+        raise Refused(_CANNOT, f"{words[0]} for {server}: {error}") from error
+    if said.code:
+        raise Refused(_CANNOT, f"{words[0]} for {server}: {said.errors[-500:]}")
