@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.machine_hub import RECIPE
 
 from .services import DAEMONS, Services, free_port
 from .settings import APIS, HOST, PASSWORD, REGION, Places, fill, write
@@ -15,7 +20,6 @@ from .settings import APIS, HOST, PASSWORD, REGION, Places, fill, write
 #: The network's addresses; the first is this machine's, on the bridge that tests make.
 NETWORK, GATEWAY = "10.214.7.0/24", "10.214.7.1"
 DIGEST = f"sha256:{'1' * 64}"
-RECIPE = "base"
 _EVERYTHING = {"network": "visa", "flavors": (("machine", 2, 2048, 10), ("huge", 4000, 2048, 10))}
 
 
@@ -79,8 +83,22 @@ class Cloud:
         return found
 
     def names(self) -> set[str]:
-        """The names of all servers."""
-        return {one.name for one in self.admin.compute.servers(all_projects=True)}
+        """The names of all servers, by nova's own records: to ask its API ten times a second costs a core."""
+        found = {name for cell in ("nova", "nova_cell0") for name, _ in self._servers(cell)}
+        wanted = self._rows("nova_api", "SELECT instance FROM build_requests")
+        return found | {json.loads(text)["nova_object.data"]["display_name"] for (text,) in wanted}
+
+    def runs(self, name: str) -> bool:
+        """Whether nova says that a server runs, by the same."""
+        return (name, "active") in self._servers("nova")
+
+    def _servers(self, database: str) -> list[tuple[str, str]]:
+        state = "CASE WHEN task_state IS NULL THEN vm_state ELSE task_state END"
+        return self._rows(database, f"SELECT display_name, {state} FROM instances WHERE deleted = 0")
+
+    def _rows(self, database: str, question: str) -> list[tuple]:
+        with closing(sqlite3.connect(self.services.places.database(database), timeout=30)) as one:
+            return one.execute(question).fetchall()
 
     def act(self, server: str, **action: Any) -> None:
         """An administrator's action on a server, by its id, such as `os-resetState`."""

@@ -38,7 +38,7 @@ lock_path = {state}/locks
 driver = noop
 [keystone_authtoken]
 www_authenticate_uri = {identity}
-token_cache_time = -1
+token_cache_time = 3
 {admin}
 """
 _ADMIN = """auth_type = password

@@ -3,23 +3,21 @@
 import asyncio
 import contextlib
 import subprocess
-import time
-from dataclasses import replace
 from pathlib import Path
 
 from traitlets.config import Config
 
-from tests.openstack_cloud.cloud import GATEWAY, RECIPE
+from tests.machine_hub import PAIR, RECIPE, RESOURCES, Processes
+from tests.machine_hub import until as found_out
+from tests.openstack_cloud.cloud import GATEWAY
 from tests.openstack_cloud.services import free_port
-from visa_session.contract import INFO_VARIABLE, SessionInfo
-from visa_spawner.backends.vm import VMSpawner
-from visa_spawner.backends.vm.machines import Machines
 from visa_spawner.backends.vm.openstack.provider import OpenStackProvider
-from visa_spawner.session import Person, Resources, SessionPlan, WarmPair
+from visa_spawner.backends.vm.pool import order_for
 
-RESOURCES = Resources(2, 2 << 30)
-PAIR = WarmPair("general", "machine", RECIPE, RESOURCES, size=1)
-ALICE = Person("alice", 20001, 20001, (30001,), "/home/alice")
+
+async def until(true, seconds=90.0):
+    """Wait for what is to be seen; the services are real, and take their time."""
+    await found_out(true, seconds, 0.1)
 
 
 def certificate(folder: Path) -> tuple[str, str]:
@@ -32,8 +30,8 @@ def certificate(folder: Path) -> tuple[str, str]:
     return str(crt), str(key)
 
 
-class Hub:
-    """Hub processes one after the other: `restart` leaves servers as they are, and knows nothing."""
+class Hub(Processes):
+    """One whose machines are servers of a real cloud's."""
 
     def __init__(self, cloud, guests, folder, **settings):
         crt, key = certificate(folder)
@@ -45,41 +43,30 @@ class Hub:
             "claim_bind": GATEWAY,
             "claim_certificate": crt,
             "claim_key": key,
-            "call_timeout": 10.0,
-            "hand_over_timeout": 10.0,
+            # What is silent here refuses at once: these are for a machine that has much else to do.
+            "call_timeout": 60.0,
+            "hand_over_timeout": 60.0,
+            "delete_timeout": 60.0,
         }
         vm = {
             "hub_id": "test",
             "provider": "openstack",
             "watch_interval": 0.5,
-            "boot_timeout": 30,
+            "boot_timeout": 120,
             "stop_grace": 0,
         }
         vm |= {name: settings.pop(name) for name in list(settings) if name in vm}
         self.cloud, self.guests, self.refused = cloud, guests, []
-        self._config = Config({"VMSpawner": vm, "OpenStackProvider": own | settings})
-        self._begin()
+        super().__init__(Config({"VMSpawner": vm, "OpenStackProvider": own | settings}))
 
     def _begin(self):
-        self.machines = Machines.of(self._config)
+        super()._begin()
         assert isinstance(self.machines.make, OpenStackProvider)
         self.machines.make.tell = lambda what, **said: self.refused.append((what, said))
 
     @property
     def provider(self):
         return self.machines.make
-
-    def backend(self, name="work", state=None, **plan_changes):
-        backend = VMSpawner(config=self._config)
-        backend.session = replace(plan(name), **plan_changes)
-        if state is not None:
-            backend.load_state(state)
-        return backend
-
-    async def restart(self):
-        await self.machines.close()
-        self._begin()
-        await self.machines.watch.asked_once()
 
     async def close(self):
         """With nothing left of it in the cloud."""
@@ -88,7 +75,7 @@ class Hub:
             if server.metadata.get("visa:hub") == "test":
                 self.cloud.admin.compute.delete_server(server)
         # The quota of the next test counts what is being removed.
-        await until(lambda: not self.cloud.names(), 30)
+        await until(lambda: not self.cloud.names())
 
     async def boots(self, backend):
         """A session's server, once nova runs it."""
@@ -96,22 +83,8 @@ class Hub:
 
     async def up(self, named):
         """The same, of the name that this gives."""
-        found = None
-
-        def runs():
-            nonlocal found
-            name = named()
-            if not name or name not in self.cloud.names():
-                return False
-            found = self.cloud.server(name)
-            return found["status"] == "ACTIVE"
-
-        await until(runs, 20)
-        return found
-
-    def waiting(self):
-        """The names of the pool's machines that are up."""
-        return [name for name in self.machines.pool.ready if name in self.machines.watch.seen]
+        await until(lambda: self.cloud.runs(named()))
+        return self.cloud.server(named())
 
 
 @contextlib.asynccontextmanager
@@ -125,6 +98,30 @@ async def starting(backend):
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def started(hub, backend):
+    """Have a session run; gives where its guest left what it was handed."""
+    async with starting(backend) as start:
+        folder = hub.guests.boot(await hub.boots(backend))
+        await start
+    return folder
+
+
+async def running(hub, name="work"):
+    """A session that runs."""
+    backend = hub.backend(name)
+    await started(hub, backend)
+    return backend
+
+
+async def made(hub, nonce):
+    """A server of this hub's that is no session's: its name."""
+    name = hub.machines.name(nonce)
+    image = await hub.provider.image(RECIPE, "")
+    tags = {"session": "", "profile": "general", "plan": "machine", "mark": ""}
+    await hub.provider.create(order_for(hub.machines, name, image, RESOURCES, 0, tags))
+    return name
+
+
 async def killed(hub, backend, task):
     """The hub's process ends in the midst of a start: what it would have taken back stays."""
     backend._undo = lambda: None
@@ -133,16 +130,4 @@ async def killed(hub, backend, task):
     await asyncio.gather(task, return_exceptions=True)
 
 
-def plan(name):
-    info = SessionInfo("alice", name)
-    environment = {INFO_VARIABLE: info.to_json(), "JUPYTERHUB_SERVICE_PREFIX": "/", "HOME": "/home/alice"}
-    labels = {"visa.profile": "general", "visa.plan": "machine"}
-    return SessionPlan(info.key, ALICE, RECIPE, RESOURCES, (), {}, environment, labels)
-
-
-async def until(true, seconds=20.0):
-    """Wait for what is to be seen; the services are real, and take their time."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not within the time"
-        await asyncio.sleep(0.1)  # nothing in the cloud says when it has changed
+__all__ = ["PAIR", "Hub", "killed", "made", "running", "started", "starting", "until"]
