@@ -35,9 +35,9 @@ CONFIRM = {
     ),
     "suspend": (
         "Suspend this session?",
-        "Everything in it stands still as it is, and its cores and memory are free for others. Nobody can "
-        "open it until you resume it, for which there must be room then. Its time goes on, and when that is "
-        "over it ends like any other.",
+        "Everything in it stands still as it is. Nobody can open it until you resume it, and where its cores "
+        "and memory were free for others meanwhile there must be room then. Its time goes on, and when that "
+        "is over it ends like any other.",
         "Suspend",
         "Let it run",
     ),

@@ -204,12 +204,12 @@ class Backend(HasTraits):
 
     @property
     def may_suspend(self) -> bool:
-        """Whether the session can be suspended now: kept as it is, and costing no core and no memory."""
+        """Whether the session can be suspended now: kept as it is, its programs standing still."""
         return False
 
     @property
     def may_resume(self) -> bool:
-        """Whether it is suspended, and can go on where it was as soon as there is room."""
+        """Whether it is suspended, and can go on where it was, as soon as there is room."""
         return False
 
     async def suspend(self) -> None:

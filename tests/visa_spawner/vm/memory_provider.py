@@ -5,7 +5,16 @@ order of things are looked at. Real machines are those of test_vm_guest.py and t
 import asyncio
 from dataclasses import replace
 
-from visa_spawner.backends.vm.provider import Host, Machine, NotTaken, Provider, Refused, Silent, Stands
+from visa_spawner.backends.vm.provider import (
+    KEEPS_ROOM,
+    Host,
+    Machine,
+    NotTaken,
+    Provider,
+    Refused,
+    Silent,
+    Stands,
+)
 from visa_spawner.session import Image
 
 IMAGE = Image("base", f"sha256:{'1' * 64}")
@@ -17,7 +26,9 @@ class World:
     def __init__(self):
         self.machines = {}
         self.up, self.handed, self.deleted = set(), {}, []
-        self.silent = self.refuses = False
+        self.silent = self.refuses = self.keeps_room = False
+        #: Machines that there may be, by the provider's own books.
+        self.quota = 100
         self.boots = True
         self.fails = ""
         self.image = IMAGE
@@ -59,7 +70,7 @@ class MemoryProvider(Provider):
         return world.image
 
     async def create(self, order):
-        if world.refuses:
+        if world.refuses or len(world.machines) >= world.quota:
             raise Refused("No machine can be started now.", reason="room")
         assert order.name not in world.machines, "a name is made once"
         world.machines[order.name] = Machine(order.name, Stands.RUNNING, dict(order.tags), "10.0.0.9")
@@ -101,13 +112,15 @@ class MemoryProvider(Provider):
     async def suspend(self, name):
         await self._step("suspend")
         self._fail("suspend")
-        world.machines[name] = replace(self._known(name), stands=Stands.SAVED)
+        world.machines[name] = replace(
+            self._known(name), stands=Stands.SAVED, why=KEEPS_ROOM if world.keeps_room else ""
+        )
 
     async def resume(self, name):
         await self._step("resume")
         self._fail("resume")
         assert self._known(name).stands is Stands.SAVED
-        world.machines[name] = replace(self._known(name), stands=Stands.RUNNING)
+        world.machines[name] = replace(self._known(name), stands=Stands.RUNNING, why="")
 
     def _fail(self, step):
         if world.fails == step:

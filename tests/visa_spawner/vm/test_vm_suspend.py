@@ -133,3 +133,22 @@ async def test_not_with_a_gpu_nor_on_the_way(hub, world):
     world.machines[name] = replace(was, stands=Stands.PAUSED, why=SAVING)  # begun by a hub that was killed
     await until(lambda: backend.status.state is State.SUSPENDED)
     assert not backend.may_resume and not backend.may_suspend
+
+
+async def test_one_whose_room_is_kept_for_it_needs_none_to_go_on(hub, world):
+    world.keeps_room = True
+    backend = await running(hub)
+    await backend.suspend()
+    assert backend.status.state is State.SUSPENDED and "kept for it" in backend.status.words
+    kept = backend.get_state()
+    await hub.restart()
+    again = hub.backend(state=kept)
+    again.reported_port = 8888
+    await until(lambda: again.may_resume)
+    for number in range(3):
+        await running(hub, f"other{number}")
+    with pytest.raises(StartRefused):
+        await hub.backend("fourth").start()  # of the host's eight cores two are kept
+    await again.resume()
+    assert again.status.state is State.RUNNING
+    assert len(hub.machines.placement.taken) == 4 and not hub.machines.returning

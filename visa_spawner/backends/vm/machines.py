@@ -21,7 +21,7 @@ from ..placement import Placement, Taken
 from ..unattended import Unattended
 from . import tags
 from .pool import Pool
-from .provider import Machine, Provider, Refused, Silent, Stands
+from .provider import KEEPS_ROOM, Machine, Provider, Refused, Silent, Stands
 from .settings import PROVIDERS, VMSettings
 from .watch import Watch
 
@@ -275,13 +275,13 @@ class Machines(Unattended, VMSettings, LoggingConfigurable):
             if (taken := self._takes(machine)) is not None and taken.node in listed:
                 listed[taken.node][machine.name] = taken
         # What is suspended takes nothing, whoever answers for it.
-        still = {one.name for one in self.watch.seen.values() if one.stands is Stands.SAVED} - self.returning
+        still = {one.name for one in self.watch.seen.values() if _frees(one)} - self.returning
         mine = {*self.claims, *self.leftovers, *self.pool.working} - still
         for host in hosts:
             self.placement.follow(host, listed[host], mine)
 
     def _takes(self, machine: Machine) -> Taken | None:
-        if machine.stands in (Stands.ENDED, Stands.SAVED):
+        if machine.stands is Stands.ENDED or _frees(machine):
             return None
         try:
             return tags.taken_from(machine.tags)
@@ -302,3 +302,8 @@ class Machines(Unattended, VMSettings, LoggingConfigurable):
     def now() -> str:
         """The time as tags have it: seconds since 1970."""
         return str(int(time.time()))
+
+
+def _frees(machine: Machine) -> bool:
+    """Whether it is suspended, and others may have its room."""
+    return machine.stands is Stands.SAVED and machine.why != KEEPS_ROOM

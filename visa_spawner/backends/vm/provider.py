@@ -37,6 +37,10 @@ SAVING = "saving"
 BY_HOST = "host"
 
 
+#: Why of one that is saved: what it takes is kept for it meanwhile, and it needs no room to go on.
+KEEPS_ROOM = "keeps room"
+
+
 class Silent(Exception):
     """The provider gives no answer: nothing is known, neither good nor bad."""
 
@@ -161,7 +165,9 @@ class Provider(LoggingConfigurable):
         """The end of what the machine said on its console; empty where that is not known."""
 
     async def suspend(self, name: str) -> None:
-        """Keep its memory where it costs none, and stop it; its data wait for it. May take minutes.
+        """Keep its memory elsewhere, and stop it; its data wait for it. May take minutes.
+
+        The list then has it as SAVED, and free of what it took, unless it says KEEPS_ROOM.
 
         Where that fails it runs on. A hub that is killed meanwhile finds it saved, or running.
         """

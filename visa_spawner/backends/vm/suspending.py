@@ -12,7 +12,7 @@ from ..base import NOT_RESUMED, NOT_SUSPENDED
 from ..placement import NoRoom
 from . import tags, words
 from .making import Making
-from .provider import Refused, Silent, Stands
+from .provider import KEEPS_ROOM, Refused, Silent, Stands
 
 #: Seconds for which one that may be going on keeps its room, while its provider has not said so.
 UNDECIDED = 1800.0
@@ -40,16 +40,17 @@ class Suspending(Making):
         """Whether its machine is suspended, and what it needs is there still."""
         found = self._machine
         busy = self._stop_wanted or self._moving is not None
-        return not busy and found is not None and found.stands is Stands.SAVED and not found.why
+        saved = found is not None and found.stands is Stands.SAVED and found.why in ("", KEEPS_ROOM)
+        return saved and not busy
 
     async def suspend(self) -> None:
-        """Its room is free as soon as its memory is kept."""
+        """Its room is free as soon as its memory is kept, where its provider frees it."""
         if not self.may_suspend:
             raise StartRefused(NOT_SUSPENDED, field="session", status=409)
         await self._move(self._stand_still(), words.SUSPENDING)
 
     async def resume(self) -> None:
-        """In room of its own, for which machines that wait give way."""
+        """In room of its own, for which machines that wait give way where it has been freed."""
         if not self.may_resume:
             raise StartRefused(NOT_RESUMED, field="session", status=409)
         await self._move(self._go_on(), words.RESUMING)
@@ -88,6 +89,10 @@ class Suspending(Making):
 
     async def _go_on(self) -> None:
         machines, name = self.machines, self.machine_name
+        if self._machine.why == KEEPS_ROOM:
+            await machines.make.resume(name)
+            await machines.watch.fresh()
+            return
         resources = tags.resources_of(self._machine.tags)
         if resources is None:
             raise Refused(NOT_RESUMED, f"{name}: its tags do not say what it takes")

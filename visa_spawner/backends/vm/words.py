@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ...session import StartRefused, State, Status
 from .. import words
-from .provider import BY_HOST, FAULTY, SAVING, UNSERVED, Machine, Refused, Silent, Stands
+from .provider import BY_HOST, FAULTY, KEEPS_ROOM, SAVING, UNSERVED, Machine, Refused, Silent, Stands
 
 SILENT = "The service that runs virtual machines does not answer at the moment."
 NO_BOOT = (
@@ -33,6 +33,10 @@ SUSPENDED = (
     "Suspended: it stands still and takes no cores and no memory, until you resume it where you left it. Its"
     " time goes on."
 )
+SUSPENDED_IN_ITS_ROOM = (
+    "Suspended: it stands still until you resume it where you left it. Its cores and memory are kept for it,"
+    " and its time goes on."
+)
 SUSPENDING = "It is being suspended: what is in its memory is written to disk."
 RESUMING = "It is being resumed: what was in its memory is read back."
 NOT_MOVED = f"{SILENT} Look at the session again in a minute."
@@ -56,7 +60,8 @@ def unknown(since: datetime, stop_wanted: bool) -> Status:
 def of_machine(machine: Machine | None, since: datetime) -> Status:
     """How a session's machine stands that has not ended; `since` when it stands still."""
     if machine is not None and machine.stands is Stands.SAVED and machine.why != BY_HOST:
-        return suspended(LET_GO if machine.why == UNSERVED else SUSPENDED, since)
+        said = {UNSERVED: LET_GO, KEEPS_ROOM: SUSPENDED_IN_ITS_ROOM}.get(machine.why, SUSPENDED)
+        return suspended(said, since)
     if machine is not None and machine.stands is Stands.PAUSED and machine.why == SAVING:
         return suspended(SUSPENDING, since)
     if machine is None or machine.stands not in (Stands.PAUSED, Stands.SAVED):

@@ -19,6 +19,8 @@ class Nova:
         self.servers, self.listed, self.down, self.answers, self.asked = {}, [], set(), {}, []
         self.compute = self.network = self.image = self
         self.ports = []
+        #: Servers of one page of a list; 0: all.
+        self.page = 0
 
     def add(self, number, **says):
         id = str(UUID(int=number))
@@ -42,9 +44,7 @@ class Nova:
                 raise Silent("nothing")
             return answer(status, said)
         if urlsplit(path).path == "/servers/detail":
-            return answer(
-                200, {"servers": [dict(self.servers[id]) for id in self.listed if id in self.servers]}
-            )
+            return self._list(int(options["params"].get("marker", 0)))
         if path == "/ports":
             return answer(200, {"ports": self.ports})
         id = path.split("/")[2]
@@ -59,6 +59,13 @@ class Nova:
         if method == "GET":
             return answer(200, {"server": dict(self.servers[id])})
         return answer(200, {})
+
+    def _list(self, begin):
+        listed = [dict(self.servers[id]) for id in self.listed if id in self.servers]
+        end = begin + self.page if self.page else len(listed) + 1
+        following = [{"rel": "next", "href": f"http://elsewhere/servers/detail?marker={end}"}]
+        more = following if end <= len(listed) else []
+        return answer(200, {"servers": listed[begin:end], "servers_links": more})
 
 
 def answer(status, said):

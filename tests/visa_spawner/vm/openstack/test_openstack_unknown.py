@@ -69,6 +69,36 @@ async def test_of_many_missing_ones_a_few_are_asked_for_at_a_time_and_each_has_i
     assert found == set(many) - gone
 
 
+async def test_a_first_list_of_more_pages_says_nothing_while_neutron_knows_servers_that_it_has_not(
+    nova, provider
+):
+    one, two, three, four = (nova.add(number) for number in range(1, 5))
+    ids, nova.page = list(nova.servers), 2
+    nova.ports = [{"device_id": id, "device_owner": "compute:nova"} for id in ids]
+    nova.ports += [{"device_id": "a-router", "device_owner": "network:router_interface"}]
+    nova.listed.remove(ids[0])
+    nova.down.add(ids[0])
+    nova.listed.remove(ids[1])
+    del nova.servers[ids[1]]  # its port is removed a moment later
+    for _ in range(2):
+        with pytest.raises(Silent, match=ids[0]):
+            await provider.list()
+    nova.down.clear()
+    nova.answers[f"GET /servers/{ids[0]}"] = (403, {"forbidden": {"message": "Policy does not allow"}})
+    with pytest.raises(Silent, match="Policy"):
+        await provider.list()
+    nova.answers.clear()
+    assert await names(provider) == {one, three, four}, "the cell answers since nova's list"
+    before = len([asked for asked in nova.asked if "ports" in asked])
+    await provider.list()
+    assert len([asked for asked in nova.asked if "ports" in asked]) == before, "later lists know whom to miss"
+
+
+async def test_a_first_list_of_one_page_asks_neutron_nothing(nova, provider):
+    one = nova.add(1)
+    assert await names(provider) == {one} and nova.asked == ["GET /servers/detail"]
+
+
 # Claims -----------------------------------------------------------------------------------------
 async def test_claims_that_nobody_made_cost_no_list_and_whole_ones_one_in_some_seconds(nova, provider):
     nova.add(1)
@@ -163,5 +193,7 @@ async def test_a_file_server_that_hangs_does_not_hold_up_the_hub(monkeypatch, no
     goes_on.set()
 
 
-def test_nothing_is_suspended_in_an_openstack():
-    assert not Provider.can_suspend
+def test_nothing_is_suspended_where_the_operator_does_not_want_it(nova, tmp_path, provider):
+    other = Provider(nova, tmp_path, suspending=False)
+    assert provider.can_suspend and not other.can_suspend
+    other.close()

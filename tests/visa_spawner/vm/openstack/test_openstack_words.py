@@ -13,7 +13,7 @@ from visa_spawner.backends.vm.openstack.claims import USED, Claims, Denied, Kept
 from visa_spawner.backends.vm.openstack.connection import refusal
 from visa_spawner.backends.vm.openstack.provider import OpenStackProvider
 from visa_spawner.backends.vm.openstack.states import stands
-from visa_spawner.backends.vm.provider import FAULTY, Refused, Silent, Stands
+from visa_spawner.backends.vm.provider import FAULTY, KEEPS_ROOM, SAVING, Refused, Silent, Stands
 from visa_spawner.session import Bind, Person
 
 ALICE = Person("alice", 20001, 20001, (30001,), "/home/alice")
@@ -49,6 +49,7 @@ def test_gone_is_what_nova_says_of_that_server():
     assert isinstance(error, Refused) and error.reason == "gone"
 
 
+OWNERS = {"metadata": {"visa-suspended": "yes"}}
 RAN = {"OS-SRV-USG:launched_at": "2026-11-30T12:00:00"}
 
 
@@ -62,6 +63,12 @@ RAN = {"OS-SRV-USG:launched_at": "2026-11-30T12:00:00"}
         ({"status": "WHAT NOVA SAYS NEXT YEAR"}, (Stands.RUNNING, "")),
         ({"status": "PAUSED"}, (Stands.PAUSED, "")),
         ({"status": "SUSPENDED"}, (Stands.PAUSED, "")),
+        ({"status": "SUSPENDED"} | OWNERS, (Stands.SAVED, KEEPS_ROOM)),
+        ({"status": "SUSPENDED", "metadata": {"visa-suspended": ""}}, (Stands.PAUSED, "")),
+        ({"status": "ACTIVE", "OS-EXT-STS:task_state": "suspending"} | OWNERS, (Stands.PAUSED, SAVING)),
+        ({"status": "ACTIVE", "OS-EXT-STS:task_state": "suspending"}, (Stands.RUNNING, "")),
+        ({"status": "ACTIVE", "OS-EXT-STS:task_state": None} | OWNERS, (Stands.RUNNING, "")),
+        ({"status": "SHUTOFF"} | OWNERS, (Stands.ENDED, "shut down")),
         ({"status": "SHUTOFF"}, (Stands.ENDED, "shut down")),
         ({"status": "SHELVED_OFFLOADED"}, (Stands.ENDED, "destroyed")),
         ({"status": "ERROR"}, (Stands.ENDED, "failed")),

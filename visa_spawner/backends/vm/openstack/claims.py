@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from ..provider import NotTaken
 
 #: How far a claim has come: never shown, shown in time and waiting, used.
-NEW, SHOWN, USED = "new", "shown", "used"
+ORDER = NEW, SHOWN, USED = "new", "shown", "used"
 #: Seconds that one question is held, and for which a machine counts as waiting between two.
 HOLD, BETWEEN = 25.0, 10.0
 #: Seconds in which a refusal of the same kind from the same address is told once.
@@ -61,7 +61,7 @@ class Kept:
     def read(cls, text: str) -> Kept | None:
         """None where it is no such thing."""
         words = text.split(" ")
-        if len(words) != 3 or not words[1].isdigit() or words[2] not in (NEW, SHOWN, USED):
+        if len(words) != 3 or not words[1].isdigit() or words[2] not in ORDER:
             return None
         return cls(words[0], int(words[1]), words[2])
 

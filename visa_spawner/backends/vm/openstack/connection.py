@@ -54,9 +54,14 @@ class Api:
 
     def each(self, service: str, path: str, key: str, **params: Any) -> Iterator[dict[str, Any]]:
         """What a list has, page by page."""
+        for page in self.pages(service, path, key, **params):
+            yield from page
+
+    def pages(self, service: str, path: str, key: str, **params: Any) -> Iterator[list[dict[str, Any]]]:
+        """The pages of a list, each asked for when it is wanted."""
         while True:
             page = self.ask(service, "GET", path, params=params)
-            yield from page[key]
+            yield page[key]
             following = _next(page, key)
             if not following:
                 return

@@ -13,34 +13,28 @@ from typing import Any
 
 from ....session import Bind, Image, Person
 from ..hosts import Gpu
-from ..provider import Host, Machine, NotTaken, Order, Provider, Refused, Silent, Stands
+from ..provider import Host, NotTaken, Order, Provider, Refused, Silent, Stands
 from ..tags import SESSION
 from . import choices, data, servers
-from .claims import NEW, SHOWN, USED, Claims, Kept, NotNow, digest
+from .claims import ORDER, Claims, Kept, NotNow, digest
 from .connection import Api, Cloud, Project
 from .listener import Listener
+from .lists import CLAIM, Lists
 from .settings import OpenStackSettings
 from .states import GONE, fault
+from .suspending import Suspends
 
 #: Threads, each kind with a connection of its own: what is asked for one session never holds up the list.
 LISTING, CALLS = 1, 6
 #: Seconds between two looks at a server that is being made or removed, and from the beginning of any list to
 #: one for a claim that none has: whoever reaches the port may show such.
-_LOOK, _RELIST = 0.5, 5.0
-#: Servers missing in a list that nova is asked for one by one, at each list.
-_VANISHED = 24
+LOOK, _RELIST = 0.5, 5.0
 #: Lines of a console that are looked at.
 _LINES = 500
-#: Where a server keeps what is known of its claim: beside its tags, which others write.
-_CLAIM = "visa-claim"
-_ORDER = (NEW, SHOWN, USED)
 
 
-class OpenStackProvider(OpenStackSettings, Provider):
+class OpenStackProvider(Suspends, Lists, OpenStackSettings, Provider):
     """Servers that carry this hub's metadata."""
-
-    # Nova's suspend frees nothing of the quota, and is over long after its answer; nor need it go on whole.
-    can_suspend = False
 
     def __init__(self, hub_id: str, **kwargs):
         super().__init__(**kwargs)
@@ -70,71 +64,7 @@ class OpenStackProvider(OpenStackSettings, Provider):
         gpus = {f"{kind}-{n}": Gpu(kind) for kind, count in self.gpus.items() for n in range(count)}
         return (Host("openstack", self.cpus, self.memory, gpus),)
 
-    # What there is -------------------------------------------------------------------------------
-    async def list(self) -> list[Machine]:
-        """All servers of the project that carry this hub's metadata, by one list."""
-        self._listen()
-        self._began = time.monotonic()
-        self._under_way += 1
-        try:
-            return await self._list(self._began)
-        finally:
-            self._under_way -= 1
-
-    async def _list(self, asked: float) -> list[Machine]:
-        listed = await self._listing.call(lambda api: list(api.each("compute", "/servers/detail", "servers")))
-        known = {server["id"]: server for server in self._servers.values()}
-        found = {}
-        for server in listed:
-            if "name" not in server:
-                # Of a part of nova that does not answer: no more than that there is one.
-                if server["id"] not in known:
-                    raise Silent(f"nova cannot say what server {server['id']} is")
-                server = known[server["id"]]
-            if server.get("status") not in GONE and servers.tags_from(server, self.hub_id) is not None:
-                found[server["name"]] = server
-        there = {server["id"] for server in listed}
-        found |= await self._still_there([one for id, one in known.items() if id not in there])
-        # What was made or marked since this was asked for is newer.
-        for name, server in found.items():
-            self._keep_newer(server, self._servers.get(name))
-        made = {name: one for name, one in self._servers.items() if one.get("made", 0) > asked}
-        self._servers, self._as_of = made | found, asked
-        self._claims.follow(set(self._servers))
-        self._marking = {name: lock for name, lock in self._marking.items() if name in self._servers}
-        return [servers.machine(one, self._tags(one)) for one in found.values()]
-
-    async def _still_there(self, missing: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Of those that a list has not, all but the ones that are gone by nova's own word.
-
-        Beyond its first page, nova leaves out without a word what is in a cell that does not answer.
-        """
-        asked, later = missing[:_VANISHED], missing[_VANISHED:]
-        answers = await asyncio.gather(*(self._again(one) for one in asked))
-        # Those asked come last, so that the next list begins with others.
-        kept = {one["name"]: one for one in (*later, *filter(None, answers))}
-        return {name: one for name, one in kept.items() if name in self._servers}
-
-    async def _again(self, known: dict[str, Any]) -> dict[str, Any] | None:
-        """One server by itself; as it was known where nova cannot say, None where it is gone."""
-        try:
-            found = await self._get(known["id"])
-        except (Silent, Refused) as error:
-            return None if isinstance(error, Refused) and error.reason == "gone" else known
-        if "name" not in found:
-            return known
-        ours = found.get("status") not in GONE and servers.tags_from(found, self.hub_id) is not None
-        return found if ours else None
-
-    def _tags(self, server: Mapping[str, Any]) -> dict[str, str]:
-        return servers.tags_from(server, self.hub_id) or {}
-
-    @staticmethod
-    def _keep_newer(server: dict[str, Any], known: Mapping[str, Any] | None) -> None:
-        before, now = (Kept.read((one or {}).get("metadata", {}).get(_CLAIM, "")) for one in (known, server))
-        if before and now and _ORDER.index(before.state) > _ORDER.index(now.state):
-            server["metadata"][_CLAIM] = before.text()
-
+    # One machine ---------------------------------------------------------------------------------
     async def image(self, recipe: str, digest: str) -> Image | None:
         """The newest of the project's images that say they are of this recipe."""
         found = await self._calls.call(
@@ -142,7 +72,6 @@ class OpenStackProvider(OpenStackSettings, Provider):
         )
         return found and found[1]
 
-    # One machine ---------------------------------------------------------------------------------
     async def create(self, order: Order) -> None:
         """Ask for a server with its metadata, and follow it until it runs or has failed."""
         if self._listener is None:
@@ -150,7 +79,7 @@ class OpenStackProvider(OpenStackSettings, Provider):
             raise Refused(words, self._why_deaf)
         claim = secrets.token_urlsafe(32)
         kept = Kept(digest(claim), int(time.time() + self.claim_minutes * 60))
-        known = servers.metadata(order.tags, self.hub_id) | {_CLAIM: kept.text()}
+        known = servers.metadata(order.tags, self.hub_id) | {CLAIM: kept.text()}
         user_data = servers.user_data(self.claim_address, self._listener.fingerprint, claim)
 
         def make(api: Api) -> dict[str, Any]:
@@ -191,7 +120,7 @@ class OpenStackProvider(OpenStackSettings, Provider):
                     words, reason = "The facility's cloud has no room for this machine now.", "room"
                 again = "Try again later; if it happens twice, tell the facility's staff."
                 raise Refused(f"{words} {again}", f"{name}: {fault(found) or found['status']}", reason)
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(LOOK)
 
     async def _get(self, server: str) -> dict[str, Any]:
         return (await self._calls.call(lambda api: api.ask("compute", "GET", f"/servers/{server}")))["server"]
@@ -239,14 +168,16 @@ class OpenStackProvider(OpenStackSettings, Provider):
 
     async def shut_down(self, name: str) -> None:
         """By nova, which asks the guest first."""
-        server = await self._id(name)
-        asked = {"os-stop": None}
+        # One that stands so already, or cannot for the moment: the list says how.
+        await self._act(await self._id(name), {"os-stop": None})
+
+    async def _act(self, server: str, action: Mapping[str, Any]) -> None:
+        """Ask for an action on a server; one that its state does not allow is none."""
         try:
             await self._calls.call(
-                lambda api: api.ask("compute", "POST", f"/servers/{server}/action", json=asked)
+                lambda api: api.ask("compute", "POST", f"/servers/{server}/action", json=action)
             )
         except Refused as error:
-            # It stands so already, or does not for the moment: the list says how.
             if error.reason != "state":
                 raise
 
@@ -271,7 +202,7 @@ class OpenStackProvider(OpenStackSettings, Provider):
                     raise Refused("The machine could not be removed.", f"{name}: {fault(found)}")
                 if time.monotonic() > end:
                     raise Silent(f"{name} is being removed for {self.delete_timeout:g} s")
-                await asyncio.sleep(_LOOK)
+                await asyncio.sleep(LOOK)
         self._servers.pop(name, None)
 
     async def _remove(self, server: str, action: dict[str, Any]) -> None:
@@ -359,7 +290,7 @@ class OpenStackProvider(OpenStackSettings, Provider):
 
     def kept(self, name: str) -> Kept | None:
         """The claim of a machine, as far as is known."""
-        return Kept.read(self._servers.get(name, {}).get("metadata", {}).get(_CLAIM, ""))
+        return Kept.read(self._servers.get(name, {}).get("metadata", {}).get(CLAIM, ""))
 
     async def addresses(self, name: str) -> frozenset[str]:
         """By neutron's word."""
@@ -372,8 +303,8 @@ class OpenStackProvider(OpenStackSettings, Provider):
             kept = self.kept(name)
             if kept is None:
                 raise Refused("The machine is gone.", f"{name} has no claim", "gone")
-            if _ORDER.index(kept.state) < _ORDER.index(state):
-                await self._write(name, {_CLAIM: replace(kept, state=state).text()})
+            if ORDER.index(kept.state) < ORDER.index(state):
+                await self._write(name, {CLAIM: replace(kept, state=state).text()})
 
     def _refused(self, name: str, address: str, why: str) -> None:
         owner, _, session = self._tags(self._servers.get(name, {})).get(SESSION, "").partition("/")

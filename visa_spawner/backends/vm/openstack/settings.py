@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from jupyterhub.traitlets import ByteSpecification
-from traitlets import Dict, Float, HasTraits, Integer, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Float, HasTraits, Integer, List, TraitError, Unicode, validate
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 
@@ -72,6 +72,17 @@ class OpenStackSettings(HasTraits):
     ).tag(config=True)
     delete_timeout = Float(
         30.0, min=1, help="Seconds for a server to be gone; what is not is tried again at each look."
+    ).tag(config=True)
+    suspending = Bool(
+        True,
+        help="""Whether owners may suspend their sessions, by nova's own suspend. What is suspended keeps its
+        room, of the project's quota and of its host: it saves cores that would be idle, and nothing else.""",
+    ).tag(config=True)
+    suspend_timeout = Float(
+        900.0,
+        min=1,
+        help="""Seconds in which nova must have suspended or resumed a server, whose memory it writes to disk
+        or reads back; after these it is told as unknown, and goes on by itself.""",
     ).tag(config=True)
     hand_over_timeout = Float(
         120.0,
