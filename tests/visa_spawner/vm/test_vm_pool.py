@@ -158,3 +158,29 @@ async def test_one_that_fails_at_the_hand_over_is_never_used_again(hub, world):
         await backend.start()
     assert bad in world.deleted and len(world.handed) == 2, "another was tried, once"
     assert not [one for one in world.machines.values() if one.tags["session"]]
+
+
+async def test_what_waits_gives_way_where_the_providers_own_books_are_full(hub, world):
+    hub.machines.pool.tell([replace(PAIR, size=2)])
+    await until(lambda: len(hub.waiting()) == 2)
+    hub.machines.pool._told = False
+    world.quota = 2
+    backend = hub.backend()
+    backend.session = replace(backend.session, labels={})  # of another plan
+    await backend.start()
+    assert len(world.machines) == 2 and len(hub.waiting()) == 1, "one went, and one was enough"
+    assert backend.machine_name in world.handed
+
+
+async def test_no_more_goes_than_a_session_takes_where_the_provider_refuses_all_the_same(hub, world):
+    hub.machines.pool.tell([replace(PAIR, size=3)])
+    await until(lambda: len(hub.waiting()) == 3)
+    hub.machines.pool._told = False
+    world.refuses = True
+    backend = hub.backend()
+    backend.session = replace(backend.session, labels={})
+    with pytest.raises(StartRefused, match="No machine can be started") as refused:
+        await backend.start()
+    assert refused.value.field == "plan"
+    assert len(world.machines) == len(hub.waiting()) == 2, "what one takes is what one session needs"
+    assert not hub.machines.claims and not hub.machines.leftovers

@@ -13,7 +13,7 @@ from visa_session.contract import PASSPORT, SESSION_PORT
 from ...session import Image, Resources, SessionPlan, StartRefused, State, Status
 from ...words import IMAGE_GONE, NOT_PREPARED
 from ..files import archive
-from ..placement import NoRoom
+from ..placement import NoRoom, Taken
 from ..refusals import refusal_for as room_refused
 from ..spec import hostname_for
 from ..warm.handover import document
@@ -109,13 +109,28 @@ class Making(OnMachines):
         return True
 
     async def _make(self, plan: SessionPlan, image: Image) -> None:
-        machines = self.machines
-        name = machines.name(secrets.token_hex(8))
         more = {tags.SESSION: plan.key, tags.MARK: ""}
         more |= {
             tags.PROFILE: plan.labels.get("visa.profile", ""),
             tags.PLAN: plan.labels.get("visa.plan", ""),
         }
+        gone: list[Taken] = []
+        while (refused := await self._create(plan, image, more)) is not None:
+            # The provider's own books are fuller than ours: what waits may be what fills them.
+            if not await self._gives_way(plan.resources, gone):
+                raise refused
+            await self.machines.dispose(self.machine_name)
+        self._say("Booting the machine")
+        await self._until_up(self.machine_name)
+        try:
+            await self._hand_over(plan, image)
+        except NotTaken as error:
+            self.log.error("%s: %s", plan.key, error)
+            raise StartRefused(words.NOT_TAKEN, status=500, reason="handover") from error
+
+    async def _create(self, plan: SessionPlan, image: Image, more: dict[str, str]) -> Refused | None:
+        """Have a machine made; gives the refusal of a provider that says there is no room."""
+        machines, name = self.machines, self.machines.name(secrets.token_hex(8))
         order = await self._with_room(
             plan.resources, lambda: order_for(machines, name, image, plan.resources, plan.disk, more)
         )
@@ -124,14 +139,31 @@ class Making(OnMachines):
         self._say("Making the machine")
         # Kept: when the start is cancelled the call runs on, and what it makes must still be removed.
         self._making = machines.keep(machines.make.create(order))
-        await asyncio.shield(self._making)
-        self._say("Booting the machine")
-        await self._until_up(name)
         try:
-            await self._hand_over(plan, image)
-        except NotTaken as error:
-            self.log.error("%s: %s", plan.key, error)
-            raise StartRefused(words.NOT_TAKEN, status=500, reason="handover") from error
+            await asyncio.shield(self._making)
+        except Refused as error:
+            if error.reason != "room":
+                raise
+            return error
+        return None
+
+    async def _gives_way(self, resources: Resources, gone: list[Taken]) -> bool:
+        """Whether one more that waits has gone for a session; no more go than take together what it takes."""
+        cpus, memory = sum(one.cpus for one in gone), sum(one.memory for one in gone)
+        gpus = sum(len(one.gpus) for one in gone)
+        if gone and cpus >= resources.cpus and memory >= resources.memory and gpus >= resources.gpus:
+            return False
+        name = self.machines.pool.give_way()
+        if name is None:
+            return False
+        self.log.info("Machine %s goes for %s: its provider has no room", name, self.session_key)
+        taken = self.machines.placement.taken.get(name, Taken("", 0, 0))
+        try:
+            await self.machines.dispose(name)
+        except (Silent, Refused):
+            return False  # its room is not free, nor would another's be
+        gone.append(taken)
+        return True
 
     async def _with_room(self, resources: Resources, take):
         """What `take` gives; machines that wait go for it, if their room would do. Raises NoRoom."""
