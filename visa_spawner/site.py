@@ -193,7 +193,7 @@ def prepare(config: Config) -> VisaSite | None:
     if only_read.get():
         return None
     from .kept import found_again, sqlite
-    from .running import by_name, counting, read_again, surroundings
+    from .running import by_name, collecting, counting, read_again, surroundings
     from .running.lifetime import keep_watch
     from .start import client_secret
 
@@ -209,7 +209,7 @@ def prepare(config: Config) -> VisaSite | None:
     site.cluster.check(site.profiles.values())
     _ = site.catalogue
     site.staging.prepare()
-    for part in (sqlite, found_again, by_name, counting, read_again, client_secret):
+    for part in (sqlite, found_again, collecting, by_name, counting, read_again, client_secret):
         part.join_hub()
     try:
         loop = asyncio.get_running_loop()

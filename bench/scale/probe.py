@@ -8,6 +8,7 @@ that it stands in is kept, so that a freeze is told with its cause.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import resource
 import sys
@@ -35,6 +36,8 @@ class Probe:
         self.longest = 0.0
         self._mark = time.perf_counter()
         self._main = threading.main_thread().ident
+        self._collected = self._collected_before = self._collecting = 0.0
+        gc.callbacks.append(self._collector)
         event.listen(Engine, "before_cursor_execute", self._statement)
         event.listen(Engine, "commit", self._commit)
 
@@ -45,6 +48,13 @@ class Probe:
     def _commit(self, connection):
         self.commits += 1
 
+    def _collector(self, phase, info):
+        """Python looks for garbage, for which nothing else has its turn, the thread that watches included."""
+        if phase == "start":
+            self._collecting = time.perf_counter()
+        else:
+            self._collected += time.perf_counter() - self._collecting
+
     async def run(self, socket: str) -> None:
         Path(socket).unlink(missing_ok=True)
         await asyncio.start_unix_server(self._answer, socket)
@@ -53,19 +63,21 @@ class Probe:
             await asyncio.sleep(RESOLUTION)
             now = time.perf_counter()
             self.longest = max(self.longest, now - self._mark - RESOLUTION)
-            self._mark = now
+            self._mark, self._collected_before = now, self._collected
 
     def _watch(self) -> None:
         """Beside the loop: where it stands while it stands still."""
         while True:
             time.sleep(RESOLUTION * 2)
-            mark = self._mark
+            mark, collected = self._mark, self._collected_before
             if time.perf_counter() - mark < LONG:
                 continue
             frame = sys._current_frames().get(self._main)
             stack = _told(traceback.extract_stack(frame))
             while self._mark == mark:
                 time.sleep(RESOLUTION)
+            if (of_it := self._collected - collected) > RESOLUTION:
+                stack.append(f"{of_it:.3f} s of it looking for garbage")
             self.stalls.append({"at": time.time(), "seconds": round(self._mark - mark, 3), "stack": stack})
             del self.stalls[:-200]
 

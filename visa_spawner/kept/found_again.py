@@ -7,8 +7,6 @@ before that of all people and sessions, and does not need, is left where it is.
 
 from __future__ import annotations
 
-import asyncio
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -71,22 +69,11 @@ def join_hub() -> None:
 
     @wraps(stock)
     async def init_spawners(app):
-        # What is made now stays. To look through it for garbage again and again would stop the hub each time,
-        # for the longer the more sessions there are; and meanwhile there is none.
-        gc.disable()
-        asyncio.get_running_loop().call_soon(_collect_again)
         held = owners(app.db)
         count = await stock(app)
         del held
-        gc.freeze()
         return count
 
     init_spawners.visa = True
     JupyterHub.init_users, JupyterHub.check_invalid_named_servers = users, names
     JupyterHub.init_spawners = init_spawners
-
-
-def _collect_again() -> None:
-    """All sessions are there, and the hub has its first turn."""
-    gc.freeze()
-    gc.enable()

@@ -16,6 +16,7 @@ from ..asked.admission import Admission
 from ..kept.state import Kept
 from ..session import State, WarmPair
 from ..site import VisaSite
+from .collecting import collector
 from .turns import in_turns
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ async def keep_watch(site: VisaSite) -> None:
             elif swept is None:
                 log.warning("The database knows no session: what runs under this hub's name is left alone")
             swept = time.monotonic()
+        collector.look_at_all()
         await asyncio.sleep(site.keep_interval)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from traitlets.config import Config
 
 from visa_spawner.kept import found_again
-from visa_spawner.running import counting
+from visa_spawner.running import collecting, counting
 from visa_spawner.start.vouched import VouchedServer
 
 
@@ -42,8 +42,8 @@ def asked_at_start(tmp_path, monkeypatch):
     """How many statements a hub's start takes with so many sessions, each of another owner."""
     for name in ("init_spawners", "init_users", "check_invalid_named_servers"):
         monkeypatch.setattr(JupyterHub, name, getattr(JupyterHub, name))
-    found_again.join_hub()
-    found_again.join_hub()
+    for part in (found_again, collecting) * 2:
+        part.join_hub()
 
     async def start(count):
         address = f"sqlite:///{tmp_path}/hub{count}.sqlite"
@@ -74,7 +74,7 @@ def asked_at_start(tmp_path, monkeypatch):
         return len(asked)
 
     yield start
-    gc.unfreeze()
+    collecting.collector.end()
 
 
 async def test_the_owners_of_all_sessions_are_read_at_once(asked_at_start):
