@@ -83,7 +83,7 @@ def read(document: bytes) -> Given:
             str(ip_address(values["network"]["gateway"])) if values["network"]["gateway"] else "",
             tuple(str(ip_address(one)) for one in values["network"]["dns"]),
         )
-        mounts = tuple(_mount(one) for one in values["mounts"])
+        mounts = tuple(mount_from(one) for one in values["mounts"])
         session = values["session"]
         return Given(network or None, mounts, str(session["hostname"]), json.dumps(session).encode())
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -91,24 +91,26 @@ def read(document: bytes) -> Given:
         raise Refused("The machine's document is not whole, or says what it must not.") from error
 
 
-def _mount(values: dict) -> Mount:
+def mount_from(values: dict) -> Mount:
+    """A mount, by its values; raises ValueError, TypeError, KeyError."""
     made = Mount(**values)
     fits = type(made.port) is int and type(made.uid) is int and made.uid > 0 and type(made.read_only) is bool
-    named = _is_plain(made.export) if made.kind == "nfs" else _EXPORT.fullmatch(made.export)
-    if not _is_plain(made.target) or not fits or not named or made.kind not in ("9p", "nfs"):
+    named = is_plain(made.export) if made.kind == "nfs" else _EXPORT.fullmatch(made.export)
+    if not is_plain(made.target) or not fits or not named or made.kind not in ("9p", "nfs"):
         raise ValueError("a directory that is no plain place")
     ip_address(made.server)
     return made
 
 
-def _is_plain(path: str) -> bool:
+def is_plain(path: str) -> bool:
+    """Whether it is an absolute path below `/` without anything to interpret."""
     begin, *parts = path.split("/")
     return not begin and bool(parts) and "\0" not in path and not any(one in ("", ".", "..") for one in parts)
 
 
 def become(given: Given, run: Callable[..., None] | None = None) -> dict:
     """Make the machine what the document says; the session's own answer. Raises Refused."""
-    run = run or _run
+    run = run or run_command
     # There is somebody to hand it to; who knocks and says nothing for seconds is dismissed.
     knock(door.PATH, PATIENCE).close()
     try:
@@ -222,7 +224,8 @@ def _is_ours(address: str) -> bool:
     return True
 
 
-def _run(*command: str) -> None:
+def run_command(*command: str) -> None:
+    """Run a command; raises Refused, in its own words, where that fails."""
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise Refused(f"{command[0]} failed: {(done.stderr or done.stdout).strip()[-300:]}")

@@ -1,8 +1,9 @@
 """The command `visa-session`: check that the session is fit to start, then run its server.
 
 With `--wait` it is nobody's at first, and waits with all done that takes time until it is told whose it is;
-in a machine `--hand-over` says so, or `--claim` asks. From there on both ways are one. Only the standard
-library is imported here, and little of it: the parent process lives as long as the session does.
+in a machine `--hand-over` says so, or `--claim` asks. From there on both ways are one. `--change-data`
+changes what data a machine has. Only the standard library is imported here, and little of it: the parent
+process lives as long as the session does.
 """
 
 from __future__ import annotations
@@ -83,6 +84,10 @@ def main() -> None:
         from .machine import main as hand_over
 
         sys.exit(hand_over())
+    if sys.argv[1:] == ["--change-data"]:
+        from .changing import main as change_data
+
+        sys.exit(change_data())
     if sys.argv[1:] == ["--claim"]:
         from .claim import main as claim
 

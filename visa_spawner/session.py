@@ -86,10 +86,10 @@ class Availability:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a session takes at this moment: cores, bytes of memory, and the bytes it may take."""
+    """What a session takes at this moment: cores, bytes of memory (None: not known), and what it may take."""
 
     cpus: float
-    memory: int
+    memory: int | None
     memory_limit: int
 
 

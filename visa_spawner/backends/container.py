@@ -233,7 +233,11 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
         """What the container takes now; one question at most every few seconds, whoever asks."""
         if not self.object_name or self._final is not None or self._starting:
             return None
-        return await self._meter.read(self.docker, self.object_name, self._memory)
+        faults = (EngineSilent, EngineRefused, KeyError, TypeError)
+        return await self._meter.read(self._taken, self._memory, faults)
+
+    async def _taken(self) -> usage.Reading:
+        return usage.of_container(await self.docker("stats", self.object_name, stream=False, one_shot=True))
 
     # Stop --------------------------------------------------------------------------------------------
     async def stop(self, now: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What a container takes of its node, from the engine's counters."""
+"""What a session takes of its node, from counters that somebody else keeps: an engine, a hypervisor."""
 
 from __future__ import annotations
 
@@ -8,53 +8,62 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..session import Usage
-from .engine import EngineRefused, EngineSilent
 
 #: Seconds that an answer serves everybody who asks.
 FRESH = 3.0
-#: Seconds between the two readings that the first answer needs, since engines count seconds of CPU.
+#: Seconds between the two readings that the first answer needs, since what is counted is seconds of CPU.
 APART = 0.5
 #: Seconds within which an earlier reading is near enough to say what is taken now.
 NEAR = 15.0
 
+#: Seconds of CPU used so far, and bytes of memory in use now (None: not known).
+Reading = tuple[float, int | None]
+
 
 class Meter:
-    """One container's."""
+    """One session's."""
 
     def __init__(self):
         self._answer: Usage | None = None
         self._answered = -FRESH
         #: When the counter was read last, and how many seconds of CPU it said.
-        self._reading: tuple[float, float] | None = None
+        self._last: tuple[float, float] | None = None
         self._asking = asyncio.Lock()
 
     async def read(
-        self, ask: Callable[..., Awaitable[dict[str, Any]]], container: str, memory_limit: int
+        self, look: Callable[[], Awaitable[Reading | None]], memory_limit: int, faults: tuple = ()
     ) -> Usage | None:
-        """What it takes now; None when the engine does not say. `ask` is docker-py's method of a name."""
+        """What it takes now; None when `look` gives None, or raises one of the `faults`."""
         async with self._asking:
             if time.monotonic() - self._answered < FRESH:
                 return self._answer
             try:
-                self._answer = await self._measure(ask, container, memory_limit)
-            except (EngineRefused, EngineSilent, KeyError, TypeError):
-                self._answer = self._reading = None
+                self._answer = await self._measure(look, memory_limit)
+            except faults:
+                self._answer = None
+            if self._answer is None:
+                self._last = None
             self._answered = time.monotonic()
             return self._answer
 
-    async def _measure(self, ask, container: str, memory_limit: int) -> Usage:
-        if self._reading is None or time.monotonic() - self._reading[0] > NEAR:
-            self._reading, _ = await self._once(ask, container)
+    async def _measure(
+        self, look: Callable[[], Awaitable[Reading | None]], memory_limit: int
+    ) -> Usage | None:
+        if self._last is None or time.monotonic() - self._last[0] > NEAR:
+            if (found := await look()) is None:
+                return None
+            self._last = time.monotonic(), found[0]
             await asyncio.sleep(APART)
-        before, (self._reading, memory) = self._reading, await self._once(ask, container)
-        seconds = self._reading[0] - before[0]
-        cpus = max(0.0, self._reading[1] - before[1]) / seconds
-        return Usage(round(cpus, 2), memory, memory_limit)
+        if (found := await look()) is None:
+            return None
+        before, self._last = self._last, (time.monotonic(), found[0])
+        cpus = max(0.0, self._last[1] - before[1]) / (self._last[0] - before[0])
+        return Usage(round(cpus, 2), found[1], memory_limit)
 
-    async def _once(self, ask, container: str) -> tuple[tuple[float, float], int]:
-        found = await ask("stats", container, stream=False, one_shot=True)
-        used = found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
-        return (time.monotonic(), used), memory_in_use(found)
+
+def of_container(found: dict[str, Any]) -> Reading:
+    """What an engine's counters say; raises KeyError, TypeError where they do not."""
+    return found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, memory_in_use(found)
 
 
 def memory_in_use(found: dict[str, Any]) -> int:

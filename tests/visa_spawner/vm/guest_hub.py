@@ -148,6 +148,11 @@ def furnish(root):
     scan = root / "visitor/a1/RAW_DATA/scan"
     scan.write_text("raw data\n")
     os.chown(scan, 20001, 30001)  # her own, which read-only alone keeps her from writing
+    more = root / "visitor/b2/RAW_DATA"
+    more.mkdir(parents=True, exist_ok=True)
+    (more / "scan").write_text("more raw data\n")
+    for place in (more, more / "scan"):
+        os.chown(place, 20001, 20001)
     plan = {"title": "Machine", "backend": "vm", "cpus": 2, "memory": "1400M", "pool": 1}
     lifetime = {"default_hours": 1, "max_hours": 4, "idle_hours": 3}
     profile = {"name": "whole", "title": "Whole", "image": "base", "lifetime": lifetime}

@@ -33,6 +33,7 @@ class World:
         self.fails = ""
         self.image = IMAGE
         self.listed = self.asked = 0
+        self.used = iter(())
         #: Set to hold a step by name until it is taken away.
         self.holds = {}
 
@@ -106,6 +107,11 @@ class MemoryProvider(Provider):
         await self._step("delete")
         world.deleted.append(name)
         world.machines.pop(name, None)
+
+    async def usage(self, name):
+        await self._step("usage")
+        self._known(name)
+        return next(world.used, None)
 
     can_suspend = True
 

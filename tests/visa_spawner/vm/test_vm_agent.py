@@ -90,3 +90,22 @@ def test_words_without_end_are_cut_and_no_base64_is_nothing(says):
     assert said == b""
     (code, _), _ = says('{"return": {"pid": 7}}', done())
     assert code == -1, "an end without a code is no success"
+
+
+def test_memory_in_use_is_what_its_kernel_could_not_give_to_others():
+    said = b"MemTotal:  2000 kB\nMemFree:   100 kB\nMemAvailable:  1500 kB\n"
+    assert module.memory_in_use(said) == 500 * 1024
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"",
+        b"MemTotal: 5 kB\n",
+        b"MemTotal: x kB\nMemAvailable: 1 kB\n",
+        b"MemTotal: 1 kB\nMemAvailable: 2 kB\n",
+    ]
+    + [b"MemTotal: 9999999999999 kB\nMemAvailable: 1 kB\n", b"MemTotal:\nMemAvailable:\n", b"\xff" * 99],
+)
+def test_memory_that_cannot_be_is_not_known(lie):
+    assert module.memory_in_use(lie) is None

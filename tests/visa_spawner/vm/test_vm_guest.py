@@ -117,6 +117,42 @@ def test_root_of_the_guest_cannot_change_raw_data(guest):
     assert (raw.stat(), (raw / "scan").stat()) == before and os.listdir(raw) == ["scan"]
 
 
+def changed(answer):
+    assert answer.status_code == 200, answer.text
+
+
+def test_data_are_added_and_taken_away_whatever_root_of_the_guest_says(guest):
+    hub, data = guest.hub, "visa/sessions/alice/work/data"
+    assert hub.session("work")["why_not_added"] == ""
+    changed(hub.api("POST", data, "alice", json={"experiment": "B-2"}))
+    raw = hub.root / "visitor/b2/RAW_DATA"
+    assert guest.as_alice("cat /experiments/B-2/raw/scan") == "more raw data\n"
+    assert '"B-2"' in guest.as_alice("cat /experiments/passport.json")
+    said = guest.run(f"mount -o remount,rw {raw}; setpriv --reuid=20001 --clear-groups touch {raw}/new")
+    assert "Read-only" in said and os.listdir(raw) == ["scan"], said
+    # What the session was started with may go as well, and root of the guest cannot have it again.
+    first = hub.root / "visitor/a1/RAW_DATA"
+    options = guest.run(f"grep ' {first} ' /proc/mounts | cut -d' ' -f1,4").split()
+    changed(hub.api("DELETE", f"{data}/A-1", "alice"))
+    again = f"mkdir -p /mnt/a; mount -t 9p -o {options[1]} {options[0]} /mnt/a"
+    again += f"; ls {first} /mnt/a/scan /experiments/A-1"
+    she = "setpriv --reuid=20001 --regid=20001 --groups=20001,30001"
+    said = guest.run(f"{again}; {she} cat /mnt/a/scan {first}/scan")
+    assert "raw data" not in said and said.count("No such file") >= 4, said
+    assert guest.as_alice("cat /experiments/B-2/raw/scan") == "more raw data\n"
+    changed(hub.api("POST", data, "alice", json={"experiment": "A-1"}))
+    assert guest.as_alice("cat /experiments/A-1/raw/scan") == "raw data\n"
+    changed(hub.api("DELETE", f"{data}/B-2", "alice"))
+    assert "No such file" in guest.run("ls /experiments/B-2")
+
+
+def test_staff_see_what_it_takes(guest):
+    guest.hub.token("heidi")
+    used = guest.hub.api("GET", "visa/support/alice/work", "heidi").json()["usage"]
+    assert used["memory_limit"] == 1400 * 10**6 or used["memory_limit"] == 1400 << 20, used
+    assert 100 << 20 < used["memory"] < 1400 << 20 and 0 <= used["cpus"] < 3, used
+
+
 def test_nothing_secret_is_where_others_could_read_it(guest):
     hub = guest.hub
     qemu = next(
@@ -244,7 +280,8 @@ def test_it_is_suspended_and_goes_on_with_all_that_is_open(guest):
     hub.until(lambda: len(ticks(guest)) > written + 2, 60, "so does the program that has a file open")
     hub.until(lambda: ticks(guest)[-1] > resumed, 30, "which knows what time it is")
     assert started(guest) == began and not memory.exists()
-    assert guest.as_alice(f"echo again > {home}/again && cat /experiments/A-1/raw/scan") == "raw data\n"
+    said = guest.as_alice(f"echo again > {home}/again && cat /experiments/A-1/raw/scan")
+    assert said == "raw data\n", "which came while it ran"
     guest.run("systemctl stop ticks")
 
 

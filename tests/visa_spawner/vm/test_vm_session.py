@@ -37,6 +37,26 @@ async def test_one_look_for_all(hub, world):
     assert world.listed - before <= (time.monotonic() - begun) / CONFIG["watch_interval"] + 2
 
 
+async def test_what_it_takes_is_told_while_it_runs(hub, world):
+    backend = hub.backend()
+    assert await backend.usage() is None, "there is no machine yet"
+    await backend.start()
+    await until(lambda: backend.status.state is State.RUNNING and hub.machines.watch.seen)
+    world.used = iter([(10.0, 1), (10.5, 300 << 20)])
+    found = await asyncio.gather(*(backend.usage() for _ in range(5)))
+    assert found == [found[0]] * 5, "who asks at once shares one answer"
+    assert (found[0].memory, found[0].memory_limit) == (300 << 20, 2 << 30)
+    assert 0.5 < found[0].cpus <= 1.0, "half a second of a processor in half a second, or a little more"
+    backend._meter = type(backend._meter)()
+    world.silent = True
+    assert await backend.usage() is None
+    world.silent = False
+    await backend.suspend()
+    backend._meter = type(backend._meter)()
+    world.used = iter([(11.0, 1), (11.5, 1)])
+    assert await backend.usage() is None, "what stands still takes nothing"
+
+
 async def test_silence_while_it_boots_throws_nothing_away(hub, world):
     world.fails = "waits"
     start = asyncio.create_task(hub.backend().start())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ninep import NONUNAME, Ninep
 
-from visa_spawner.backends.vm.libvirt import share
+from visa_spawner.backends.vm.libvirt import reaching, share
 from visa_spawner.backends.vm.provider import Refused
 from visa_spawner.session import Bind, Person
 
@@ -118,11 +118,59 @@ def test_a_link_of_the_guests_leads_nowhere(served):
             except OSError:
                 continue
             assert said not in (b"of the host", b"raw data") and b"root:" not in said, (name, way)
-    for export in ("/", "/share", "/usr", "/share/0/..", "/etc", str(root)):
+    for export in ("/", "/share", "/usr", f"{shared.exports[0]}/..", "/etc", str(root)):
         with pytest.raises(OSError):
             connect(shared).attach(export, "person")
     with pytest.raises(OSError):
         client.walk(top, "..", "..", "usr")
+
+
+def test_directories_come_and_go_while_it_runs(served, tree):
+    """As root of a guest would reach them: read-only ones stay so, those that went are not there."""
+    shared, _, raw, _ = served
+    more = tree("visitor/b2/RAW_DATA", 0o755, 20001, 20001)
+    (more / "scan").write_text("more data")
+    os.chown(more / "scan", 20001, 20001)
+    found = reaching.served(HUB, "one")
+    assert (found.port, found.uid) == (shared.port, 20001), "by the kernel's word"
+    asyncio.run(reaching.change(HUB, "one", [Bind(str(more), "/data/b2/raw", True)]))
+    client = connect(shared)
+    top = client.attach(share.export_of("/data/b2/raw"), "person")
+    assert client.read(client.walk(top, "scan")) == b"more data"
+    for attempt in (
+        lambda: client.write(client.walk(top, "scan"), b"x"),
+        lambda: client.create(top, "new"),
+        lambda: client.own(client.walk(top, "scan"), 20001, 0o666),
+    ):
+        with pytest.raises(OSError) as refused:
+            attempt()
+        assert refused.value.errno in (30, 13, 1), refused.value
+    other, there = attached(shared, 1)
+    asyncio.run(reaching.change(HUB, "one", gone=["/data/b2/raw", str(raw), "/never/there"]))
+    for one, at in ((client, top), (other, there)):
+        with pytest.raises(OSError):
+            one.read(one.walk(at, "scan"))
+    for export in (share.export_of("/data/b2/raw"), shared.exports[1]):
+        with pytest.raises(OSError):
+            connect(shared).attach(export, "person")
+    assert (raw / "scan").read_text() == "raw data", "where it really is it stays"
+    attached(shared, 0)
+
+
+def test_what_cannot_be_added_leaves_all_as_it_was(served, tree):
+    shared, home, *_ = served
+    good, bad = Bind(str(tree("visitor/c3", 0o755, 0, 0)), "/c3", True), Bind("/no-such", "/d4", True)
+    for binds in ([good, bad], [good, Bind(str(home), str(home), False)]):
+        with pytest.raises(Refused):
+            asyncio.run(reaching.change(HUB, "one", binds))
+        with pytest.raises(OSError):
+            connect(shared).attach(share.export_of("/c3"), "person")
+    attached(shared, 0)
+    for name, hub in (("two", HUB), ("one", "another-hub")):
+        with pytest.raises(Refused, match="nothing serves"):
+            asyncio.run(reaching.change(hub, name, [good]))
+        with pytest.raises(Refused):
+            reaching.served(hub, name)
 
 
 def test_its_processes_are_the_person_with_nothing_more(served):

@@ -116,6 +116,8 @@ class Provider(LoggingConfigurable):
 
     #: Whether `suspend` keeps a machine's memory.
     can_suspend = False
+    #: Whether `add_data` and `remove_data` change what a session's machine has.
+    can_change_data = False
 
     @property
     @abstractmethod
@@ -163,6 +165,25 @@ class Provider(LoggingConfigurable):
     @abstractmethod
     async def console(self, name: str) -> bytes:
         """The end of what the machine said on its console; empty where that is not known."""
+
+    async def add_data(
+        self, name: str, binds: Sequence[Bind], links: Mapping[str, str], texts: Mapping[str, str]
+    ) -> None:
+        """Mount more directories in a machine that was handed over, with links and small files of root's.
+
+        Raises Refused where none of it is there; after anything else `remove_data` sets it right.
+        """
+        raise Refused("The data of this machine cannot be changed.")
+
+    async def remove_data(
+        self, name: str, targets: Sequence[str], links: Sequence[str], texts: Mapping[str, str]
+    ) -> None:
+        """Take mounts and links away; what is taken away is not served any more, whatever the guest does."""
+        raise Refused("The data of this machine cannot be changed.")
+
+    async def usage(self, name: str) -> tuple[float, int | None] | None:
+        """Seconds of CPU that it has used, and bytes of memory in use in it; None where that is not known."""
+        return None
 
     async def suspend(self, name: str) -> None:
         """Keep its memory elsewhere, and stop it; its data wait for it. May take minutes.

@@ -6,15 +6,18 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from jupyterhub.spawner import Spawner
 from traitlets import Unicode
 
-from ...session import State, Status
+from ...session import State, Status, Usage
 from ..refusals import StopDelayed
 from ..spec import address_at
+from ..usage import Meter
 from ..words import NEVER_STARTED, STOPPED, clean_lines
 from . import tags, words
+from .data import ChangesData
 from .provider import Machine, Refused, Silent, Stands
 from .suspending import Suspending
 
@@ -22,7 +25,7 @@ from .suspending import Suspending
 HALF = 15.0
 
 
-class VMSpawner(Suspending, Spawner):
+class VMSpawner(ChangesData, Suspending, Spawner):
     """One session in one machine."""
 
     #: What finds the machine; empty where there is none.
@@ -44,6 +47,7 @@ class VMSpawner(Suspending, Spawner):
         self._settling: asyncio.Task | None = None
         self._said: Status | None = None
         self._asked = -HALF
+        self._meter = Meter()
         self._reset_start()
         self._reset_moves()
 
@@ -254,6 +258,14 @@ class VMSpawner(Suspending, Spawner):
             except (Silent, Refused):
                 return []
         return self._log_lines[-count:] if count > 0 else []
+
+    async def usage(self) -> Usage | None:
+        """What the machine takes now, once it is the session's and runs; of its memory, by its own word."""
+        found = self._machine if self.machine_name and self._final is None else None
+        if self._starting or self._half or found is None or found.stands is not Stands.RUNNING:
+            return None
+        look = partial(self.machines.make.usage, self.machine_name)
+        return await self._meter.read(look, self._memory, (Silent, Refused))
 
     # Stop --------------------------------------------------------------------------------------------
     async def stop(self, now: bool = False) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from ..provider import NotTaken, Refused, Silent
 from .connection import Connection
 
+#: What speaks for a session in a guest.
+PROGRAM = "/opt/visa/venv/bin/visa-session"
 #: Seconds for one answer, and between two looks at a command that runs.
 ANSWER, LOOK = 10, 0.3
 #: Bytes of what a command said that are looked at.
@@ -77,6 +79,17 @@ class Agent:
         except Silent:
             raise
         return True
+
+
+def memory_in_use(meminfo: bytes) -> int | None:
+    """Bytes that a guest's kernel could not give to others, by its /proc/meminfo; None where that is none."""
+    lines = (line.partition(b":") for line in meminfo.splitlines())
+    found = {name: words.split()[0] for name, _, words in lines if words.split()}
+    try:
+        total, free = (int(found[name]) for name in (b"MemTotal", b"MemAvailable"))
+    except (KeyError, ValueError):
+        return None
+    return (total - free) * 1024 if 0 <= free <= total < 1 << 40 else None
 
 
 def _number(values: Any, name: str) -> int:

@@ -9,12 +9,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from visa_session import door
-from visa_session.machine import Mount
 
 from ....session import Bind, Image, Person
 from ... import results
@@ -30,14 +29,14 @@ from ..provider import (
     Silent,
 )
 from ..tags import ADDRESS, HUB, SESSION
-from . import files, line, share
-from .agent import Agent
+from . import files, line, reaching, share
+from .agent import PROGRAM, Agent, memory_in_use
+from .changing import ChangesData, mounts_of
 from .connection import Connection
 from .domain import NAMESPACE, Hardware, domain_xml, tags_from, tags_xml
 from .settings import LibvirtSettings
 from .suspending import Suspends, needs_data
 
-PROGRAM = "/opt/visa/venv/bin/visa-session"
 _PREFIX = "visa"
 #: Threads, each kind on a connection of its own, of which libvirt takes five calls at a time. Guests can hold
 #: up what is asked of them, so nothing else waits behind that; and the list waits behind nothing.
@@ -46,7 +45,7 @@ LISTING, CALLS, AGENTS, ENDINGS, MOVES = 1, 4, 4, 4, 2
 _MAKING = 120
 
 
-class LibvirtProvider(Suspends, LibvirtSettings, Provider):
+class LibvirtProvider(ChangesData, Suspends, LibvirtSettings, Provider):
     """QEMU machines, one overlay on the image's disk each."""
 
     def __init__(self, hub_id: str, **kwargs):
@@ -252,10 +251,7 @@ class LibvirtProvider(Suspends, LibvirtSettings, Provider):
         shared = await share.open_share(
             person, binds, hub_id=self.hub_id, machine=name, host=self._gateway, device=device
         )
-        mounts = [
-            asdict(Mount(self._gateway, shared.port, export, bind.target, bind.read_only, person.uid))
-            for bind, export in zip(binds, shared.exports, strict=True)
-        ]
+        mounts = mounts_of(self._gateway, reaching.Served(shared.port, person.uid), binds)
         network = {"address": f"{address}/32", "gateway": self._gateway, "dns": self.dns}
         given = json.dumps({"network": network, "mounts": mounts, "session": dict(document)}).encode()
         agent = Agent(self._agents, name)
@@ -309,6 +305,17 @@ class LibvirtProvider(Suspends, LibvirtSettings, Provider):
     async def console(self, name: str) -> bytes:
         """From libvirt's log of it."""
         return await asyncio.to_thread(files.console, Path(self.folder), name)
+
+    async def usage(self, name: str) -> tuple[float, int | None]:
+        """Of its processors by libvirt's word; of its memory by the guest's own: all of it is QEMU's."""
+        seconds = await self._connection.call(
+            lambda libvirt: sum(one[2] for one in self._ours(libvirt, name)[0].vcpus()[0]) / 1e9
+        )
+        try:
+            code, said = await Agent(self._agents, name).run("/bin/cat", "/proc/meminfo", seconds=4)
+        except (NotTaken, Refused):
+            return seconds, None
+        return seconds, memory_in_use(said) if code == 0 else None
 
     async def sweep(self, names: set[str]) -> None:
         """End what serves data to machines that are no more; remove what is left of their lines and files."""

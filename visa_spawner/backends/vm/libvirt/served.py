@@ -2,8 +2,8 @@
 
 Started by `share.py` as a file of its own with Python's standard library alone; standard input is a socket
 that listens on the machine's own line. Each connection is one mount of the guest's, and one diod, which has
-it as its own and ends with it. The first argument is there to find it by; a byte on standard output says that
-it serves.
+it as its own and ends with it. Which directories there are is looked at for each: the hub may add some and
+take some away. The first argument is there to find it by; a byte on standard output says that it serves.
 """
 
 import os
@@ -12,6 +12,8 @@ import signal
 import socket
 import sys
 
+#: Where the directories are.
+PLACE = "/share"
 #: Connections at a time; a guest has one for each directory.
 MOST = 64
 #: Milliseconds for which what was sent may wait for its answer: a machine that is suspended answers later.
@@ -21,10 +23,9 @@ SILENCE = (1 << 31) - 1
 BOUNDS = {resource.RLIMIT_AS: 4 << 30, resource.RLIMIT_NOFILE: 16384, resource.RLIMIT_CORE: 0}
 
 
-def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
+def serve(listening: socket.socket, diod: str) -> None:
     """Let one diod serve each connection, until killed."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    options = [word for place in exports for word in ("-e", place)]
     running = set()
     for what, most in BOUNDS.items():
         hard = resource.getrlimit(what)[1]
@@ -43,6 +44,8 @@ def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
             continue
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE)
+        there = os.listdir(PLACE) if os.path.isdir(PLACE) else []  # when the last has been taken away
+        options = [word for name in there for word in ("-e", f"{PLACE}/{name}")]
         child = os.fork()
         if child == 0:
             os.dup2(connection.fileno(), 3)
@@ -54,5 +57,4 @@ def serve(listening: socket.socket, diod: str, exports: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    server, count = sys.argv[2], int(sys.argv[3])
-    serve(socket.socket(fileno=0), server, [f"/share/{number}" for number in range(count)])
+    serve(socket.socket(fileno=0), sys.argv[2])

@@ -9,6 +9,7 @@ systemd runs, in a scope of its own, since systemd ends what is left in a servic
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import select
 import signal
@@ -65,14 +66,19 @@ def command(person: Person, binds: Sequence[Bind], hub_id: str, machine: str, na
     words += ["--dir", "/etc", "--dir", "/share"]  # or they are root's alone
     words += ["--ro-bind", str(PROGRAM), INSIDE]
     words += ["--perms", "0444", "--ro-bind-data", str(names), "/etc/passwd"]
-    for number, bind in enumerate(binds):
-        words += ["--ro-bind" if bind.read_only else "--bind", bind.source, f"/share/{number}"]
+    for bind in binds:
+        words += ["--ro-bind" if bind.read_only else "--bind", bind.source, export_of(bind.target)]
     for capability in _CAPABILITIES:
         words += ["--cap-add", capability]
     words += ["--chdir", "/", "/usr/bin/setpriv", f"--reuid={person.uid}", f"--regid={person.gid}"]
     words += [f"--groups={','.join(map(str, dict.fromkeys((person.gid, *person.gids))))}"]
     words += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
-    return [*scope(machine), *words, PYTHON, "-I", INSIDE, mark(hub_id, machine), DIOD, str(len(binds))]
+    return [*scope(machine), *words, PYTHON, "-I", INSIDE, mark(hub_id, machine), DIOD]
+
+
+def export_of(target: str) -> str:
+    """The name by which a directory is served, made of its place: it tells the host's accounts nothing."""
+    return f"/share/{hashlib.sha256(target.encode()).hexdigest()[:16]}"
 
 
 def scope(machine: str) -> list[str]:
@@ -131,7 +137,7 @@ async def open_share(
         if not await asyncio.to_thread(_begins, begun):
             await asyncio.to_thread(close_share, hub_id, machine)
             raise Refused(_CANNOT, f"{machine}: its data are not served: {_end_of(said)}")
-        return Shared(listening.getsockname()[1], tuple(f"/share/{number}" for number in range(len(binds))))
+        return Shared(listening.getsockname()[1], tuple(export_of(bind.target) for bind in binds))
 
 
 def _begins(begun: int) -> bool:
