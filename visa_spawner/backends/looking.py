@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -83,3 +84,38 @@ class Looking:
     async def _until_done(self, wanted: int) -> None:
         async with self._turn:
             await self._turn.wait_for(lambda: self._done >= wanted)
+
+
+class Regular(Looking):
+    """Looks by a task of its own until `close`: every `interval` seconds while `busy` says that there is
+    something to follow, or nobody answers; more often while somebody waits."""
+
+    hurried_interval = 0.5
+
+    def __init__(self, busy: Callable[[], bool], *, interval: float, idle_interval: float, name: str):
+        super().__init__()
+        self.busy = busy
+        self._interval, self._idle_interval = interval, idle_interval
+        self._task = asyncio.create_task(self._run(), name=name)
+
+    async def close(self) -> None:
+        """Look no more."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _look(self) -> None:
+        """Ask, and follow the answer; what fails is its own to bear, or nobody would look any more."""
+        raise NotImplementedError
+
+    async def _run(self) -> None:
+        while True:
+            self._begin()
+            await self._look()
+            await self._turned()
+            await self._woken(self._pause())
+
+    def _pause(self) -> float:
+        if self.hurry and self.answering:
+            return self.hurried_interval
+        return self._interval if self.busy() or not self.answering else self._idle_interval

@@ -6,15 +6,13 @@ that was seen before: unknown is not dead.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .engine import Engine, EngineRefused, EngineSilent
-from .looking import Looking
+from .looking import Regular
 
 #: Label that every container of a session carries, with the hub's id as its value.
 HUB_LABEL = "visa.hub"
@@ -42,8 +40,10 @@ class Seen:
         return self.state in ("exited", "dead", "stopped")
 
 
-class Watch(Looking):
+class Watch(Regular):
     """The list of one node's session containers, kept up by a task of its own; `seen` is the last one."""
+
+    hurried_interval = 0.25
 
     def __init__(
         self,
@@ -55,29 +55,11 @@ class Watch(Looking):
         idle_interval: float,
         log: logging.Logger,
     ):
-        super().__init__()
         self.engine, self.node = engine, engine.node
         self.seen: dict[str, Seen] = {}
-        self._changed, self._busy, self._log = changed, busy, log
-        self._interval, self._idle_interval = interval, idle_interval
-        self._task = asyncio.create_task(self._run(), name=f"watch {self.node.name}")
-
-    async def close(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _run(self) -> None:
-        while True:
-            self._begin()
-            await self._look()
-            await self._turned()
-            await self._woken(self._pause())
-
-    def _pause(self) -> float:
-        if self.hurry and self.answering:
-            return 0.25
-        return self._interval if self._busy() or not self.answering else self._idle_interval
+        self._changed, self._log = changed, log
+        name = f"watch {self.node.name}"
+        super().__init__(busy, interval=interval, idle_interval=idle_interval, name=name)
 
     async def _look(self) -> None:
         asked = time.monotonic()

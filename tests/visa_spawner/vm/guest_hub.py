@@ -40,7 +40,11 @@ TOKEN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
 class GuestHub(sharing_hub.SharingHub):
     config = local_hub.CONFIG.replace("prepare(c)\n", f"{MACHINES}prepare(c)\n") + sharing_hub.MORE_CONFIG
-    accounts = sharing_hub.ACCOUNTS | {"alice": sharing_hub.ACCOUNTS["alice"] | {"gids": [30001]}}
+    accounts = sharing_hub.ACCOUNTS | {
+        "alice": sharing_hub.ACCOUNTS["alice"] | {"gids": [30001]},
+        # Who is let in may see all that the session has had.
+        "bob": sharing_hub.ACCOUNTS["bob"] | {"teams": ["A-1", "B-2"]},
+    }
 
     def __init__(self, root, images, folder):
         backends = {"container": "local_backend.LocalBackend", "vm": "visa_spawner.backends.vm.VMSpawner"}

@@ -5,20 +5,15 @@ Silence of the provider changes nothing that was seen before: unknown is not dea
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 
-from ..looking import Looking
+from ..looking import Regular
 from .provider import Machine, Provider, Refused, Silent
 
-#: Seconds between two looks while somebody waits for a machine.
-HURRIED = 0.5
 
-
-class Watch(Looking):
+class Watch(Regular):
     """All of a hub's machines by name, kept up by a task of its own; `seen` is the last list."""
 
     def __init__(
@@ -30,29 +25,9 @@ class Watch(Looking):
         idle_interval: float,
         log: logging.Logger,
     ):
-        super().__init__()
         self.seen: dict[str, Machine] = {}
-        self.busy: Callable[[], bool] = lambda: True
         self._provider, self._changed, self._log = provider, changed, log
-        self._interval, self._idle_interval = interval, idle_interval
-        self._task = asyncio.create_task(self._run(), name="watch machines")
-
-    async def close(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _run(self) -> None:
-        while True:
-            self._begin()
-            await self._look()
-            await self._turned()
-            await self._woken(self._pause())
-
-    def _pause(self) -> float:
-        if self.hurry and self.answering:
-            return HURRIED
-        return self._interval if self.busy() or not self.answering else self._idle_interval
+        super().__init__(lambda: True, interval=interval, idle_interval=idle_interval, name="watch machines")
 
     async def _look(self) -> None:
         asked = time.monotonic()
