@@ -9,6 +9,13 @@ systemctl enable visa-session.service
 systemctl mask getty@.service serial-getty@.service console-getty.service \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
     systemd-networkd-wait-online.service
+# What costs a boot time, and no session needs: file systems for who looks into the kernel, programs for other
+# machines' binaries, records of logins, and the kernel's own audit, which nobody reads. Modules are loaded when a
+# device, or a program that opens one, needs them.
+systemctl mask sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount dev-hugepages.mount \
+    modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service \
+    modprobe@loop.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount systemd-pstore.service \
+    systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-journald-audit.socket x11-common.service
 # A munge daemon never runs here: see the image's own packages.
 systemctl mask munge.service
 grep -q '^root:[*!]' /etc/shadow
