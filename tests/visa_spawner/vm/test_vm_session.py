@@ -66,6 +66,24 @@ async def test_silence_while_it_boots_throws_nothing_away(hub, world):
     assert not world.deleted and len(world.handed) == 1
 
 
+async def test_a_long_boot_is_said_once(hub, world, monkeypatch):
+    monkeypatch.setattr("visa_spawner.backends.vm.making.LONG", 0.2)
+    monkeypatch.setattr("visa_spawner.backends.vm.making.LOOK", 0.1)
+    world.boots = False
+    backend = hub.backend()
+    start = asyncio.create_task(backend.start())
+    await until(lambda: backend.status and "Still booting" in backend.status.words)
+    await asyncio.sleep(0.5)  # it is asked some times more
+    world.up.update(world.machines)
+    await start
+    said = [step.words for step in backend._steps]
+    assert sum("Still booting" in words for words in said) == 1, said
+    short = hub.backend("short")
+    world.boots = True
+    await short.start()
+    assert not any("Still booting" in step.words for step in short._steps)
+
+
 async def test_a_half_session_asks_its_machine_seldom(hub, world):
     world.boots = False
     backend, kept = hub.backend(), []

@@ -24,6 +24,8 @@ from .provider import NotTaken, Refused, Silent, Stands
 
 #: Seconds between two questions whether a machine is up.
 LOOK = 0.5
+#: Seconds of a boot after which its person is told that it goes on.
+LONG = 20.0
 
 
 class Making(OnMachines):
@@ -190,10 +192,13 @@ class Making(OnMachines):
         """Return when a session waits in it; raises StartRefused when it ends, or takes too long."""
         machines = self.machines
         end = time.monotonic() + machines.boot_timeout
-        begun = time.monotonic()
+        begun, told = time.monotonic(), False
         with machines.watch.hurried():
             while True:
                 silent = None
+                if not told and time.monotonic() - begun > LONG:
+                    self._say("Still booting the machine, which can take some minutes")
+                    told = True
                 try:
                     if await machines.make.waits(name):
                         return
