@@ -37,7 +37,7 @@ def offered() -> bool:
 def plan() -> dict:
     """The plan. In software none waits: to boot it would take a core for a minute that nobody asked for."""
     if in_software():
-        return PLAN | {"title": "Virtual machine, without KVM here: slow to start"}
+        return PLAN | {"title": "Virtual machine (slow here: no KVM)"}
     return PLAN | {"title": "Virtual machine", "pool": 1}
 
 
