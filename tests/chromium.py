@@ -17,6 +17,15 @@ FLAGS = [
     "--disable-sync",
 ]
 
+#: Said when an interface of the machine comes or goes, as those of containers of tests that run beside do.
+NOT_THE_PAGES = "ERR_NETWORK_CHANGED"
+
+
+def is_complaint(message) -> bool:
+    """Whether the browser complains of the page by this word on its console."""
+    return message.type == "error" and NOT_THE_PAGES not in message.text
+
+
 #: Pictures of what people see; not kept in the repository.
 RESULTS = Path(__file__).parent / "results"
 

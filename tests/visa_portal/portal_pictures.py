@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 from portal_support import RESULTS
 
+from tests.chromium import is_complaint
+
 COLOURS = {"wide": ("light",), "phone": ("dark",)}
 SIZES = {"wide": {"width": 1280, "height": 860}, "phone": {"width": 390, "height": 844}}
 
@@ -30,7 +32,7 @@ class Visitor:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _hear(self, message) -> None:
-        if message.type == "error" and "favicon" not in message.text:
+        if is_complaint(message) and "favicon" not in message.text:
             self.complaints.append(message.text)
 
     def log_in(self) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import Browser, Page
 
-from tests.chromium import CHROMIUM  # noqa: F401 - fails early where there is no browser
+from tests.chromium import is_complaint
 
 from .browser import log_in, painted
 from .hubside import Session, Site, new_table
@@ -57,7 +57,7 @@ class Watched:
 
     def watch(self, page: Page, who: str) -> None:
         def heard(message):
-            if message.type == "error":
+            if is_complaint(message):
                 self.problems.append(f"{who}: {message.text}")
 
         page.on("console", heard)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.async_api import expect
 
+from tests.chromium import is_complaint
+
 from . import display
 from .browser import browser, log_in, painted, picture
 from .hub.session_spawner import UID
@@ -55,7 +57,7 @@ async def open_desktop(site, session, chromium):
         page = await log_in(context, session, name)
         if name != session.owner:
             await page.goto(f"{session.url}visa/session?token={site.person(name)}")
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: problems.append(message.text) if is_complaint(message) else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.problems = problems
         await page.goto(session.url + "desktop/")
@@ -97,7 +99,7 @@ async def test_jupyterlab_asks_for_nothing_that_is_not_there(new_session, chromi
     context = await chromium.new_context(viewport={"width": 1400, "height": 900})
     page = await log_in(context, session)
     problems: list[str] = []
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: problems.append(message.text) if is_complaint(message) else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("response", lambda it: problems.append(f"{it.status} {it.url}") if it.status >= 400 else None)
     for tile, opened in (("Python 3", ".jp-NotebookPanel"), ("Python File", ".jp-FileEditor")):
