@@ -36,7 +36,7 @@ deployment-test: ## ansible/ on machines of its own, with the parts that `make t
 	@$(PYTHON) -m images.build base general
 	@VISA_TEST_DEPLOYMENT=all exec $(PYTHON) -m pytest -q tests/ansible
 
-openstack-test: ## Sessions in servers of a real OpenStack, which `make test` leaves out; what has passed: docs/developers/testing.md
+openstack-test: ## Sessions in servers of a real OpenStack alone, with the part that `make test` leaves out as well
 	@$(SETUP) test
 	@/usr/bin/python3 tests/openstack_cloud/environment.py
 	@VISA_TEST_OPENSTACK=all exec $(PYTHON) -m pytest -q --timeout=600 tests/openstack_cloud

@@ -42,7 +42,7 @@ def state() -> str:
 def missing() -> str:
     """What lacks for a run; "" for nothing."""
     if not _MARKER.exists():
-        return "OpenStack's services: run `make openstack-test`"
+        return "OpenStack's services: /usr/bin/python3 tests/openstack_cloud/environment.py"
     return "" if os.path.exists(RABBIT) else "rabbitmq-server"
 
 

@@ -124,6 +124,14 @@ class Services:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def hold(self, name: str) -> None:
+        """Have one do nothing, and lose nothing, until `go_on`."""
+        os.killpg(self._running[name].pid, signal.SIGSTOP)
+
+    def go_on(self, name: str) -> None:
+        """Have one that was held go on."""
+        os.killpg(self._running[name].pid, signal.SIGCONT)
+
     # All -----------------------------------------------------------------------------------------
     def start_all(self) -> None:
         """Start all, and return when a server could be asked for; raises RuntimeError."""

@@ -58,6 +58,10 @@ provider = fernet
 key_repository = {folder}/keystone/fernet
 [fernet_receipts]
 key_repository = {folder}/keystone/fernet
+# Or each hub's first question would cost half a second: no secret of these is worth it.
+[identity]
+password_hash_algorithm = bcrypt
+password_hash_rounds = 4
 [credential]
 key_repository = {folder}/keystone/credential
 """,

@@ -51,7 +51,7 @@ class Hub(Processes):
         vm = {
             "hub_id": "test",
             "provider": "openstack",
-            "watch_interval": 0.5,
+            "watch_interval": 1.0,
             "boot_timeout": 120,
             "stop_grace": 0,
         }

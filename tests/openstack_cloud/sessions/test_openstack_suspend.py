@@ -59,7 +59,7 @@ async def test_a_hub_that_is_killed_while_nova_is_at_it_finds_it_so(hub, cloud):
     backend = await running(hub)
     await may(hub, backend, "suspend")
     kept = backend.get_state()
-    cloud.services.stop("nova-compute")  # nova has answered, and nobody does it yet
+    cloud.services.hold("nova-compute")  # nova has answered, and nobody does it yet
     try:
         moving = asyncio.create_task(backend.suspend())
         await until(lambda: cloud.server(backend.machine_name)["OS-EXT-STS:task_state"] == "suspending")
@@ -70,7 +70,7 @@ async def test_a_hub_that_is_killed_while_nova_is_at_it_finds_it_so(hub, cloud):
         await until(lambda: "It is being suspended" in again.status.words)
         assert not again.may_suspend and not again.may_resume and await again.poll() is None
     finally:
-        cloud.services.start("nova-compute")
+        cloud.services.go_on("nova-compute")
     await until(lambda: again.may_resume)
     await again.resume()
     assert again.status.state is State.RUNNING

@@ -99,6 +99,15 @@ async def test_a_first_list_of_one_page_asks_neutron_nothing(nova, provider):
     assert await names(provider) == {one} and nova.asked == ["GET /servers/detail"]
 
 
+async def test_to_watch_200_servers_costs_one_list_a_look(nova, provider):
+    """One question a page of nova's, which are of 1000 servers unless nova is told otherwise."""
+    many = {nova.add(number) for number in range(1, 201)}
+    assert await names(provider) == many and nova.asked == ["GET /servers/detail"]
+    nova.page = 50
+    nova.asked.clear()
+    assert await names(provider) == many and nova.asked == ["GET /servers/detail"] * 5  # the last is empty
+
+
 # Claims -----------------------------------------------------------------------------------------
 async def test_claims_that_nobody_made_cost_no_list_and_whole_ones_one_in_some_seconds(nova, provider):
     nova.add(1)
