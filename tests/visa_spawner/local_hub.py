@@ -126,6 +126,7 @@ class Hub:
             "CONFIGPROXY_AUTH_TOKEN": self.proxy_token,
             "JUPYTERHUB_CRYPT_KEY": self.crypt_key,
             "SECRET_OF_THE_HUB": "must not leak",
+            "VISA_TRUSTED_PROXIES": "192.0.2.1",
         }
         command = [sys.executable, "-m", "tests.lean_hub", "-f", str(config), "--log-level", "INFO"]
         with open(self.log, "ab") as log:

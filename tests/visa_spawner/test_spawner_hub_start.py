@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from spawner_support import GOOD_OPTIONS
 
+from visa_session.address import TRUSTED_VARIABLE
+
 
 @pytest.fixture(autouse=True)
 def nothing_left(hub):
@@ -59,9 +61,11 @@ def test_who_it_runs_as_and_what_it_is_told(hub):
     assert (seen["uid"], seen["gid"], seen["gids"]) == (20001, 20001, [30001])
     environment = seen["environment"]
     allowed = {"HOME", "USER", "LOGNAME", "LANG", "SITE_SAYS", "VISA_SESSION_INFO", "LC_CTYPE"}
+    allowed.add(TRUSTED_VARIABLE)
     assert {name for name in environment if not name.startswith("JUPYTERHUB_")} <= allowed
     assert environment["HOME"] == f"{hub.root}/home/alice"
     assert environment["SITE_SAYS"] == "hello work"
+    assert environment[TRUSTED_VARIABLE] == "192.0.2.1"  # else the audit log had the web server's address
     assert environment["JUPYTERHUB_SERVICE_URL"] == hub.address("work").replace(hub.url, "http://127.0.0.1:0")
     assert "must not leak" not in json.dumps(environment)
     assert hub.proxy_token not in json.dumps(environment)

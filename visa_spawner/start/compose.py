@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -38,6 +39,10 @@ HUB_VARIABLES = frozenset(
 )
 
 LANGUAGE = "C.UTF-8"
+
+#: Names the web servers before the proxy. A session tells the audit log where people come from, and hears
+#: them by the same proxies as the hub (visa_session/address.py).
+TRUSTED_VARIABLE = "VISA_TRUSTED_PROXIES"
 
 _UNSAFE, _LONGEST_ACCOUNT = re.compile(r"[^a-z0-9_.-]+"), 63
 
@@ -116,6 +121,8 @@ def session_plan(
 ) -> SessionPlan:
     """All that a backend needs. `site_environment` is what the operator named, by name, on purpose."""
     environment = {name: value for name, value in hub_environment.items() if name in HUB_VARIABLES}
+    if trusted := os.environ.get(TRUSTED_VARIABLE):
+        environment[TRUSTED_VARIABLE] = trusted
     environment |= {"LANG": LANGUAGE} | dict(site_environment)
     environment |= {
         "HOME": who.home,
