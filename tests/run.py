@@ -65,7 +65,7 @@ PARTS = (
     Part("cluster", ("tests/visa_spawner/slurm",), after=("build",)),
     Part("images", ("tests/images",), after=("build",), holds=ENGINE),
     Part("session", ("tests/visa_session",), after=("build",)),
-    Part("deployment", ("tests/ansible",)),
+    Part("deployment", ("tests/ansible",), after=("build",)),
     Part("e2e", ("tests/e2e",), after=("build",), holds=ENGINE),
     Part("machines", ("tests/visa_spawner/vm",), after=("build",)),
     Part("cloud", ("tests/openstack_cloud",), after=("services",)),

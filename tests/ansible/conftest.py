@@ -5,103 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shutil
 import socket
-import ssl
-import subprocess
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from demo import login
-from tests.chromium import CHROMIUM, FLAGS
+from tests.chromium import CHROMIUM, FLAGS, PAINTED
 
 from . import facility, packages
-from .machines import Machine, podman
+from .machines import Machine
 from .playbook import ROOT, Played, play
+from .site import SESSION, Person, Site
 
 #: What takes too long for every change: `make deployment-test`.
-LONG = ["test_one_machine.py", "test_debian_13.py"]
-collect_ignore = [] if os.environ.get("VISA_TEST_DEPLOYMENT") == "all" else LONG
+LONG = ["test_debian_13.py", "test_way_back.py", "test_roles_converge.py"]
+ALL = os.environ.get("VISA_TEST_DEPLOYMENT") == "all"
+collect_ignore = [] if ALL else LONG
 
 #: On podman's own network, far from where it begins to give addresses.
 ADDRESS = "10.88.250.10"
-#: What an upgrade leaves; a machine that takes another's place has the same software from it.
-SOFTWARE = "visa-test-software"
-
-
-@dataclass
-class Site:
-    """The deployed site: its machine, its inventory, and how it was made."""
-
-    machine: Machine
-    inventory: Path
-    now: Path
-    options: list[str]
-    looked: Played
-    first: Played
-    again: Played
-
-    def call(self, method: str, path: str, token: str = facility.SERVICE_TOKEN, **options) -> httpx.Response:
-        """A request to the hub's REST API, over TLS and by the site's name."""
-        with self.client() as client:
-            headers = {"Authorization": f"token {token}"}
-            return client.request(method, f"{facility.URL}/hub/api/{path}", headers=headers, **options)
-
-    def client(self) -> httpx.Client:
-        """A client that resolves the site's names to the machine and believes its authority alone."""
-        authority = self.inventory.parent / "authority.pem"
-        if not authority.exists():
-            authority.write_text(self.machine.said("cat /etc/visa/tls/authority.pem"))
-        context = ssl.create_default_context(cafile=str(authority))
-        return login.browser(transport=_ToMachine(self.machine.address, context), follow_redirects=False)
-
-    def log_in(self, name: str) -> None:
-        """Have somebody log in, as a browser would, so that the hub knows them."""
-        with self.client() as client:
-            client.follow_redirects = True
-            login.log_in(client, facility.URL, name, facility.PASSWORD)
-
-    def token(self, name: str) -> str:
-        """A token that acts as somebody who has logged in."""
-        answer = self.call("POST", f"users/{name}/tokens", json={"scopes": ["inherit"], "note": "tests"})
-        return answer.raise_for_status().json()["token"]
-
-    def sessions(self, token: str) -> dict[str, dict]:
-        found = self.call("GET", "visa/sessions", token).raise_for_status().json()["sessions"]
-        return {one["name"]: one for one in found}
-
-    def until_running(self, token: str, name: str, seconds: float = 60) -> dict:
-        end = time.monotonic() + seconds
-        while True:
-            record = self.sessions(token).get(name)
-            if record and record["state"] == "running":
-                return record
-            assert time.monotonic() < end, f"{name} does not run: {record}\n{self.machine.log('visa-hub')}"
-            time.sleep(0.3)  # between two looks, up to `end`
-
-
-class _ToMachine(httpx.HTTPTransport):
-    """Connections to the machine, whatever the site's name; TLS is about the name."""
-
-    def __init__(self, address: str, context):
-        super().__init__(verify=context, trust_env=False)
-        self.address = address
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        name = request.url.host
-        if name.endswith(".localhost"):  # the login provider, which is here
-            return super().handle_request(request)
-        request.extensions = {**request.extensions, "sni_hostname": name}
-        asked, request.url = request.url, request.url.copy_with(host=self.address)
-        try:
-            return super().handle_request(request)
-        finally:
-            request.url = asked  # cookies and redirects go by the name
 
 
 def free_port() -> int:
@@ -115,7 +39,6 @@ def around(tmp_path_factory) -> Iterator[dict]:
     """What is there before a site is: data, the node's engine, the login provider; gone afterwards."""
     folder = tmp_path_factory.mktemp("deployment")
     facility.make_data()
-    podman("volume", "rm", "--force", SOFTWARE, check=False)
     engine, path = facility.start_engine(folder)
     port = free_port()
     provider = facility.start_provider(folder, port)
@@ -124,38 +47,55 @@ def around(tmp_path_factory) -> Iterator[dict]:
         process.terminate()
         process.wait(20)
     facility.remove_sessions()
-    podman("volume", "rm", "--force", SOFTWARE, check=False)
-    subprocess.run(["rm", "-rf", str(facility.DATA)], check=True)
+    shutil.rmtree(facility.DATA)
 
 
 @pytest.fixture(scope="session")
-def site(around) -> Iterator[Site]:
-    """The one-machine site, from a bare machine, with the release before; and what a second run did."""
+def bare(around) -> Iterator[Site]:
+    """A bare machine, and an inventory that has the release before."""
     folder, machine = around["folder"], Machine("visa-test-one", ADDRESS)
     old, now = packages.before(folder), packages.now(folder)
     options = ["--add-host", "login.localhost:127.0.0.1", "--add-host", "visa.test:127.0.0.1"]
     options += ["-v", f"{packages.wheels(old, now)}:/wheels:ro", "-v", f"{packages.npm_cache()}:/npm"]
+    options += ["-v", f"{packages.debs()}:/var/cache/apt/archives", "-v", f"{ROOT}:{ROOT}:ro"]
     for place in (facility.DATA, folder):
         options += ["-v", f"{place}:{place}"]
-    options += ["-v", f"{ROOT}:{ROOT}:ro", "-v", f"{SOFTWARE}:/opt/visa"]
-    machine.start(options)
-    line = None
+    machine.start([*options, "-v", f"{packages.software('one')}:/opt/visa"])
+    site = Site(machine, folder / "inventory", now, options, around["port"])
     try:
-        inventory = facility.write_inventory(folder, machine, old, around["engine"], around["port"])
-        looked = play(machine, inventory, "site.yml", "--check", "--diff")
-        first = play(machine, inventory, "site.yml")
-        assert first.code == 0, first.said[-6000:] + machine.log("visa-hub") + machine.log("visa-portal")
-        again = play(machine, inventory, "site.yml")
-        line = facility.Line(machine, around["port"])
-        yield Site(machine, inventory, now, options, looked, first, again)
+        site.connect()
+        facility.write_inventory(folder, machine, old, around["engine"], around["port"])
+        yield site
     finally:
-        if line:
-            line.close()
+        site.disconnect()
         facility.remove_sessions()
         machine.remove()
+        packages.remove_software()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def runs(bare: Site) -> dict[str, Played]:
+    """What the first runs of site.yml said: `looked` with `--check`, where wanted; `first`; `again`."""
+    machine, inventory = bare.machine, bare.inventory
+    looked = {"looked": play(machine, inventory, "site.yml", "--check", "--diff")} if ALL else {}
+    first = play(machine, inventory, "site.yml")
+    assert first.code == 0, first.said[-6000:] + machine.log("visa-hub") + machine.log("visa-portal")
+    return {**looked, "first": first, "again": play(machine, inventory, "site.yml")}
+
+
+@pytest.fixture(scope="session")
+def site(bare: Site, runs) -> Site:
+    """The one-machine site, deployed with the release before."""
+    return bare
+
+
+@pytest.fixture(scope="session")
+def kept() -> dict:
+    """What one step leaves for the next."""
+    return {}
+
+
+@pytest.fixture(scope="session")
 def page(site: Site) -> Iterator[Page]:
     """A browser that knows the site's names and believes its certificate alone; open through all tests."""
     key = "openssl x509 -in /etc/visa/tls/site.pem -noout -pubkey"
@@ -171,3 +111,25 @@ def page(site: Site) -> Iterator[Page]:
         context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
         yield context.new_page()
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def alice(site: Site, page: Page) -> Person:
+    """Somebody who has logged in by the browser, has a session on an experiment, and sees its desktop."""
+    page.goto(facility.URL)
+    page.get_by_role("link", name="Log in").or_(page.get_by_role("button", name="Log in")).click()
+    page.locator("input[type=password]").wait_for()
+    page.locator("form input:not([type=password]):not([type=hidden])").first.fill("alice")
+    page.locator("input[type=password]").fill(facility.PASSWORD)
+    page.locator("form [type=submit]").click()
+    page.wait_for_url("https://visa--service.visa.test/services/visa/**")
+    person = Person(site.token("alice"), [])
+    asked = {"profile": "general", "plan": "medium", "interface": "desktop"}
+    asked["experiments"] = [facility.EXPERIMENT]
+    started = site.call("POST", f"users/alice/servers/{SESSION}", person.token, json={"user_options": asked})
+    assert started.status_code in (201, 202), started.text
+    record = site.until_running(person.token, SESSION)
+    page.on("websocket", lambda one: person.sockets.append(one))
+    page.goto(f"{record['url']}desktop/")
+    page.wait_for_function(PAINTED, timeout=60_000)
+    return person

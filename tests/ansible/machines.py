@@ -24,8 +24,10 @@ RUN --mount=type=secret,id=apt.list rm -f /etc/apt/sources.list.d/* \\
     && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \\
     systemd systemd-sysv dbus python3 python3-apt iproute2 procps curl \\
     && rm -f /usr/sbin/policy-rc.d /etc/machine-id && apt-get -q clean \\
-    && systemctl mask podman-auto-update.timer podman-auto-update.service \\
+    && systemctl mask podman-auto-update.timer podman-auto-update.service podman-restart.service \\
     systemd-networkd-wait-online.service getty.target console-getty.service
+# What is lost when the power fails is of no matter here.
+RUN echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/unsafe-io
 CMD ["/sbin/init"]
 """
 
@@ -67,10 +69,14 @@ def podman(*arguments: str, check: bool = True, stdin: bytes | None = None, time
 
 @dataclass
 class Machine:
-    """One machine; `address` is its own on podman's network, where sessions are too."""
+    """One machine; `address` is its own on podman's network, where sessions are too.
+
+    `ansible` is the program that plays there, where that is not the test environment's.
+    """
 
     name: str
     address: str
+    ansible: str = ""
 
     def start(self, options: list[str], release: str = RELEASE) -> None:
         """Boot it; what a killed run has left goes first."""
@@ -78,11 +84,20 @@ class Machine:
         what = ["--name", self.name, "--hostname", self.name, "--systemd=always", "--stop-timeout", "5"]
         what += ["--network", "podman", "--ip", self.address, "--cap-add", "NET_ADMIN"]
         podman("run", "--detach", *what, *options, image(release))
+        self.until_up()
+
+    def until_up(self) -> None:
+        """Wait for what systemd starts at a boot."""
         self.until("systemctl is-system-running | grep -qE 'running|degraded'", 60)
 
     def run(self, script: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess:
         """Run a shell script in it, as root."""
         return podman("exec", self.name, "sh", "-c", script, check=check, timeout=timeout)
+
+    def install(self, *names: str) -> None:
+        """Install packages of Debian's, which no role does."""
+        command = "DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends"
+        self.run(f"{command} {' '.join(names)}", timeout=300)
 
     def said(self, script: str) -> str:
         return self.run(script).stdout.strip()
@@ -101,6 +116,11 @@ class Machine:
 
     def stop(self) -> None:
         podman("stop", self.name)
+
+    def boot(self) -> None:
+        """Boot it again, once it was stopped."""
+        podman("start", self.name)
+        self.until_up()
 
     def remove(self) -> None:
         podman("rm", "--force", "--volumes", "--time", "0", self.name, check=False)

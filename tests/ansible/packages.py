@@ -84,6 +84,29 @@ def wheels(*trees: Path) -> Path:
     return place
 
 
+def debs() -> Path:
+    """Debian's packages that machines have fetched, for those that come after."""
+    place = CACHE / "debs"
+    (place / "partial").mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def software(name: str, of: str = "") -> Path:
+    """A machine's /opt/visa: empty, or with the releases of another machine, which never change."""
+    place = CACHE / f"software-{name}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    if of:
+        there = CACHE / f"software-{of}"
+        subprocess.run(["cp", "-al", there / "releases", there / "proxy", place], check=True)
+    return place
+
+
+def remove_software() -> None:
+    for place in CACHE.glob("software-*"):
+        shutil.rmtree(place)
+
+
 def npm_cache() -> Path:
     """npm's cache with the proxy's packages in it."""
     mark = hashlib.sha256((PROXY / "package-lock.json").read_bytes()).hexdigest()[:16]

@@ -50,23 +50,23 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, **SETTINGS, "PATH": path, "ANSIBLE_HOME": str(home)}
 
 
-def play(machine: Machine, inventory: Path, name: str, *options: str, timeout: float = 900) -> Played:
+def play(machine: Machine, inventory: Path, name: str, *options: str, **environment: str) -> Played:
     """Run a playbook of ansible/ on an inventory folder, which has the vault's password in `password`."""
-    command = [str(BIN / "ansible-playbook"), "-i", str(inventory / "hosts.yml"), name]
+    command = [machine.ansible or str(BIN / "ansible-playbook"), "-i", str(inventory / "hosts.yml"), name]
     command += ["--vault-password-file", str(inventory / "password"), *options]
     where = [
         "--workdir",
         str(ANSIBLE),
-        *(word for it in SETTINGS.items() for word in ("--env", "=".join(it))),
+        *(word for it in {**SETTINGS, **environment}.items() for word in ("--env", "=".join(it))),
     ]
-    done = podman("exec", *where, machine.name, *command, check=False, timeout=timeout)
+    done = podman("exec", *where, machine.name, *command, check=False, timeout=900)
     said = done.stdout + done.stderr
     (inventory.parent / f"{machine.name}-{Path(name).stem}.log").write_text(said)
     return Played(done.returncode, said)
 
 
-def played(machine: Machine, inventory: Path, name: str, *options: str) -> Played:
+def played(machine: Machine, inventory: Path, name: str, *options: str, **environment: str) -> Played:
     """The same, for one that has to succeed."""
-    done = play(machine, inventory, name, *options)
+    done = play(machine, inventory, name, *options, **environment)
     assert done.code == 0, done.said[-6000:]
     return done

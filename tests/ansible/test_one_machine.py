@@ -1,6 +1,7 @@
-"""A site on one machine, from nothing: deployed, used, upgraded, rolled back, put back on another machine.
+"""A site on one machine, from nothing: deployed, used, upgraded, put back elsewhere, booted again.
 
-The tests build on one another, in the order in which they stand: each step is one of the operator's.
+The tests build on one another, in the order in which they stand: each step is one of the operator's. Each
+passes alone as well, on a site of its own. Those that take longer are in test_way_back.py.
 """
 
 from __future__ import annotations
@@ -12,42 +13,29 @@ import shutil
 import httpx
 import pytest
 
-from tests.chromium import PAINTED
+from tests.chromium import PAINTED, RESULTS
 
-from . import facility
-from .conftest import Site
+from . import facility, packages
 from .machines import Machine, podman
-from .playbook import play, played
+from .playbook import played
+from .site import SESSION, Person, Site
 
-SESSION = "work"
 #: The first test waits for the whole site, and one of them makes another machine.
 pytestmark = pytest.mark.timeout(1500)
 
 
-@pytest.fixture(scope="module")
-def kept() -> dict:
-    """What one step leaves for the next."""
-    return {}
+def test_a_second_run_changes_nothing(site: Site, runs):
+    again = runs["again"]
+    assert again.code == 0, again.said[-4000:]
+    assert again.changed == {site.machine.name: 0}, again.changes
 
 
-def test_a_look_beforehand_fails_nowhere_and_changes_nothing(site: Site):
-    assert site.looked.code == 0, site.looked.said[-4000:]
-    assert "+++ after" in site.looked.said  # --diff has something to show
-    assert "visa_secret" not in site.looked.said
-
-
-def test_a_second_run_changes_nothing(site: Site):
-    assert site.again.code == 0, site.again.said[-4000:]
-    assert site.again.changed == {site.machine.name: 0}, site.again.changes
-
-
-def test_secrets_are_root_s_and_in_no_log(site: Site):
+def test_secrets_are_root_s_and_in_no_log(site: Site, runs):
     modes = site.machine.said("cd /etc/visa && stat -c '%a %U' hub.env portal.env proxy.env")
     assert modes.splitlines() == ["600 root"] * 3
     secrets = re.findall(r"[0-9a-f]{64}", site.machine.said("cat /etc/visa/*.env")) + [facility.CLIENT_SECRET]
     assert len(set(secrets)) == 5
-    everything = site.first.said + site.again.said + site.looked.said
-    everything += site.machine.said("journalctl --no-pager")
+    everything = "".join(run.said for run in runs.values()) + site.machine.said("journalctl --no-pager")
     assert [secret for secret in secrets if secret in everything] == []
     listed = site.machine.said("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert [secret for secret in secrets if secret in listed] == []
@@ -65,11 +53,12 @@ def test_tls_names_and_headers(site: Site):
         assert answer.status_code == 200
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
         assert client.get(f"{facility.URL}/_chp_healthz").status_code == 404
-        # A name below, as each person's sessions have one.
-        assert client.get("https://alice.visa.test/hub/health").status_code in (200, 404)
-        with pytest.raises(httpx.ConnectError):  # a name that is not the site's
-            client.get("https://elsewhere.test/")
         plain = client.get("http://visa.test/hub/login?next=%2Fhub%2Fhome")
+    # Each by a line of its own, which begins with the name. One below, as each person's sessions have it:
+    with site.client() as client:
+        assert client.get("https://alice.visa.test/hub/health").status_code in (200, 404)
+    with site.client() as client, pytest.raises(httpx.ConnectError):  # and one that is not the site's
+        client.get("https://elsewhere.test/")
     assert plain.status_code == 301
     assert plain.headers["Location"] == "https://visa.test/hub/login?next=%2Fhub%2Fhome"
 
@@ -108,38 +97,23 @@ def test_the_engine_answers_the_hub_alone(site: Site):
     assert site.machine.run(f"curl -s {node} {address}", check=False).stdout == ""
 
 
-def test_a_person_logs_in_and_sees_the_desktop(site: Site, page, kept):
+def test_a_person_logs_in_and_sees_the_desktop(site: Site, page, alice):
     """Over HTTPS, by the facility's provider, in an origin of their own."""
-    page.goto(facility.URL)
-    page.get_by_role("link", name="Log in").or_(page.get_by_role("button", name="Log in")).click()
-    page.locator("input[type=password]").wait_for()
-    page.locator("form input:not([type=password]):not([type=hidden])").first.fill("alice")
-    page.locator("input[type=password]").fill(facility.PASSWORD)
-    page.locator("form [type=submit]").click()
-    page.wait_for_url("https://visa--service.visa.test/services/visa/**")
     cookies = page.context.cookies()
     hub = [one for one in cookies if one["name"].startswith("__Host-") and one["domain"] == "visa.test"]
     assert hub and all(one["secure"] for one in hub), cookies
-
-    kept["alice"] = site.token("alice")
-    asked = {"profile": "general", "plan": "medium", "interface": "desktop"}
-    asked["experiments"] = [facility.EXPERIMENT]
-    started = site.call("POST", f"users/alice/servers/{SESSION}", kept["alice"], json={"user_options": asked})
-    assert started.status_code in (201, 202), started.text
-    record = site.until_running(kept["alice"], SESSION)
-    kept["sockets"] = []
-    page.on("websocket", kept["sockets"].append)
-    page.goto(f"{record['url']}desktop/")
     assert page.url.startswith("https://alice.visa.test/")
-    page.wait_for_function(PAINTED, timeout=60_000)
-    assert kept["sockets"] and not any(one.is_closed() for one in kept["sockets"])
+    RESULTS.mkdir(exist_ok=True)
+    page.screenshot(path=RESULTS / "deployed-desktop.png")
+    assert page.evaluate(PAINTED)
+    assert alice.open_desktops() == 1
 
 
-def test_a_share_is_in_the_audit_log_with_the_browser_s_address(site: Site, kept):
+def test_a_share_is_in_the_audit_log_with_the_browser_s_address(site: Site, alice):
     """Not the web server's: X-Forwarded-For came through, and VISA_TRUSTED_PROXIES names it."""
     site.log_in("bob")
     member = {"name": "bob", "role": "viewer"}
-    shared = site.call("POST", f"visa/sharing/alice/{SESSION}/members", kept["alice"], json=member)
+    shared = site.call("POST", f"visa/sharing/alice/{SESSION}/members", alice.token, json=member)
     assert shared.status_code in (200, 201), shared.text
     template = "{{(index .Subnets 0).Gateway}}"
     gateway = podman("network", "inspect", "podman", "--format", template).stdout.strip()
@@ -159,88 +133,40 @@ def containers() -> list[str]:
     return podman("ps", "--no-trunc", "--format", "{{.ID}}", *ours).stdout.split()
 
 
-def pid(site: Site, unit: str) -> str:
-    return site.machine.said(f"systemctl show -P MainPID {unit}")
-
-
-def answers(site: Site, kept: dict) -> int:
-    """What the session's own server says to its owner, through web server and proxy."""
-    with site.client() as client:
-        headers = {"Authorization": f"token {kept['alice']}"}
-        url = f"https://alice.visa.test/user/alice/{SESSION}/api/status"
-        return client.get(url, headers=headers).status_code
-
-
 def turn_to(site: Site, tree) -> None:
     """Name another tree in the inventory, as an operator who has fetched a new version."""
     path = site.inventory / "group_vars/visa/site.yml"
     path.write_text(re.sub(r"visa_source: .*", f"visa_source: {tree}", path.read_text()))
 
 
-def test_an_upgrade_leaves_sessions_and_proxy_alone(site: Site, page, kept):
+def test_an_upgrade_leaves_sessions_and_proxy_alone(site: Site, page, alice, kept):
     """Not one socket of the open desktop closes meanwhile."""
-    before = containers(), pid(site, "visa-proxy"), site.machine.said("readlink /opt/visa/current")
-    hub = pid(site, "visa-hub")
+    before = containers(), site.pid("visa-proxy")
+    hub, kept["old"] = site.pid("visa-hub"), site.release()
     turn_to(site, site.now)
     # site.yml by itself installs the new release, and does not turn over to it; upgrade.yml does.
     played(site.machine, site.inventory, "upgrade.yml")
-    assert (containers(), pid(site, "visa-proxy")) == before[:2] and len(before[0]) == 1
-    assert pid(site, "visa-hub") != hub
-    kept["old"], kept["new"] = before[2], site.machine.said("readlink /opt/visa/current")
-    assert kept["new"] != kept["old"] == site.machine.said("readlink /opt/visa/previous")
+    assert (containers(), site.pid("visa-proxy")) == before and len(before[0]) == 1
+    assert site.pid("visa-hub") != hub
+    kept["new"] = site.release()
+    assert kept["new"] != kept["old"] == site.release("previous")
     assert site.machine.said("ls /var/backups/visa").count(".tar.gz") == 1
-    site.until_running(kept["alice"], SESSION)
-    assert answers(site, kept) == 200
+    runs_on(site, alice)
     page.wait_for_timeout(100)  # the browser tells what happened meanwhile only while it is asked something
-    desktop = [one for one in kept["sockets"] if "/desktop" in one.url]
-    assert desktop and not any(one.is_closed() for one in desktop)
-    assert page.evaluate(PAINTED)
+    assert alice.open_desktops() == 1 and page.evaluate(PAINTED)
 
 
-def test_going_back_is_one_command(site: Site, kept):
-    before = containers(), pid(site, "visa-proxy")
-    played(site.machine, site.inventory, "rollback.yml")
-    assert site.machine.said("readlink /opt/visa/current") == kept["old"]
-    assert (containers(), pid(site, "visa-proxy")) == before
-    site.until_running(kept["alice"], SESSION)
-    assert answers(site, kept) == 200
+def runs_on(site: Site, alice: Person) -> None:
+    """The session is there to the hub, and its own server answers by web server and proxy."""
+    site.until_running(alice.token, SESSION)
+    assert site.answers(alice.token, "alice", SESSION) == 200
 
 
-def test_a_release_whose_database_differs_is_not_rolled_back_unasked(site: Site, kept):
-    """The two releases here want the same of it: one is made to say otherwise."""
-    mark = f"/opt/visa/{kept['new']}/release.json"
-    was = site.machine.said(f"cat {mark}")
-    site.machine.run(f"ln -sfn {kept['new']} /opt/visa/previous")
-    site.machine.run(f'sed -i \'s/"schema": "/&another /\' {mark}')
-    refused = play(site.machine, site.inventory, "rollback.yml")
-    site.machine.run(f"cat > {mark} <<'E'\n{was}\nE")
-    assert refused.code != 0 and "visa_rollback_database=true" in refused.said
-    assert site.machine.said("readlink /opt/visa/current") == kept["old"]
-    assert site.machine.said("systemctl is-active visa-hub") == "active"
-
-
-def test_an_upgrade_that_fails_is_turned_back(site: Site, kept):
-    """Its migration fails: the release before runs again, with its settings, and the session is there."""
-    program = f"/opt/visa/{kept['new']}/venv/bin/jupyterhub"
-    site.machine.run(f"mv {program} {program}.whole && ln -s /bin/false {program}")
-    settings = site.inventory / "group_vars/visa/site.yml"
-    was = settings.read_text()
-    settings.write_text(was.replace("Test Light Source", "Another Light Source"))
-    failed = play(site.machine, site.inventory, "upgrade.yml")
-    settings.write_text(was)
-    site.machine.run(f"mv {program}.whole {program}")
-    assert failed.code != 0 and "the release before runs again" in failed.said, failed.said[-3000:]
-    assert site.machine.said("readlink /opt/visa/current") == kept["old"]
-    assert "Test Light Source" in site.machine.said("cat /etc/visa/site.env")
-    site.until_running(kept["alice"], SESSION)
-    assert answers(site, kept) == 200
-
-
-def picture(site: Site, kept: dict) -> dict:
+def picture(site: Site, alice: Person) -> dict:
     """What a backup must bring back, as the hub tells it."""
     users = site.call("GET", "users").raise_for_status().json()
-    session = site.sessions(kept["alice"])[SESSION]
-    shared = site.call("GET", f"visa/sharing/alice/{SESSION}", kept["alice"]).raise_for_status().json()
+    session = site.sessions(alice.token)[SESSION]
+    shared = site.call("GET", f"visa/sharing/alice/{SESSION}", alice.token).raise_for_status().json()
     lines = site.machine.said("cat /var/log/visa/events.jsonl").splitlines()
     return {
         "users": {one["name"]: sorted(one["groups"]) for one in users},
@@ -250,35 +176,60 @@ def picture(site: Site, kept: dict) -> dict:
     }
 
 
-def test_a_backup_is_put_back_on_another_machine(site: Site, around, kept):
-    """Users, sessions that run, shares and audit log are as they were; the machine had software alone."""
-    wanted, running = picture(site, kept), containers()
+def test_a_backup_is_put_back_on_another_machine(site: Site, around, alice):
+    """Users, sessions that run, shares and audit log are as they were.
+
+    By the steps of docs/operators/upgrade.md. The other machine has the software already; a hub without
+    sessions has run on it, and ended none of them.
+    """
+    wanted, running = picture(site, alice), containers()
     file = site.machine.said("/usr/local/sbin/visa-backup make").splitlines()[-1]
     here = around["folder"] / "backup.tar.gz"
     podman("cp", f"{site.machine.name}:{file}", str(here))
     site.machine.stop()  # the machine is lost; its sessions run on, on their node
+    site.disconnect()
 
     other = Machine("visa-test-two", site.machine.address)
+    inventory = site.inventory.with_name("inventory-two")
+    moved = Site(other, inventory, site.now, site.options, site.port)
     try:
-        other.start(site.options)
-        inventory = site.inventory.with_name("inventory-two")
+        other.start([*site.options, "-v", f"{packages.software('two', of='one')}:/opt/visa"])
+        moved.connect()
         shutil.copytree(site.inventory, inventory)
         hosts = inventory / "hosts.yml"
         hosts.write_text(hosts.read_text().replace(site.machine.name, other.name))
-        played(other, inventory, "site.yml", "--tags", "common,postgresql,hub,tls_proxy,backup")
+        played(other, inventory, "site.yml", "--tags", "common,postgresql,gpu_node,hub,backup")
+        other.until("journalctl -u visa-hub | grep -q 'knows no session'", 30)
+        assert containers() == running
         podman("cp", str(here), f"{other.name}:/var/backups/visa/restored.tar.gz")
         played(other, inventory, "restore.yml", "-e", "visa_restore=/var/backups/visa/restored.tar.gz")
-        (site.inventory.parent / "authority.pem").unlink(missing_ok=True)
-        moved = Site(other, inventory, site.now, site.options, site.looked, site.first, site.again)
-        moved.until_running(kept["alice"], SESSION)
-        found = picture(moved, kept)
+        played(other, inventory, "site.yml", "--tags", "tls_proxy")
+        runs_on(moved, alice)
+        found = picture(moved, alice)
         # The hub goes on writing: what was there is there, line by line.
         assert found.pop("audit")[: len(wanted["audit"])] == wanted.pop("audit")
         assert found == wanted
         assert containers() == running
-        assert answers(moved, kept) == 200
+        moved.log_in("bob")
         half = "cd /var/backups/visa && head -c 5000 restored.tar.gz > half.tar.gz"
         damaged = other.run(f"{half} && visa-backup check /var/backups/visa/half.tar.gz", check=False)
         assert damaged.returncode == 1 and "is no whole backup" in damaged.stderr
     finally:
+        moved.disconnect()
         other.remove()
+
+
+def test_all_comes_back_when_the_machine_is_booted_again(site: Site, alice):
+    """By itself, in whatever order; the session has run on, on its node."""
+    running = containers()
+    site.machine.stop()
+    site.machine.boot()
+    site.connect()
+    health = f"http://{site.machine.address}:8081/hub/health"
+    site.machine.until(f"curl -sf {health}", 60)
+    site.machine.until("curl -sf http://127.0.0.1:8090/services/visa/health", 60)
+    units = "visa-hub visa-portal visa-proxy visa-engine visa-network visa-backup.timer nginx prometheus"
+    assert site.machine.said(f"systemctl is-active {units}").split() == ["active"] * len(units.split())
+    runs_on(site, alice)
+    assert containers() == running
+    site.log_in("bob")
