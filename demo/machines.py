@@ -71,8 +71,9 @@ def settings(site: Site) -> Config:
     config.LibvirtProvider.cpus = 8
     config.LibvirtProvider.memory = "5G"
     config.LibvirtProvider.virtualization = "qemu" if in_software() else "kvm"
-    # To boot, and then to become a session.
-    config.VisaSpawner.start_timeout = 600
+    # To boot, and then to become a session: in software, on a machine that is busy otherwise, minutes.
+    config.VMSpawner.boot_timeout = 480
+    config.VisaSpawner.start_timeout = 900
     return config
 
 
