@@ -68,6 +68,8 @@ class Hub:
     metrics_token: str = ""
     page: str = "lab"
     shows: str = "jupyter-config-data"
+    #: What the progress of the last start said, and when; none where the POST itself answered.
+    heard: list[tuple[float, str]] = field(default_factory=list)
 
     def client(self, **options) -> httpx.AsyncClient:
         headers = {"Authorization": f"token {self.token}"}
@@ -90,6 +92,7 @@ class Hub:
 
     async def ask_for(self, client: httpx.AsyncClient, name: str) -> tuple[float, float]:
         """Start a session; when that was asked for, and when the hub said that it is ready."""
+        self.heard.clear()
         asked = time.time()
         answer = await client.post(self._server(name), json={"user_options": self.options})
         if answer.status_code == 202:
@@ -110,6 +113,7 @@ class Hub:
                 if not line.startswith("data:"):
                     continue
                 event = json.loads(line.removeprefix("data:"))
+                self.heard.append((time.time(), event.get("message", "")))
                 if event.get("failed"):
                     raise BenchFailed(f"{self.kind}: {event.get('message')}")
                 if event.get("ready"):

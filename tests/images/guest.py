@@ -25,7 +25,15 @@ def _say(line: socket.socket, what: str, **arguments) -> None:
 class Guest:
     """A machine that runs from an overlay of a disk; `stop` ends it, and so does the end of the tests."""
 
-    def __init__(self, disk: Path, folder: Path, uefi: bool = False, gigabytes: int = 0):
+    def __init__(
+        self,
+        disk: Path,
+        folder: Path,
+        uefi: bool = False,
+        gigabytes: int = 0,
+        memory: int = 1500,
+        network: str = "user,restrict=on",
+    ):
         self.agent, self.console = folder / "agent", folder / "console"
         overlay = folder / "overlay.qcow2"
         size = [f"{gigabytes}G"] if gigabytes else []
@@ -38,7 +46,7 @@ class Guest:
             "-smp",
             "2",
             "-m",
-            "1500",
+            str(memory),
             "-nodefaults",
             "-no-user-config",
             "-display",
@@ -56,7 +64,7 @@ class Guest:
         command += ["-device", "virtio-blk-pci,drive=disk", "-device", "virtio-net-pci,netdev=net"]
         command += [
             "-netdev",
-            "user,id=net,restrict=on",
+            f"{network},id=net",
             "-device",
             "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
         ]
@@ -103,9 +111,11 @@ class Guest:
             raise ValueError(f"{what}: {answer}")
         return answer["return"]
 
-    def run(self, *command: str, seconds: float = 60) -> tuple[int, str]:
-        """Run a command in it as root; its exit code and all it said."""
-        process = self.ask("guest-exec", path=command[0], arg=list(command[1:]), **{"capture-output": True})
+    def run(self, *command: str, given: bytes = b"", seconds: float = 60) -> tuple[int, str]:
+        """Run a command in it as root, with this on its standard input; its exit code and all it said."""
+        more = {"input-data": base64.b64encode(given).decode()} if given else {}
+        more |= {"capture-output": True}
+        process = self.ask("guest-exec", path=command[0], arg=list(command[1:]), **more)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             done = self.ask("guest-exec-status", pid=process["pid"])

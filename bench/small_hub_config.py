@@ -1,4 +1,4 @@
-"""Our hub on the cluster, as small as one can be: no portal, a login that asks for no password."""
+"""Our hub as small as one can be: no portal, a login that asks for no password, one backend."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from visa_spawner.site import prepare
 
 c = get_config()  # noqa: F821
 settings = json.loads(os.environ["BENCH_SETTINGS"])
-port, account = settings["port"], Account(**settings["account"])
+port, host, account = settings["port"], settings["host"], Account(**settings["account"])
 
 
 class Facility(DummyAuthenticator):
@@ -22,7 +22,7 @@ class Facility(DummyAuthenticator):
 
 
 c.JupyterHub.bind_url = f"http://127.0.0.1:{port}"
-c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{port + 1}"
+c.JupyterHub.hub_bind_url = f"http://{host}:{port + 1}"
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{port + 2}"
 c.ConfigurableHTTPProxy.should_start = False
 c.JupyterHub.db_url = "sqlite:///hub.sqlite"
@@ -34,11 +34,8 @@ c.JupyterHub.allow_named_servers = True
 c.JupyterHub.spawner_class = "visa_spawner.spawner.VisaSpawner"
 c.JupyterHub.services = [{"name": "bench", "api_token": settings["token"], "admin": True}]
 
-c.VisaSite.backends = {"slurm": "bench.slurm.timed.TimedBackend"}
-for name, value in settings["site"].items():
-    setattr(c.VisaSite, name, value)
-for name, value in settings["slurm"].items():
-    setattr(c.SlurmBackend, name, value)
-if settings["cmd"]:
-    c.VisaSpawner.cmd = settings["cmd"]
+c.VisaSite.backends = settings["backends"]
+for section, values in settings["sections"].items():
+    for name, value in values.items():
+        setattr(c[section], name, value)
 prepare(c)
