@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import uuid
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +31,10 @@ log_file = {log}
 state_path = {state}
 transport_url = {rabbit}
 {more}
+# Who waits for the disk in the midst of a change locks others out, and SQLite gives some of these up at once.
 [database]
 connection = {database}
+sqlite_synchronous = false
 [oslo_concurrency]
 lock_path = {state}/locks
 [oslo_messaging_notifications]
@@ -70,6 +73,7 @@ key_repository = {folder}/keystone/credential
 auth_strategy = keystone
 [placement_database]
 connection = {database}
+sqlite_synchronous = false
 """,
     "glance": """
 [glance_store]
@@ -100,6 +104,7 @@ auth_strategy = keystone
 max_limit = 3
 [api_database]
 connection = sqlite:///{folder}/nova_api.db?timeout=60
+sqlite_synchronous = false
 [scheduler]
 workers = 1
 discover_hosts_in_cells_interval = 2
@@ -219,6 +224,9 @@ def fill(places: Places) -> None:
     for path in installed.TEMPLATE.glob("*.db"):
         shutil.copy(path, places.folder / path.name)
     shutil.copy(places.database("nova"), places.database("nova_cell0"))
+    for path in places.folder.glob("*.db"):
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA journal_mode=WAL")  # whoever reads holds up nobody who writes
     with sqlite3.connect(places.database("keystone")) as keystone:
         # The identity's own may be there, without an address.
         keystone.execute("DELETE FROM endpoint")
