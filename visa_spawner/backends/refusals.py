@@ -27,7 +27,8 @@ def refusal_for(error: BaseException, node: str) -> StartRefused | None:
         )
     if isinstance(error, EngineRefused) and error.status == 404 and "image" in error.text.lower():
         return StartRefused(
-            f"The software of this profile is not installed on {node} yet. Tell the facility's staff.",
+            f"The software of this profile is not installed on {node} yet. Choose another profile, "
+            "or tell the facility's staff.",
             field="profile",
             status=503,
             reason="image",
