@@ -201,7 +201,7 @@ async def test_support_asks_the_owner_accepts_and_ends_it(alone: Shared, person,
         card = owner.locator(".visa-stack")
         await expect(card).to_contain_text("You wrote that the desktop is slow")
         assert alone.members() == {}, "asking opens nothing"
-        await card.get_by_role("button", name="Accept as asked").click()
+        await card.get_by_role("button", name="Work together").click()
         await expect(owner.locator("#sign")).to_contain_text("from support may come in")
         await hugo.locator("[data-key=open]").click()
         await hugo.wait_for_url("**/desktop/**")

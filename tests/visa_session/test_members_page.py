@@ -74,13 +74,13 @@ async def test_a_request_appears_at_once_and_leaves_the_keyboard_alone(site, ses
 
 
 @pytest.mark.parametrize(
-    ("label", "answer"), [("Accept as asked", "as-asked"), ("Watch only", "watch"), ("Decline", "decline")]
+    ("label", "answer"), [("Work together", "as-asked"), ("Watch only", "watch"), ("Decline", "decline")]
 )
 async def test_a_request_is_answered_by_keyboard_alone(site, session, chromium, label, answer):
     page = await at_desktop(await enter(chromium, session), session)
     asked = request() | {"id": f"by-{answer}"}
     site.tell("alice", "members", requests=[asked])
-    await expect(page.locator(".visa-requests .visa-card")).to_be_visible()
+    await expect(page.locator(".visa-requests .visa-card")).to_contain_text("with your account")
     await page.keyboard.press("Control+Alt+Shift+KeyM")
     for _ in range(3):
         if await page.evaluate("() => document.activeElement.textContent") == label:
@@ -96,8 +96,8 @@ async def test_who_asks_to_watch_is_not_offered_more_and_a_refusal_is_said(site,
     site.answer(calls=[409, "request: it was answered already, on the portal."])
     site.tell("alice", "members", requests=[request("viewer")])
     card = page.locator(".visa-requests .visa-card")
-    await expect(card.locator("button")).to_have_text(["Accept", "Decline"])
-    await card.get_by_text("Accept").click()
+    await expect(card.locator("button")).to_have_text(["Let them watch", "Decline"])
+    await card.get_by_text("Let them watch").click()
     await expect(card.get_by_role("alert")).to_have_text("request: it was answered already, on the portal.")
     await expect(card.get_by_text("Decline")).to_be_enabled()
     site.tell("alice", "members", requests=[])
@@ -138,6 +138,8 @@ async def test_support_is_seen_all_the_while(site, session, chromium):
     await asyncio.sleep(0.4)
     await documented(page, "inside-owner")
     let_in(site, session, requests=[])
+    await expect(sam.locator("#notice-words")).to_have_text("You are not in this session any more.")
+    await expect(sam.locator("#sign")).to_be_hidden()
     await expect(sign).to_be_hidden()
 
 
@@ -234,7 +236,7 @@ async def test_an_end_is_said_and_a_return_comes_by_itself(site, session, chromi
         "You are not in this session any more.", timeout=5000
     )
     await expect(page.locator("#portal")).to_have_attribute("href", "/services/visa/")
-    await expect(page.locator("#notice-more")).to_contain_text("Alice Owner ended it")
+    await expect(page.locator("#notice-more")).to_contain_text("Alice Owner took you out")
     await picture(page, "ended")
     let_in(site, session, member("vera", "viewer"))
     await expect(page.locator("#notice")).to_be_hidden(timeout=30000)

@@ -44,6 +44,7 @@ async function make(path, method, body) {
 export function ended(why) {
   over = true;
   reason = why ?? reason; // the picture may end before the news have said why
+  document.getElementById("sign").hidden = true; // it would go on saying that one is in
   notice.say(words.ENDED, { detail: words.endedOf(last, reason), still: true, retry: () => location.reload() });
 }
 

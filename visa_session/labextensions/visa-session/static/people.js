@@ -65,17 +65,23 @@ export class Requests {
     const row = element(
       "div",
       { class: "visa-row" },
-      choice(request.role === "viewer" ? "Accept" : "Accept as asked", "as-asked", "visa-main"),
+      choice(request.role === "viewer" ? "Let them watch" : "Work together", "as-asked", "visa-main"),
       request.role === "viewer" ? null : choice("Watch only", "watch"),
       choice("Decline", "decline"),
     );
     const message = request.message ? element("blockquote", {}, element("bdi", {}, request.message)) : null;
+    // The portal's words: what one agrees to must be known where one agrees.
+    const means =
+      request.role === "viewer"
+        ? null
+        : element("p", {}, "Who works together with you does so with your account: your files, your terminal.");
     const note = element("p", { class: "visa-faint" }, "You can answer for ", time, ". Ctrl+Alt+Shift+M leads here.");
     const node = element(
       "div",
       { class: "visa-card", role: "group", "aria-labelledby": title.id },
       title,
       message,
+      means,
       row,
       trouble,
       note,

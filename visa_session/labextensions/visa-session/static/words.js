@@ -74,7 +74,7 @@ export function endedOf(last, why) {
   const owner = last?.owner.full_name ?? "Its owner";
   if (why === "data") return `${owner} added data to it that you may not see. Files you saved are kept.`;
   if (last?.until && new Date(last.until) <= new Date()) return "The time you were let in for is over.";
-  return `${owner} ended it, or is away and lets nobody in meanwhile. Files you saved are kept.`;
+  return `${owner} took you out, or is away and lets nobody in meanwhile. Files you saved are kept.`;
 }
 
 /** Told to the owner of whom the data that they added have put out. */
