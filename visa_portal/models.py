@@ -29,13 +29,15 @@ class Answer(BaseModel):
 class Free(Answer):
     """What a plan could start now: how many sessions, and a sentence about it.
 
-    With a `queue` it may be started without room, and waits; `expected` is when it would begin (UTC).
+    With a `queue` it may be started without room, and waits; `expected` is when it would begin (UTC). Without
+    its software `prepared` nothing starts, nor waits.
     """
 
     sessions: int = 0
     words: str = ""
     queue: bool = False
     expected: datetime | None = None
+    prepared: bool = True
 
 
 class Plan(Answer):
@@ -61,6 +63,11 @@ class Plan(Answer):
     def has_room(self) -> bool:
         """Whether it would start at once; a plan nobody counts is taken to have room."""
         return self.free is None or self.free.sessions > 0
+
+    @property
+    def prepared(self) -> bool:
+        """Whether its software is there, as far as anybody says."""
+        return self.free is None or self.free.prepared
 
     @property
     def waits(self) -> bool:

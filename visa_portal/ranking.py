@@ -68,16 +68,24 @@ def best_plan(profile: Profile, wanted: str = "") -> Plan | None:
 
 
 def best(ranked: Sequence[Ranked]) -> Ranked | None:
-    """The profile to offer first: of those that suit equally well, one with room now, else with a queue."""
+    """The profile to offer first: of those that suit equally well, one with room now, else with a queue.
+
+    One whose software is not there is passed over where another suits.
+    """
     if not ranked:
         return None
-    equals = [one for one in ranked if one.order == ranked[0].order and one.profile.plans]
-    return min(equals, key=lambda one: _wait(best_plan(one.profile)), default=ranked[0])
+    first = next((one for one in ranked if one.suits and _prepared(one.profile)), ranked[0])
+    equals = [one for one in ranked if one.order == first.order and one.profile.plans]
+    return min(equals, key=lambda one: _wait(best_plan(one.profile)), default=first)
+
+
+def _prepared(profile: Profile) -> bool:
+    return any(plan.prepared for plan in profile.plans)
 
 
 def _wait(plan: Plan) -> int:
-    """How much stands between a plan and its start: nothing, a queue, no room at all."""
-    return 0 if plan.has_room else 1 if plan.waits else 2
+    """How much stands between a plan and its start: nothing, a queue, no room at all, no software."""
+    return 0 if plan.has_room else 1 if plan.waits else 2 if plan.prepared else 3
 
 
 def _last(used: Sequence[Used]) -> dict[str, Used]:

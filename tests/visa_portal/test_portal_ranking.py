@@ -119,6 +119,16 @@ def test_best_has_room_among_equals():
     assert best([]) is None
 
 
+def test_best_has_its_software():
+    lacking = {"sessions": 0, "prepared": False}
+    plans = [{"name": "small", "free": lacking}, {"name": "large", "free": lacking}]
+    bare = TOMO.model_validate(TOMO.model_dump() | {"plans": plans})
+    ranked = rank([experiment("id19", "tomography")], [bare, DIFF, GENERAL])
+    assert ranked[0].profile is bare
+    assert best(ranked).profile is GENERAL, "and not what is made for something else"
+    assert best(rank([experiment("id19", "tomography")], [bare, DIFF])).profile is bare, "nothing else suits"
+
+
 POWDER = profile("powder", ["bm29"], ["powder diffraction", "saxs"], definitions=["NXsas"])
 NXTOMO = profile("nxtomo", [], [], definitions=["NXtomo"])
 

@@ -153,7 +153,8 @@ class OptionsHandler(AccountHandler):
             answer = Availability(0, "What is free here is not known at the moment.")
         expected = answer.expected and answer.expected.isoformat(timespec="seconds")
         free = {"sessions": answer.sessions, "words": answer.words}
-        return free | {"queue": bool(kind.queue_limit) and answer.possible, "expected": expected}
+        queue = bool(kind.queue_limit) and answer.possible
+        return free | {"queue": queue, "expected": expected, "prepared": True}
 
 
 class SessionsHandler(AccountHandler):
@@ -201,7 +202,7 @@ class ExtendHandler(AccountHandler):
 
 
 #: Of a plan whose image is not there: nothing starts, nothing waits for it either.
-_NOTHING = {"sessions": 0, "words": NOT_PREPARED, "queue": False, "expected": None}
+_NOTHING = {"sessions": 0, "words": NOT_PREPARED, "queue": False, "expected": None, "prepared": False}
 
 
 def _kind(profile: Profile, plan: Plan) -> tuple[str, Resources, float]:
