@@ -23,6 +23,9 @@ from .refusals import StopDelayed
 from .spec import address_at, reached_at
 from .watch import Watch
 
+#: After that a node does not answer, of a session that nobody ends.
+_RUNS_ON = ", so nobody can tell how this session stands. What runs there runs on."
+
 
 class ContainerBackend(ChangesData, Making, DockerSpawner):
     """One session in one container."""
@@ -122,8 +125,8 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
         watch = self._watch
         if watch is None or not watch.answering:
             since = watch.since if watch else self._stopping_since
-            late = "; the session will be ended when it does" if self._stop_wanted else ""
-            return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}.", since)
+            late = "; the session will be ended when it does." if self._stop_wanted else _RUNS_ON
+            return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}", since)
         if self._stop_wanted:
             return Status(State.STOPPING, "Stopping", self._stopping_since)
         if self._running_since is None:
