@@ -7,8 +7,7 @@ from ipaddress import ip_address
 
 from tornado.httputil import HTTPServerRequest
 
-#: Names the addresses of web servers that stand before the proxy, with commas between.
-TRUSTED_VARIABLE = "VISA_TRUSTED_PROXIES"
+from .contract import TRUSTED_VARIABLE
 
 
 def address_of(request: HTTPServerRequest) -> str:

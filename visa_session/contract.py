@@ -49,6 +49,10 @@ SESSION_PORT = 8888
 CLUSTER_VARIABLE = "VISA_CLUSTER"
 IN_IMAGE_VARIABLE = "VISA_IN_IMAGE"
 
+#: Names the addresses of web servers that stand before the proxy, with commas between: what they say of where
+#: somebody comes from is believed (address.py), by hub, portal and session alike.
+TRUSTED_VARIABLE = "VISA_TRUSTED_PROXIES"
+
 #: Exit codes of the session's process that the hub puts into words.
 EXIT_NOT_READ_ONLY = 71
 EXIT_GPU_MISSING = 72

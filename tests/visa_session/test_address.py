@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from visa_session.address import TRUSTED_VARIABLE, address_of
+from visa_session.address import address_of
+from visa_session.contract import TRUSTED_VARIABLE
 
 
 @pytest.mark.parametrize(

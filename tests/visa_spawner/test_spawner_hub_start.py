@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from spawner_support import GOOD_OPTIONS
 
-from visa_session.address import TRUSTED_VARIABLE
+from visa_session.contract import TRUSTED_VARIABLE
 
 
 @pytest.fixture(autouse=True)

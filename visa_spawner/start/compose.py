@@ -9,7 +9,7 @@ from datetime import datetime
 
 from visa_catalogue.account import Account
 from visa_catalogue.model import Experiment
-from visa_session.contract import INFO_VARIABLE, DatasetInfo, ExperimentInfo, SessionInfo
+from visa_session.contract import INFO_VARIABLE, TRUSTED_VARIABLE, DatasetInfo, ExperimentInfo, SessionInfo
 
 from ..asked.authorise import Accepted
 from ..data.binds import short_ways
@@ -39,10 +39,6 @@ HUB_VARIABLES = frozenset(
 )
 
 LANGUAGE = "C.UTF-8"
-
-#: Names the web servers before the proxy. A session tells the audit log where people come from, and hears
-#: them by the same proxies as the hub (visa_session/address.py).
-TRUSTED_VARIABLE = "VISA_TRUSTED_PROXIES"
 
 _UNSAFE, _LONGEST_ACCOUNT = re.compile(r"[^a-z0-9_.-]+"), 63
 
