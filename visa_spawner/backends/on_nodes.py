@@ -72,7 +72,9 @@ class OnNodes(MadeOften, Backend, ContainerSettings):
         """Have them wait on the nodes of the hub's own machine, within `warm_memory`."""
         own = config.get("ContainerBackend", {})
         settings = SettingsAlone(config=Config({"SettingsAlone": own}))
-        Fleet.of(config).warm.tell(pairs, starts, settings.image_template, settings.limits)
+        fleet = Fleet.of(config)
+        fleet.start()  # nobody else may ask for it before the first session
+        fleet.warm.tell(pairs, starts, settings.image_template, settings.limits)
 
     @classmethod
     def drain_by(cls, closed: Callable[[str], str | None], config: Config) -> None:
