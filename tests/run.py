@@ -56,6 +56,8 @@ class Part:
 
 #: This machine's own podman, whose images some tests build, list and remove.
 ENGINE = frozenset({"engine"})
+#: The processors, by what takes them for minutes, and by what looks at moments.
+PROCESSORS = frozenset({"processors"})
 #: In the order in which they begin: the longest first, so that none is left over at the end.
 PARTS = (
     Part("build", command=("-m", "images.build", "base", "general", "tomography", "powder", "fluorescence")),
@@ -63,12 +65,12 @@ PARTS = (
     Part("portal", ("tests/visa_portal",)),
     Part("services", command=("-m", "tests.openstack_cloud.environment")),
     Part("cluster", ("tests/visa_spawner/slurm",), after=("build",)),
+    Part("session", ("tests/visa_session",), after=("build",), holds=PROCESSORS),
     Part("images", ("tests/images",), after=("build",), holds=ENGINE),
-    Part("session", ("tests/visa_session",), after=("build",)),
-    Part("deployment", ("tests/ansible",), after=("build",)),
+    Part("deployment", ("tests/ansible",), after=("build",), holds=PROCESSORS),
     Part("e2e", ("tests/e2e",), after=("build",), holds=ENGINE),
     Part("machines", ("tests/visa_spawner/vm",), after=("build",)),
-    Part("cloud", ("tests/openstack_cloud",), after=("services",)),
+    Part("cloud", ("tests/openstack_cloud",), after=("services",), holds=PROCESSORS),
     Part(
         "starts",
         ("tests/visa_spawner", *(f"-tests/visa_spawner/{name}" for name in ("backends", "slurm", "vm"))),
