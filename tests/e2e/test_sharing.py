@@ -107,7 +107,7 @@ async def test_a_team_watches_then_works_along_then_is_out(alone: Shared, person
         async with alice.expect_request("**/sharing/end"):
             await member.get_by_role("button", name="End").click()
         begun = time.monotonic()
-        await expect(bob.locator("#notice")).to_contain_text("ended", timeout=10_000)
+        await expect(bob.locator("#notice")).to_contain_text("took you out", timeout=10_000)
         # The news may have said so first; the browser tells of the socket's end by another way.
         for _ in range(100):
             if bobs[-1]["closed"] is not None:
@@ -213,5 +213,5 @@ async def test_support_asks_the_owner_accepts_and_ends_it(alone: Shared, person,
         await owner.locator("#people").click()
         await owner.get_by_role("button", name="End what Hugo Lindqvist may do here").click()
         await expect(owner.locator("#sign")).to_be_hidden()
-        await expect(helper.locator("#notice")).to_contain_text("ended")
+        await expect(helper.locator("#notice")).to_contain_text("took you out")
         assert await asyncio.to_thread(alone.stays_out, alone.site.account("hugo"))

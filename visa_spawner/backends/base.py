@@ -114,6 +114,10 @@ class Backend(HasTraits):
         raise NotImplementedError
 
     @classmethod
+    async def look(cls, config: Config) -> None:
+        """Have what there is looked at from now on, as a sweep does, and end nothing."""
+
+    @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
         """Remove what this backend made for sessions that are no more.
 

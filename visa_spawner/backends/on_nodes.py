@@ -56,6 +56,11 @@ class OnNodes(MadeOften, Backend, ContainerSettings):
         return fleet.placement.availability(resources)
 
     @classmethod
+    async def look(cls, config: Config) -> None:
+        """Watch the nodes."""
+        await Fleet.of(config).look()
+
+    @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
         """Remove this hub's containers that belong to no session."""
         await Fleet.of(config).sweep(live)
@@ -72,9 +77,7 @@ class OnNodes(MadeOften, Backend, ContainerSettings):
         """Have them wait on the nodes of the hub's own machine, within `warm_memory`."""
         own = config.get("ContainerBackend", {})
         settings = SettingsAlone(config=Config({"SettingsAlone": own}))
-        fleet = Fleet.of(config)
-        fleet.start()  # nobody else may ask for it before the first session
-        fleet.warm.tell(pairs, starts, settings.image_template, settings.limits)
+        Fleet.of(config).warm.tell(pairs, starts, settings.image_template, settings.limits)
 
     @classmethod
     def drain_by(cls, closed: Callable[[str], str | None], config: Config) -> None:

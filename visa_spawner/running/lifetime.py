@@ -56,15 +56,22 @@ async def keep_watch(site: VisaSite) -> None:
         await _attempt("settling data that were being added or taken away", settle_data(app))
         await _attempt("sweeping staged directories", _sweep_staging(site))
         if swept is None or time.monotonic() - swept >= SWEEP_INTERVAL:
-            if knows_sessions(app):
-                for name, backend in site.used_backends().items():
-                    work = backend.sweep(lambda: live_keys(app), app.config)
-                    await _attempt(f"sweeping backend {name}", work)
-            elif swept is None:
-                log.warning("The database knows no session: what runs under this hub's name is left alone")
+            await _sweep(site, app)
             swept = time.monotonic()
         collector.look_at_all()
         await asyncio.sleep(site.keep_interval)
+
+
+async def _sweep(site: VisaSite, app: JupyterHub) -> None:
+    knows = knows_sessions(app)
+    if not knows:
+        log.warning("The database knows no session: what runs under this hub's name is left alone")
+    for name, backend in site.used_backends().items():
+        if knows:
+            work = backend.sweep(lambda: live_keys(app), app.config)
+            await _attempt(f"sweeping backend {name}", work)
+        else:
+            await _attempt(f"looking at backend {name}", backend.look(app.config))
 
 
 async def _attempt(what: str, work) -> None:

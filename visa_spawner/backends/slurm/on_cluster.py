@@ -58,6 +58,11 @@ class OnCluster(Backend, SlurmSettings):
         return replace(found, sessions=kept, words=f"Room for {such} is kept free.", expected=None)
 
     @classmethod
+    async def look(cls, config: Config) -> None:
+        """Watch the queue."""
+        await Cluster.of(config).monitor.fresh()
+
+    @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
         """Cancel this hub's jobs that belong to no session."""
         await Cluster.of(config).sweep()

@@ -47,6 +47,11 @@ class OnMachines(MadeOften, Backend, VMSettings):
         return machines.availability(resources)
 
     @classmethod
+    async def look(cls, config: Config) -> None:
+        """Watch the machines."""
+        await Machines.of(config).watch.fresh()
+
+    @classmethod
     async def sweep(cls, live: Callable[[], set[str]], config: Config) -> None:
         """Remove this hub's machines that belong to no session."""
         await Machines.of(config).sweep(live)
