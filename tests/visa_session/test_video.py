@@ -354,7 +354,7 @@ async def test_a_crash_leaves_vnc_and_is_not_tried_for_ever(new_session):
 
 async def watched_again(session) -> Watcher:
     """Somebody who comes back as a page does, until a new desktop is there."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             again = await Watcher.connect(session)
             try:
