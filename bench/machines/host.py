@@ -140,7 +140,8 @@ async def hub(host: Host, name: str, pool: int) -> AsyncIterator[Hub]:
 async def _remove_all(host: Host) -> None:
     provider = LibvirtProvider(HUB_ID, config=Config({"LibvirtProvider": host.libvirt()}))
     try:
-        await asyncio.gather(*(provider.delete(machine.name) for machine in await provider.list()))
+        for machine in await provider.list():  # one by one: libvirt ends them so in any case
+            await provider.delete(machine.name)
         await provider.sweep(set())
     finally:
         provider.close()
