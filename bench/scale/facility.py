@@ -15,6 +15,8 @@ EXPERIMENTS = 500
 #: The members of staff, beside the people p00000, p00001 and so on.
 STAFF = {"helper": "helpdesk", "chief": "administrator"}
 OPTIONS = {"profile": "general", "plan": "small", "interface": "lab", "lifetime_hours": 8}
+#: What everybody calls the one session that runs.
+SESSION = "beamtime"
 
 
 def person(number: int) -> str:

@@ -13,7 +13,7 @@ import secrets
 import sqlalchemy as sa
 from jupyterhub.utils import hash_token
 
-from .facility import account, experiment, person
+from .facility import SESSION, account, experiment, person
 from .site import Site
 
 #: Containers that are put at once.
@@ -78,7 +78,9 @@ def grow(site: Site, count: int, within: float = 20) -> None:
     kept = json.loads(running["state"])["visa"]
     (api_token,) = tables.all("api_tokens", id=kept["token"])
     (client,) = [
-        row for row in tables.all("oauth_clients") if row["identifier"] == f"jupyterhub-user-{first}-work"
+        row
+        for row in tables.all("oauth_clients")
+        if row["identifier"] == f"jupyterhub-user-{first}-{SESSION}"
     ]
     roles = tables.all("user_role_map", user_id=user["id"])
     (passport,) = tables.all("visa_passports", owner=first)

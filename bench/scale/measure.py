@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from .facility import options, person
+from .facility import SESSION, options, person
 from .grow import grow
 from .people import live, starts
 from .site import Site, a_site
@@ -81,7 +81,7 @@ def _first_session(site: Site) -> None:
         browser.post("/hub/login", data=data)
     token = _token(site, 0)
     body = {"display_name": "Work", "user_options": options(0)}
-    site.api("POST", f"users/{person(0)}/servers/work", token, json=body).raise_for_status()
+    site.api("POST", f"users/{person(0)}/servers/{SESSION}", token, json=body).raise_for_status()
     site.until(
         lambda: any(one["ready"] for one in site.api("GET", "visa/sessions", token).json()["sessions"]),
         60,
@@ -101,7 +101,7 @@ def _restart(site: Site) -> tuple[float, dict]:
 def _killed(site: Site, count: int) -> dict:
     """The hub is killed and comes back; meanwhile a session is asked for its page, ten times a second."""
     name = person(count - 1)
-    url, host = f"http://127.0.0.1:{site.port}/user/{name}/work/lab", f"{name}.localhost:{site.port}"
+    url, host = f"http://127.0.0.1:{site.port}/user/{name}/{SESSION}/lab", f"{name}.localhost:{site.port}"
     answers, over = [], threading.Event()
 
     def ask() -> None:

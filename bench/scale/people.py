@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import aiohttp
 
-from .facility import experiment, options, person
+from .facility import SESSION, experiment, options, person
 from .site import Site
 
 #: Seconds between two signs of life of somebody who works in a session.
@@ -140,7 +140,7 @@ class Person:
 
     def _session(self, page: str) -> str:
         host = self.site.url.replace("localhost", f"{self.name}.localhost")
-        return f"{host}/user/{self.name}/work/{page}"
+        return f"{host}/user/{self.name}/{SESSION}/{page}"
 
 
 async def live(site: Site, numbers: list[int], seconds: float, within: float) -> Times:

@@ -17,7 +17,7 @@ def people(site):
     """Everybody at the hub's API; alice with a session that runs and one that could not start."""
     site.clear("alice")
     made = {name: Person(site, name) for name in ("alice", "bob", "ines", "heidi", "adam")}
-    made["alice"].start("work", "Microstructure of titanium under load")
+    made["alice"].start("titanium", "Microstructure of titanium under load")
     made["alice"].start("lost", "Strain in turbine blades", experiments=["ma-2"], profile="broken")
     yield made
     site.clear("alice")
@@ -31,7 +31,7 @@ def desk(site, people, chromium):
 
 
 def request_of(alice):
-    (request,) = alice.call("GET", "visa/sharing/alice/work")["requests"]
+    (request,) = alice.call("GET", "visa/sharing/alice/titanium")["requests"]
     return request["id"]
 
 
@@ -44,7 +44,7 @@ def test_two_staff_take_one_request(desk, people):
     ines, heidi = desk("ines"), desk("heidi")
     for one in (ines, heidi):
         one.go("support").get_by_text("Nobody waits for help").wait_for()
-    people["alice"].call("POST", "visa/sharing/alice/work/help", {"message": "It does not fit in memory"})
+    people["alice"].call("POST", "visa/sharing/alice/titanium/help", {"message": "It does not fit in memory"})
     for one in (ines, heidi):
         look(one.page)
         one.page.get_by_text("It does not fit in memory").wait_for()
@@ -77,42 +77,42 @@ def test_the_way_in_appears_when_the_owner_accepts(desk, people):
     visitor.picture("support-waiting")
     page.evaluate("window.stayed = true")
     answer = {"request": request_of(people["alice"]), "answer": "as-asked"}
-    people["alice"].call("POST", "visa/sharing/alice/work/answers", answer)
+    people["alice"].call("POST", "visa/sharing/alice/titanium/answers", answer)
     page.get_by_role("link", name="Open JupyterLab").wait_for()
     assert "Accepted" in page.locator("#announce").inner_text()
     assert re.search("1 h 5[0-9] min left|2 h left", page.locator("#join").inner_text())
     visitor.picture("support-inside")
     assert page.evaluate("window.stayed") is True
     href = page.get_by_role("link", name="Open desktop").get_attribute("href")
-    assert re.fullmatch(r"http://alice\.localhost:\d+/user/alice/work/desktop/", href)
+    assert re.fullmatch(r"http://alice\.localhost:\d+/user/alice/titanium/desktop/", href)
     # It is on the list as well, and goes when the owner ends it.
     page.get_by_role("link", name="All sessions").click()
     page.locator("#asks").get_by_role("link", name="Open", exact=True).wait_for()
-    people["alice"].call("DELETE", "visa/sharing/alice/work/members/heidi")
+    people["alice"].call("DELETE", "visa/sharing/alice/titanium/members/heidi")
     expect(page.locator("#asks").get_by_role("link", name="Open", exact=True)).to_have_count(
         0, timeout=20_000
     )
 
 
 def test_a_declined_request_and_one_taken_back(desk, people):
-    page = desk("heidi").go("support/alice/work")
+    page = desk("heidi").go("support/alice/titanium")
     page.get_by_role("button", name="Ask to join").click()
     page.get_by_text("Waiting for the owner's answer").wait_for()
     answer = {"request": request_of(people["alice"]), "answer": "decline"}
-    people["alice"].call("POST", "visa/sharing/alice/work/answers", answer)
+    people["alice"].call("POST", "visa/sharing/alice/titanium/answers", answer)
     page.locator("#join").get_by_text("The owner declined").wait_for()
     page.get_by_role("button", name="Ask to join").click()
     page.get_by_role("button", name="Withdraw").click()
     page.get_by_role("button", name="Ask to join").wait_for()
-    assert people["alice"].call("GET", "visa/sharing/alice/work")["requests"] == []
+    assert people["alice"].call("GET", "visa/sharing/alice/titanium")["requests"] == []
 
 
 def test_what_is_being_written_is_left_alone(desk, people):
-    page = desk("heidi").go("support/alice/work")
+    page = desk("heidi").go("support/alice/titanium")
     message = page.get_by_label("What you tell the owner")
     message.fill("I have not fini")
     # Asked from another tab: the page would show that in place of the form.
-    people["heidi"].call("POST", "visa/support/alice/work/ask", {"role": "viewer", "message": "other"})
+    people["heidi"].call("POST", "visa/support/alice/titanium/ask", {"role": "viewer", "message": "other"})
     with page.expect_response(lambda answer: "/live" in answer.url and "Waiting for" in answer.text()):
         look(page)
     page.wait_for_timeout(300)
@@ -221,9 +221,9 @@ def test_the_audit_log_and_its_file(desk, people):
 
 
 PAGES = {
-    "heidi": ("support", "support?q=nothing-of-this", "support/alice/work", "support/alice/lost"),
+    "heidi": ("support", "support?q=nothing-of-this", "support/alice/titanium", "support/alice/lost"),
     "adam": (
-        *("admin", "admin/sessions/alice/work", "admin/sessions/alice/work/stop", "admin/nodes"),
+        *("admin", "admin/sessions/alice/titanium", "admin/sessions/alice/titanium/stop", "admin/nodes"),
         *("admin/announcements", "admin/audit", "admin/audit?since=wrong"),
     ),
     "bob": ("support", "admin"),
@@ -233,7 +233,7 @@ PAGES = {
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_axe_finds_nothing(desk, people, scheme, width):
     axe = (node.install(Path(__file__).parents[1] / "axe") / "axe-core" / "axe.min.js").read_text()
-    people["alice"].http.post("visa/sharing/alice/work/help", json={"message": "Help"})
+    people["alice"].http.post("visa/sharing/alice/titanium/help", json={"message": "Help"})
     found = {}
     for name, paths in PAGES.items():
         # axe is put in from outside, past the policy that keeps scripts out.
@@ -246,5 +246,5 @@ def test_axe_finds_nothing(desk, people, scheme, width):
             overflow = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
             assert not page.evaluate(overflow), path
         visitor.complaints = [one for one in visitor.complaints if not re.search("400|403", one)]
-    people["alice"].call("DELETE", "visa/sharing/alice/work/help")
+    people["alice"].call("DELETE", "visa/sharing/alice/titanium/help")
     assert {path: problems for path, problems in found.items() if problems} == {}

@@ -2,7 +2,7 @@
 
 import pytest
 from memory_provider import MemoryProvider
-from vm_hub import until
+from vm_hub import running
 
 from visa_spawner.backends.container_data import ELSEWHERE, NOT_DONE
 from visa_spawner.backends.vm.data import NOT_NOW
@@ -10,14 +10,6 @@ from visa_spawner.backends.vm.provider import Refused, Silent
 from visa_spawner.session import Bind, StartRefused
 
 BIND = Bind("/pinned/raw", "/data/raw", True)
-
-
-async def running(hub):
-    backend = hub.backend()
-    await backend.start()
-    backend.reported_port = 8888
-    await until(lambda: backend.may_suspend)
-    return backend
 
 
 async def test_where_the_provider_cannot_the_words_say_so(hub, world):

@@ -4,18 +4,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from vm_hub import PAIR, until
+from vm_hub import PAIR, running, until
 
 from visa_spawner.backends.vm.provider import SAVING, UNSERVED, Stands
 from visa_spawner.session import StartRefused, State
-
-
-async def running(hub, name="work"):
-    backend = hub.backend(name)
-    await backend.start()
-    backend.reported_port = 8888
-    await until(lambda: backend.may_suspend)
-    return backend
 
 
 async def test_it_stands_still_and_others_have_its_room(hub, world):

@@ -25,3 +25,12 @@ class Hub(Processes):
 
 
 __all__ = ["CONFIG", "PAIR", "RESOURCES", "Hub", "until"]
+
+
+async def running(hub, name="work"):
+    """A session of the hub's that runs."""
+    backend = hub.backend(name)
+    await backend.start()
+    backend.reported_port = 8888
+    await until(lambda: backend.may_suspend)
+    return backend
