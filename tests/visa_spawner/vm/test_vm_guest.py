@@ -24,6 +24,7 @@ from images.build import main as build_main
 from images.disk import main as disk_main
 from tests.visa_session.viewer import RAW, Viewer
 from visa_spawner.backends.vm.libvirt import share
+from visa_spawner.backends.vm.libvirt.agent import PROGRAM
 from visa_spawner.backends.vm.provider import Refused
 
 #: As tests/images/test_disk.py makes it; kept for the next run.
@@ -144,6 +145,22 @@ def test_data_are_added_and_taken_away_whatever_root_of_the_guest_says(guest):
     assert guest.as_alice("cat /experiments/A-1/raw/scan") == "raw data\n"
     changed(hub.api("DELETE", f"{data}/B-2", "alice"))
     assert "No such file" in guest.run("ls /experiments/B-2")
+
+
+def test_an_image_of_before_that_gets_none_and_the_page_says_why(guest):
+    hub, data = guest.hub, "visa/sessions/alice/work/data"
+    # Such a program knows no word for it, takes it for a start, and finds that it has no session.
+    earlier, python = "/opt/visa/earlier", "/opt/visa/venv/bin/python"
+    script = f"#!/bin/sh\\nexec {python} -m visa_session.start\\n"
+    guest.run(f"printf '{script}' > {earlier}; chmod 755 {earlier}; mount --bind {earlier} {PROGRAM}")
+    try:
+        answer = hub.api("POST", data, "alice", json={"experiment": "B-2"})
+    finally:
+        guest.run(f"umount {PROGRAM}")
+    assert answer.status_code == 409 and "of an earlier version" in answer.text, answer.text
+    assert "of an earlier version" in hub.session("work")["why_not_added"]
+    assert "No such file" in guest.run("ls /experiments/B-2")
+    assert guest.as_alice("cat /experiments/A-1/raw/scan") == "raw data\n"
 
 
 def test_staff_see_what_it_takes(guest):

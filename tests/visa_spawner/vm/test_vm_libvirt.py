@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import signal
 import stat
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,16 +168,65 @@ async def test_a_disk_that_is_missing_or_none_is_said_and_leaves_nothing(provide
     assert await provider.list() == [] and left(provider) == []
 
 
-async def test_a_hub_killed_between_two_steps_leaves_what_its_tag_tells(provider, monkeypatch):
-    """Defined, and neither disk nor process there yet: it is found by its tag, and goes."""
+class Killed(Exception):
+    """The hub's process ends here."""
 
-    monkeypatch.setattr(provider, "_make_disk", lambda *_: (_ for _ in ()).throw(OSError("killed")))
-    with pytest.raises(OSError):
-        await provider.create(ORDER)
+
+def killed(*_):
+    raise Killed
+
+
+async def is_gone(provider):
+    """Found by its tag as one that has ended, and removed with all that it had."""
     (found,) = await provider.list()
     assert found.stands is Stands.ENDED and found.tags["session"] == "alice/work"
     await provider.delete(found.name)
-    assert await provider.list() == []
+    assert await provider.list() == [] and left(provider) == []
+    assert found.address not in line.addresses()
+
+
+@pytest.mark.parametrize("step", ["disk", "line", "start"])
+async def test_a_hub_killed_while_it_makes_one_leaves_what_its_tag_tells(provider, monkeypatch, step):
+    """Defined, with neither disk nor line, without a line, or not started."""
+    real, calls = provider._connection.call, []
+
+    async def call(ask, *more):
+        calls.append(ask)
+        return killed() if len(calls) == 2 else await real(ask, *more)
+
+    where = {"disk": (provider, "_make_disk", killed), "line": (line, "connect", killed)}
+    with monkeypatch.context() as patched:
+        patched.setattr(*where.get(step, (provider._connection, "call", call)))
+        with pytest.raises(Killed):
+            await provider.create(ORDER)
+    await is_gone(provider)
+
+
+@pytest.mark.parametrize("step", ["share", "line", "files"])
+async def test_a_hub_killed_while_it_removes_one_removes_the_rest_later(provider, monkeypatch, step):
+    """Ended, with all of it still there, without its share, or without its line as well."""
+    await provider.create(ORDER)
+    where = {"share": (share, "close_share"), "line": (line, "disconnect"), "files": (files, "remove")}
+    with monkeypatch.context() as patched:
+        patched.setattr(*where[step], killed)
+        with pytest.raises(Killed):
+            await provider.delete(ORDER.name)
+    await is_gone(provider)
+
+
+@pytest.mark.parametrize("how", ["from inside", "its process"])
+async def test_one_that_starts_anew_or_whose_process_dies_has_ended(provider, how):
+    """What was in its memory is gone: another boot is another session."""
+    await provider.create(ORDER)
+    if how == "from inside":
+        virsh("reset", ORDER.name)
+    else:
+        os.kill(int(Path(f"/run/libvirt/qemu/{ORDER.name}.pid").read_text()), signal.SIGKILL)
+    end = time.monotonic() + 30
+    while (found := (await provider.list())[0]).stands is not Stands.ENDED:
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.1)  # libvirt hears of it from QEMU
+    assert found.why == ("shut down" if how == "from inside" else "crashed")
 
 
 async def test_libvirtd_may_stop_and_start_again(provider, libvirt_here):

@@ -130,6 +130,30 @@ async def test_a_hub_that_is_killed_at_a_step_leaves_nothing_and_nobodys_machine
         assert len(world.machines) == 1, "it is still nobody's, and waits on"
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_hub_that_is_killed_while_it_removes_a_machine_has_it_gone_later(hub, world, known):
+    """By whoever stops the session again, or by the sweep where the hub no more knows of one."""
+    backend = hub.backend()
+    await backend.start()
+    kept = backend.get_state()
+    world.holds["delete"] = asyncio.Event()
+    stop = asyncio.create_task(backend.stop(now=True))
+    await asyncio.sleep(0.3)  # the step is under way
+    await hub.machines.close()
+    stop.cancel()
+    await asyncio.gather(stop, return_exceptions=True)
+    del world.holds["delete"]
+    assert set(world.machines) == {kept["machine"]}
+    await hub.restart()
+    if known:
+        again = hub.backend(state=kept)
+        assert await again.poll() is None, "it runs on until somebody ends it"
+        await again.stop(now=True)
+    else:
+        assert await hub.machines.sweep(set) == [kept["machine"]]
+    assert not world.machines and not hub.machines.claims and not hub.machines.placement.taken
+
+
 async def test_a_session_that_was_handed_over_goes_on_after_a_restart(hub, world):
     backend, kept = hub.backend(), []
     backend.remember = lambda: kept.append(backend.get_state())

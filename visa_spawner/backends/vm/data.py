@@ -9,14 +9,26 @@ from ..container_data import ELSEWHERE, NOT_DONE
 from .provider import Refused, Stands
 
 NOT_NOW = "its machine does not run at the moment"
+EARLIER = (
+    "the software in its machine is of an earlier version, to which data cannot be added later; start a new"
+    " session with all that you need"
+)
 
 
 class ChangesData:
     """Mixed into `VMSpawner`: what `Backend` says of data that come and go."""
 
+    def _reset_data(self) -> None:
+        #: Whether the machine has said that it cannot; a hub that starts anew asks it once more.
+        self._of_earlier = False
+
     @property
     def fixed_data(self) -> str:
-        """The provider's to say, of a machine that runs."""
+        """The provider's to say, of a machine that runs; and what the machine itself has said."""
+        return self._why_not_now or (EARLIER if self._of_earlier else "")
+
+    @property
+    def _why_not_now(self) -> str:
         if not self.machines.make.can_change_data:
             return ELSEWHERE
         found = self._machine
@@ -36,11 +48,15 @@ class ChangesData:
         await self._change(self.machines.make.remove_data(self.machine_name, targets, links, texts))
 
     async def _change(self, work: Coroutine) -> None:
-        if words := self.fixed_data:
+        # Also of a machine that can have no more: what was begun before it said so is taken back.
+        if words := self._why_not_now:
             work.close()
             raise StartRefused(words, field="session", status=409)
         try:
             await work
         except Refused as error:
             self.log.error("Data of %s on %s: %s", self.session_key, self.machine_name, error)
+            if error.reason == "earlier":
+                self._of_earlier = True
+                raise StartRefused(EARLIER, field="session", status=409) from error
             raise StartRefused(NOT_DONE, field="session", status=503) from error

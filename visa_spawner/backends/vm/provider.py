@@ -48,7 +48,8 @@ class Silent(Exception):
 class Refused(Exception):
     """The provider says no; `words` are a sentence that a session's owner may read, the text the operator's.
 
-    `reason`: `room` (nothing is free now), `image`, `gone` (there is no such machine) or `provider`.
+    `reason`: `room` (nothing is free now), `image`, `gone` (there is no such machine), `earlier` (what runs
+    in the machine does not know how yet) or `provider`.
     """
 
     def __init__(self, words: str, text: str = "", reason: str = "provider"):

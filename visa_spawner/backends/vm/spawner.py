@@ -50,6 +50,7 @@ class VMSpawner(ChangesData, Suspending, Spawner):
         self._meter = Meter()
         self._reset_start()
         self._reset_moves()
+        self._reset_data()
 
     # What is kept across restarts of the hub ---------------------------------------------------------
     def get_state(self) -> dict:

@@ -82,7 +82,7 @@ class ChangesData:
             return
         words = said.decode(errors="replace")[-500:]
         if code == EXIT_BAD_INFO:
-            raise _Unknown(reaching.CANNOT, f"{name}: its image cannot change its data yet", "data")
+            raise _Unknown(reaching.CANNOT, f"{name}: its image cannot change its data yet", "earlier")
         if '"refused"' not in words:
             # Not what that program says: it was cut off, and may have done anything.
             raise NotTaken(f"{name} did not change its data: {words}")
