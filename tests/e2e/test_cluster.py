@@ -125,6 +125,7 @@ async def test_a_session_that_waits_in_the_queue_and_is_cancelled(person, site: 
 
 
 def test_a_session_with_a_gpu_of_the_cluster(site: RunningSite, slurm):
+    site.wait_for_software("tomography")
     alice = site.account("alice")
     alice.started("gpu", experiments=[EXPERIMENT], profile="tomography", plan="cluster-gpu")
     assert slurm("squeue", "-h", "-o", "%P %N").split() == ["gpu", "n1"]

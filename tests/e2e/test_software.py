@@ -70,6 +70,7 @@ async def test_a_session_s_passport_starts_the_same_again(site: RunningSite, per
     """Tomography's own image, its tiles in JupyterLab; then, from the passport, the very same image."""
     chosen = on_disk(site, "id19")
     account = site.account(chosen["person"])
+    site.wait_for_software("tomography")
     account.started("scan", experiments=[chosen["id"]], profile="tomography", plan="small")
     try:
         image = podman("inspect", "--format", "{{.Image}}", account.container("scan")).strip()
