@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 from .rounds import Figures
+from .wording import machine, percentile, table, verdict, warning
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 #: Figure, against which side, the ratio to reach.
@@ -24,8 +22,6 @@ TARGETS = (
 )
 #: The list's 95th percentile, in seconds.
 LIST_TARGET = 0.050
-#: Load a core, before the start, above which figures are not to be trusted.
-BUSY = 0.25
 #: Fewer rounds than this are a trial, not a result.
 LEAST_ROUNDS = 7
 WORDS = {
@@ -46,22 +42,6 @@ SIDES = {
 }
 
 
-def machine() -> str:
-    """Cores, memory, kernel and engine; nothing that tells one machine from another of its kind."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    podman = subprocess.run(
-        ["podman", "--version"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    release = Path("/etc/debian_version").read_text().strip()
-    return f"{os.cpu_count()} cores, {memory:.0f} GB, Debian {release}, Linux {platform.release()}, {podman}"
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value that `share` of all values do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -(-int(share * 100) * len(ordered) // 100) - 1)]
-
-
 def _quantity(figure: str, value: float) -> str:
     return f"{value / 1e6:.0f} MB" if figure.startswith("memory") else f"{value:.2f} s"
 
@@ -69,11 +49,6 @@ def _quantity(figure: str, value: float) -> str:
 def _spread(figure: str, values: list[float]) -> str:
     middle = _quantity(figure, statistics.median(values))
     return f"{middle} ({_quantity(figure, min(values))} to {_quantity(figure, max(values))})"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def ratios(figures: Figures) -> list[tuple[str, str, str, float, float]]:
@@ -99,8 +74,7 @@ def report(figures: Figures, listed: dict[str, list[float]], load: float) -> str
         "sides have the same plan, Debian packages and versions of Python packages. `python -m bench` takes "
         "them again; README.md says what exactly is measured.\n"
     )
-    if load > BUSY * os.cpu_count():
-        parts.append("**The machine was busy with other work: take these figures again on a quiet one.**\n")
+    parts += warning(load)
     rows = [
         [
             WORDS[figure],
@@ -108,12 +82,12 @@ def report(figures: Figures, listed: dict[str, list[float]], load: float) -> str
             SIDES[side],
             f"**{ratio:.2f}**",
             f"at most {target}",
-            _met(ratio, target),
+            verdict(ratio <= target),
         ]
         for figure, ours, side, ratio, target in ratios(figures)
     ]
     if rows:
-        parts.append(_table(["figure", "ours", "against", "ratio", "to reach", ""], rows))
+        parts.append(table(["figure", "ours", "against", "ratio", "to reach", ""], rows))
     sides = [side for side in SIDES if any(side in figures.values[figure] for figure in measured)]
     rows = [
         [
@@ -122,15 +96,11 @@ def report(figures: Figures, listed: dict[str, list[float]], load: float) -> str
         ]
         for figure in measured
     ]
-    parts.append(_table(["", *(SIDES[side] for side in sides)], rows))
+    parts.append(table(["", *(SIDES[side] for side in sides)], rows))
     parts += _start_parts(figures, sides)
     if listed:
         parts += _list_parts(listed)
     return "\n".join(parts)
-
-
-def _met(value: float, target: float) -> str:
-    return "reached" if value <= target else "missed"
 
 
 def _start_parts(figures: Figures, sides: list[str]) -> list[str]:
@@ -142,7 +112,7 @@ def _start_parts(figures: Figures, sides: list[str]) -> list[str]:
         [step, *(f"{statistics.median(figures.values[step][side]):.2f} s" for side in sides)]
         for step in steps
     ]
-    return ["## Where a start's time goes\n", _table(["", *(SIDES[side] for side in sides)], rows)]
+    return ["## Where a start's time goes\n", table(["", *(SIDES[side] for side in sides)], rows)]
 
 
 def _list_parts(listed: dict[str, list[float]]) -> list[str]:
@@ -154,12 +124,12 @@ def _list_parts(listed: dict[str, list[float]]) -> list[str]:
                 query,
                 f"{statistics.median(values) * 1000:.0f} ms",
                 f"{high * 1000:.0f} ms",
-                _met(high, LIST_TARGET),
+                verdict(high <= LIST_TARGET),
             ]
         )
     return [
         "## The list of 2,000 experiments\n",
         f"{len(next(iter(listed.values())))} requests of each kind through the proxy, asked by somebody who "
         f"may see them all; to reach: {LIST_TARGET * 1000:.0f} ms at the 95th percentile.\n",
-        _table(["query", "median", "95th percentile", ""], rows),
+        table(["query", "median", "95th percentile", ""], rows),
     ]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..report import BUSY, machine
 from ..rounds import Figures
-from ..slurm.report import table
+from ..wording import machine, spread, table, verdict, warning
 from .starts import STEPS
 
 RESULTS = Path(__file__).parents[1] / "RESULTS-machines.md"
@@ -41,15 +39,6 @@ def complete(figures: Figures) -> bool:
     return sides and rounds_of(figures) >= LEAST_ROUNDS and f"asked {MANY}" in figures.values
 
 
-def _spread(values: list[float], unit: str = "s", scale: float = 1) -> str:
-    middle, low, high = (one * scale for one in (statistics.median(values), min(values), max(values)))
-    return f"{middle:.1f} {unit} ({low:.1f} to {high:.1f})"
-
-
-def _met(reached: bool) -> str:
-    return "reached" if reached else "missed"
-
-
 def report(figures: Figures, load: float) -> str:
     """The whole report; `load` is what the machine did besides, before anything was started."""
     parts = [
@@ -58,8 +47,7 @@ def report(figures: Figures, load: float) -> str:
         f" software (TCG). Load before the start {load:.1f}. `python -m bench.machines` takes them again;"
         " README.md says what exactly is measured.\n",
     ]
-    if load > BUSY * os.cpu_count():
-        parts.append("**The machine was busy with other work: take these figures again on a quiet one.**\n")
+    parts += warning(load)
     if "start" in figures.values:
         parts += starting(figures)
     if f"asked {FEW}" in figures.values:
@@ -76,17 +64,22 @@ def starting(figures: Figures) -> list[str]:
     """From POST to ready, beside the boot by hand."""
     values = figures.values["start"]
     rows = [
-        [f"{SIDES[side]}, over {SIDES['hand']}", f"**{ratio:.2f}**", f"at most {most}", _met(ratio <= most)]
+        [
+            f"{SIDES[side]}, over {SIDES['hand']}",
+            f"**{ratio:.2f}**",
+            f"at most {most}",
+            verdict(ratio <= most),
+        ]
         for side, most in (("cold", COLD_SHARE), ("pooled", POOLED_SHARE))
         if side in values and (ratio := share(figures, side))
     ]
     details = [
-        [SIDES[side], _spread(values[side]), _spread(cpu) if (cpu := figures.values["cpu"].get(side)) else ""]
+        [SIDES[side], spread(values[side]), spread(cpu) if (cpu := figures.values["cpu"].get(side)) else ""]
         for side in SIDES
         if side in values
     ]
     parts = [
-        [figure, _spread(figures.values[figure]["cold"])]
+        [figure, spread(figures.values[figure]["cold"])]
         for figure in STEPS.values()
         if figure in figures.values
     ]
@@ -110,14 +103,14 @@ def watching(figures: Figures) -> list[str]:
             f"questions to libvirt at one look, {counts[-1]} machines",
             f"**{most:g}**",
             f"{ONE}",
-            _met(most == ONE),
+            verdict(most == ONE),
         ]
     ]
     details = [
         [
             f"{count} machines",
             f"{statistics.median(values[f'asked {count}']):g}",
-            *(_spread(values[f"{what} {count}"], "ms", 1000) for what in ("hub", "libvirtd")),
+            *(spread(values[f"{what} {count}"], " ms", 1000) for what in ("hub", "libvirtd")),
         ]
         for count in counts
     ]

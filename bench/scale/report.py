@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from .. import wording
+
 
 def table(found: list[dict]) -> str:
     """Markdown; what is a list or words is left to the lines before it."""
     names = [name for name, value in found[0].items() if isinstance(value, bool | int | float)]
-    head = ["figure", *(f"{one['sessions']:,}" for one in found)]
-    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
-    for name in names[1:]:
-        lines.append(f"| {name} | " + " | ".join(plain(one.get(name)) for one in found) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [[name, *(plain(one.get(name)) for one in found)] for name in names[1:]]
+    return wording.table(["figure", *(f"{one['sessions']:,}" for one in found)], rows)
 
 
 def plain(value) -> str:

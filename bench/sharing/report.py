@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..report import BUSY, LEAST_ROUNDS, machine
+from ..report import LEAST_ROUNDS
+from ..wording import machine, spread, table, verdict, warning
 
 RESULTS = Path(__file__).parents[1] / "RESULTS-sharing.md"
 #: Viewers beside the one measured.
@@ -49,17 +49,7 @@ def reached(figure: str, value: float) -> bool:
 
 
 def _spread(figure: str, values: list[float]) -> str:
-    scale, unit = (1, "") if figure == RATE else (1000, " ms")
-    middle, low, high = (one * scale for one in (statistics.median(values), min(values), max(values)))
-    return f"{middle:.1f}{unit} ({low:.1f} to {high:.1f})"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]) + "\n"
-
-
-def _met(good: bool) -> str:
-    return "reached" if good else "missed"
+    return spread(values, "") if figure == RATE else spread(values, " ms", 1000)
 
 
 def _stream_rows(figures: Figures) -> list[list[str]]:
@@ -77,7 +67,7 @@ def _stream_rows(figures: Figures) -> list[list[str]]:
                     _spread(figure, chain),
                     f"**{value:.2f}**",
                     target,
-                    _met(reached(figure, value)),
+                    verdict(reached(figure, value)),
                 ]
             )
     return rows
@@ -91,7 +81,7 @@ def _member_rows(figures: Figures) -> list[list[str]]:
     ):
         if values:
             middle, worst = statistics.median(values), max(values)
-            met = _met(worst <= MOST_SECONDS)
+            met = verdict(worst <= MOST_SECONDS)
             rows.append([words, f"{middle * 1000:.0f} ms", f"{worst * 1000:.0f} ms", str(len(values)), met])
     return rows
 
@@ -104,20 +94,19 @@ def report(figures: Figures, load: float) -> str:
         f"Taken {datetime.now(UTC):%Y-%m-%d} on {machine()}; load before the start {load:.1f}. "
         "`python -m bench.sharing` takes them again; README.md says what exactly is measured.\n",
     ]
-    if load > BUSY * os.cpu_count():
-        parts.append("**The machine was busy with other work: take these figures again on a quiet one.**\n")
+    parts += warning(load)
     if rows := _member_rows(figures):
         parts += [
             "## In, and out\n",
             f"To reach: {MOST_SECONDS:.0f} s.\n",
-            _table(["", "median", "worst", "of", ""], rows),
+            table(["", "median", "worst", "of", ""], rows),
         ]
     if rows := _stream_rows(figures):
         parts += [
             "## The desktop\n",
             f"Medians of {rounds} rounds, lowest and highest in brackets, the two ways in turn; straight to "
             "the VNC server's own socket, and through proxy, session and relay to the same VNC server.\n",
-            _table(["", "straight", "through the chain", "ratio", "to reach", ""], rows),
+            table(["", "straight", "through the chain", "ratio", "to reach", ""], rows),
         ]
     return "\n".join(parts)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..report import BUSY, LEAST_ROUNDS, machine, percentile
+from ..report import LEAST_ROUNDS
 from ..rounds import Figures
+from ..wording import machine, percentile, spread, table, verdict, warning
 
 RESULTS = Path(__file__).parents[1] / "RESULTS-slurm.md"
 SIDES = {"stock": "stock batchspawner", "ours": "VISA"}
@@ -27,14 +27,7 @@ WATCH = {
 
 
 def _spread(values: list[float]) -> str:
-    unit, scale = ("s", 1) if statistics.median(values) >= 1 else ("ms", 1000)
-    middle, low, high = (one * scale for one in (statistics.median(values), min(values), max(values)))
-    return f"{middle:.1f} {unit} ({low:.1f} to {high:.1f})"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]) + "\n"
+    return spread(values) if statistics.median(values) >= 1 else spread(values, " ms", 1000)
 
 
 def times_less(figures: Figures, count: int) -> float:
@@ -79,8 +72,7 @@ def report(figures: Figures, load: float) -> str:
         f" {rounds_of(figures)} rounds, the sides in turn, with the lowest and highest in brackets."
         " `python -m bench.slurm` takes them again; README.md says what exactly is measured.\n",
     ]
-    if load > BUSY * os.cpu_count():
-        parts.append("**The machine was busy with other work: take these figures again on a quiet one.**\n")
+    parts += warning(load)
     if f"watch {MANY}" in figures.values:
         parts += watching(figures)
     if "start" in figures.values:
@@ -100,13 +92,13 @@ def watching(figures: Figures) -> list[str]:
             f"{MANY:,} sessions, CPU of a round, stock's over ours",
             f"**{less:.0f}**",
             f"at least {LEAST_TIMES}",
-            "reached" if less >= LEAST_TIMES else "missed",
+            verdict(less >= LEAST_TIMES),
         ],
         [
             f"ours, {MANY:,} sessions over {FEW}",
             f"**{more:.1f}**",
             f"at most {MOST_GROWTH}",
-            "reached" if more <= MOST_GROWTH else "missed",
+            verdict(more <= MOST_GROWTH),
         ],
     ]
     details = [
@@ -132,13 +124,13 @@ def starting(figures: Figures) -> list[str]:
             "POST to ready, ours over stock's",
             f"**{share:.2f}**",
             f"at most {START_SHARE}",
-            "reached" if share <= START_SHARE else "missed",
+            verdict(share <= START_SHARE),
         ],
         [
             "submission to the port being known, over the job's own start",
             f"**{over:.2f} s**",
             f"at most {MOST_OVERHEAD} s",
-            "reached" if over <= MOST_OVERHEAD else "missed",
+            verdict(over <= MOST_OVERHEAD),
         ],
     ]
     values = figures.values

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..report import machine
+from ..wording import machine, table
 
 RESULTS = Path(__file__).parents[1] / "RESULTS-stream.md"
 WAYS = ("sharp", "fluent")
@@ -49,9 +49,8 @@ def report(figures: Figures, rounds: int, load: float) -> str:
         f"{rounds} rounds, the median of each. Sharp is VNC, fluent the video. A session of the tests' hub, "
         "proxy, relay and page as everywhere; Chromium decodes in software on the same cores.",
         "",
-        "| what | line | sharp | fluent | fluent over sharp | to reach |",
-        "| --- | --- | --- | --- | --- | --- |",
     ]
+    rows = []
     for (figure, line, way), values in figures.values.items():
         fluent = figures.values.get((figure, line, "fluent"))
         if way != "sharp" or not fluent:
@@ -59,7 +58,8 @@ def report(figures: Figures, rounds: int, load: float) -> str:
         sharp, other = statistics.median(values), statistics.median(fluent)
         ratio = f"{other / sharp:.2f}" if sharp else "-"
         wanted = TO_REACH.get(figure.split(":")[0], "") if line == FIRST else ""
-        lines.append(f"| {figure} | {line} | {sharp:.6g} | {other:.6g} | {ratio} | {wanted} |")
+        rows.append([figure, line, f"{sharp:.6g}", f"{other:.6g}", ratio, wanted])
+    lines.append(table(["what", "line", "sharp", "fluent", "fluent over sharp", "to reach"], rows).rstrip())
     if figures.idle:
         idle = 100 * statistics.median(figures.idle)
         lines += ["", f"CPU of the stream, idle desktop: {idle:.1f} % of a core (to reach: at most 3)."]

@@ -7,8 +7,9 @@ import os
 import pytest
 
 from bench.memory import memory_of
-from bench.report import percentile, ratios, report
+from bench.report import ratios, report
 from bench.rounds import Figures
+from bench.wording import percentile
 
 
 @pytest.fixture
