@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from http.client import responses
 from urllib.parse import quote
 
 import aiohttp
@@ -165,8 +166,6 @@ class HubClient:
         """
         at = f"visa/pulse?after={quote(after, safe='')}"
         answer = await self.call("GET", at, token, timeout=60, pool=self.held)
-        if not answer.get("pulse"):
-            raise HubDown  # it was stopped in the middle of it
         return str(answer["pulse"])
 
     async def start(self, token: str, owner: str, name: str, body: dict | None = None) -> None:
@@ -274,6 +273,11 @@ class HubClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("hub: %s %s: %s", method, path, error or type(error).__name__)
             raise HubDown from error
+        if response.status == 200 and not text.strip():
+            # A hub that is told to end answers like that what it is in the middle of: it has nothing to say,
+            # which is not the same as that there is nothing.
+            log.warning("hub: %s %s was broken off", method, path)
+            raise HubDown
         try:
             return json.loads(text) if text.strip() else {}
         except ValueError as error:
@@ -301,8 +305,10 @@ class HubClient:
         if found:
             raise Refused(found[2].strip(), found[1], response.status)
         if response.status >= 500:
-            broken = HubError(message or "Something went wrong in the service; its log says what.")
-            broken.status = response.status
+            own = message and message != responses.get(response.status)
+            broken = HubError(message if own else "Something went wrong in the service; its log says what.")
+            # Without words of its own it is no answer: ours is that of who stands before a broken one.
+            broken.status = response.status if own else 502
             raise broken
         raise Refused(message or "This was refused.", "", response.status)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import responses
 
+from aiohttp import ClientError
 from jupyterhub.services.auth import HubOAuthenticated, UserNotAllowed
 from tornado.web import Finish, HTTPError, RequestHandler
 
@@ -25,6 +26,9 @@ from ..site import Site
 
 log = logging.getLogger(__name__)
 
+#: What HubOAuth lets through when the hub ends in the middle of an answer, or gives an empty one.
+BROKEN_OFF = (ClientError, TimeoutError, OSError, ValueError)
+
 #: What to do next, by status, where an error has nothing better to say.
 NEXT_STEPS = {
     400: "Go back, correct it, and send it again.",
@@ -38,6 +42,8 @@ class BaseHandler(RequestHandler):
 
     #: A part of a page, asked for by a script: errors are short, and a login is never redirected to.
     is_fragment = False
+    #: What an error page that goes away by itself leads to; empty for what was asked for.
+    leads_to = ""
 
     def initialize(self, site: Site) -> None:
         self.site = site
@@ -83,12 +89,23 @@ class BaseHandler(RequestHandler):
             self.finish(words)
             return
         try:
-            html = self.page("error.html", status=status_code, words=words, next_step=next_step, retry=retry)
+            values = {"status": status_code, "words": words, "next_step": next_step, "retry": retry}
+            html = self.page("error.html", leads_to=self.leads_to, **values)
         except Exception:
             log.exception("the error page cannot be shown")
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             html = words
         self.finish(html)
+
+    def send_error(self, status_code: int = 500, **kwargs) -> None:
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        return super().send_error(error.status if isinstance(error, HubError) else status_code, **kwargs)
+
+    def log_exception(self, typ, value, tb) -> None:
+        if isinstance(value, HubError):
+            log.info("%s %s: %s", self.request.method, self.request.path, value.words)
+        else:
+            super().log_exception(typ, value, tb)
 
     def _words(self, status: int, error: BaseException | None) -> tuple[str, str]:
         if isinstance(error, HubError):
@@ -160,6 +177,8 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
             if error.status_code >= 500:
                 raise HubDown from error
             raise
+        except BROKEN_OFF as error:
+            raise HubDown from error
         if model is None:
             return None
         try:
@@ -191,22 +210,15 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
     def send_error(self, status_code: int = 500, **kwargs) -> None:
         error = (kwargs.get("exc_info") or (None, None, None))[1]
         if isinstance(error, CatalogueError):
-            kwargs["exc_info"] = (HubError, HubError("The list of experiments cannot be read now."), None)
-            status_code = 503
-        elif isinstance(error, HubError):
-            status_code = error.status
+            unread = HubError("The list of experiments cannot be read now.")
+            unread.status = status_code = 503
+            kwargs["exc_info"] = (HubError, unread, None)
         if isinstance(error, LoginNeeded) and not self._headers_written:
             self.hub_auth.clear_cookie(self)
             if not self.is_fragment and self.request.method == "GET":
                 self.clear_header("Content-Type")
                 return self.redirect(self.get_login_url())
         return super().send_error(status_code, **kwargs)
-
-    def log_exception(self, typ, value, tb) -> None:
-        if isinstance(value, HubError):
-            log.info("%s %s: %s", self.request.method, self.request.path, value.words)
-        else:
-            super().log_exception(typ, value, tb)
 
     @property
     def token(self) -> str:

@@ -10,7 +10,8 @@ from tornado.web import HTTPError
 
 from .. import security
 from ..auth import PortalAuth
-from .base import BaseHandler
+from ..hub import HubDown
+from .base import BROKEN_OFF, BaseHandler
 
 #: What the proxy's own errors mean to a person: words, next step, and whether the page tries again.
 PROXY_ERRORS = {
@@ -30,7 +31,16 @@ class CallbackHandler(HubOAuthCallbackHandler, BaseHandler):
     hub_auth_class = PortalAuth
 
     async def get(self) -> None:
-        await super().get()
+        # What the hub sent is good once and is used up by now: a login that broke off begins anew.
+        self.leads_to = self.site.prefix
+        try:
+            await super().get()
+        except HTTPError as error:
+            if error.status_code >= 500:
+                raise HubDown from error
+            raise
+        except BROKEN_OFF as error:
+            raise HubDown from error
 
 
 class LogoutHandler(BaseHandler):

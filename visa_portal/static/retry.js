@@ -11,7 +11,7 @@ for (let pause = 3; ; pause = Math.min(pause + 2, 20)) {
   try {
     const answer = await fetch(`${document.body.dataset.prefix}health`, { cache: "no-store" });
     // Not a reload: that would send a form again.
-    if (answer.ok) location.replace(location.pathname + location.search);
+    if (answer.ok) location.replace(words.dataset.to ?? location.pathname + location.search);
   } catch {
     words.textContent = "No connection yet.";
   }
