@@ -30,3 +30,27 @@ def test_the_last_word_of_a_proxy_counts(monkeypatch, headers, trusted, found):
         headers=HTTPHeaders(headers), connection=SimpleNamespace(context=context), remote_ip="203.0.113.9"
     )
     assert address_of(request) == found
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted", "found"),
+    [
+        ("127.0.0.1", "", "192.0.2.5"),
+        ("::1", "", "192.0.2.5"),
+        ("0.0.0.0", "", "192.0.2.5"),
+        ("10.0.0.1", "", "192.0.2.5"),
+        ("10.0.0.7", "10.0.0.7", "192.0.2.5"),
+        ("10.88.0.48", "", "10.88.0.48"),
+        ("10.88.0.48", "10.0.0.7", "10.88.0.48"),
+        ("", "", ""),
+    ],
+)
+def test_hub_and_portal_believe_no_proxy_of_elsewhere(monkeypatch, peer, trusted, found):
+    """Somebody in a session reaches the hub past the proxy, and may send what a proxy would."""
+    monkeypatch.setenv(TRUSTED_VARIABLE, trusted)
+    socket = SimpleNamespace(getsockname=lambda: ("10.0.0.1", 8081))
+    connection = SimpleNamespace(
+        context=SimpleNamespace(_orig_remote_ip=peer), stream=SimpleNamespace(socket=socket)
+    )
+    request = SimpleNamespace(headers=HTTPHeaders({"X-Forwarded-For": "192.0.2.5"}), connection=connection)
+    assert address_of(request, near=True) == found

@@ -105,6 +105,12 @@ def test_a_session_ends_members_for_its_owner_and_cannot_let_anybody_in(hub, lin
     assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", token).status_code == 204
     line.roles()
     assert "inside the session" in hub.events(what="member-ended")[-1]["details"]["why"]
+    # What the session says of where somebody is could be made up by whoever works in it.
+    hub.let_in("bob")
+    told = {"Authorization": f"token {token}", "X-Forwarded-For": "192.0.2.7", "X-Real-Ip": "192.0.2.8"}
+    hub.http.delete(f"{hub.hub_url}/hub/api/visa/sharing/alice/work/members/bob", headers=told)
+    ended = hub.events(what="member-ended", whom="bob")[-1]
+    assert (ended["who"], ended["address"]) == ("alice", "the session")
 
 
 def test_a_member_leaves_and_nobody_else_ends_them(hub, line):

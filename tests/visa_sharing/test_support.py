@@ -170,7 +170,8 @@ def test_only_the_owner_and_the_session_for_its_owner_answer(hub, line):
     assert hub.members() == {}
     assert hub.answer(number, "watch", who=hub.work).status_code == 204
     line.until(lambda table: table["members"])
-    assert hub.last("support-answered")["details"]["inside"] is True
+    told = hub.last("support-answered")
+    assert (told["details"]["inside"], told["address"]) == (True, "the session")
 
 
 def test_a_member_is_not_asked_into_support_and_an_odd_ask_names_the_field(hub, line):

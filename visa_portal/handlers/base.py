@@ -126,7 +126,7 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
 
     async def prepare(self) -> None:
         # The proxy in front says it; the hub writes it into the audit log.
-        browser.set(address_of(self.request))
+        browser.set(address_of(self.request, near=True))
         with self.timed("auth"):
             model = await self._identify()
         self.current_user = model

@@ -19,7 +19,7 @@ class PulseHandler(PersonHandler):
     _asking: asyncio.Task | None = None
 
     async def prepare(self) -> None:
-        browser.set(address_of(self.request))
+        browser.set(address_of(self.request, near=True))
         self.current_user = None
         if not self.token:
             raise LoginNeeded

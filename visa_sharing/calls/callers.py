@@ -25,6 +25,8 @@ from ..settings import VisaSharing
 #: Bytes that a body may have.
 MAX_BODY = 64_000
 
+#: The audit log's `address` of what an owner does from inside of their session, by its desktop or JupyterLab.
+INSIDE = "the session"
 UNKNOWN = "session: there is none of that name that you may know of"
 
 
@@ -47,7 +49,7 @@ class _Calls:
     @property
     def address(self) -> str:
         """Where the request came from; the portal passes on where its own came from."""
-        return address_of(self.request)[:64]
+        return address_of(self.request, near=True)[:64]
 
     def body(self, model: type[Parsed]) -> Parsed:
         """The body as that model; raises a 400 that begins with the field at fault."""
@@ -131,10 +133,19 @@ class OwnerOrSessionHandler(PersonHandler):
 
     _accept_cookie_auth = True
 
+    @property
+    def address(self) -> str:
+        """The same; of a session's call only that it was one, since it could tell any address."""
+        return INSIDE if self.is_session() else super().address
+
+    def is_session(self) -> bool:
+        """Whether a session calls, by its own token."""
+        token = self.get_token()
+        return token is not None and (token.note or "").startswith("Server at ")
+
     def spoken_for(self, owner: str, name: str) -> tuple[orm.Spawner, bool]:
         """The session, and whether it called by itself; raises 404 for everybody else."""
-        token = self.get_token()
-        if token is not None and (token.note or "").startswith("Server at "):
+        if self.is_session():
             spawner = SessionHandler.session(self).orm_spawner
             if spawner.user.name != owner or spawner.name != name:
                 raise web.HTTPError(404, UNKNOWN)
@@ -143,8 +154,7 @@ class OwnerOrSessionHandler(PersonHandler):
 
     async def refresh_auth(self, user, force=False):
         """What a session says does not wait for the identity provider; what its owner says does."""
-        token = self.get_token()
-        if token is not None and (token.note or "").startswith("Server at "):
+        if self.is_session():
             return user
         return await super().refresh_auth(user, force)
 

@@ -181,9 +181,7 @@ class MemberHandler(_Members, OwnerOrSessionHandler):
     async def _ending(self, owner: str, name: str, member: str) -> tuple[orm.Spawner, str, str]:
         """Session, who ends it, and why; raises 404 for whoever may not."""
         spawner = self.row(owner, name)
-        token = self.get_token()
-        from_session = token is not None and (token.note or "").startswith("Server at ")
-        if from_session:
+        if self.is_session():
             return self.spoken_for(owner, name)[0], owner, "the owner ended it, from inside the session"
         person = self.person()
         if spawner is not None and person.id != spawner.user_id:
