@@ -48,6 +48,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "message-sent": ("{who}, an administrator, wrote to {whom}",) * 2,
     "session-stopped": ("{who}, an administrator, stopped the session",) * 2,
     "session-ended": ("The session ended",) * 2,
+    "start-failed": ("The session did not start",) * 2,
     "data-added": ("{who} added the data of {experiment} to the running session",) * 2,
     "data-removed": ("{who} took the data of {experiment} out of the running session",) * 2,
     "claim-refused": ("A machine at {address} asked for this session and was not let have it",) * 2,

@@ -51,6 +51,7 @@ KINDS = {
     "message-sent": "Message to an owner",
     "session-stopped": "Stopped by an administrator",
     "session-ended": "Session ended",
+    "start-failed": "Start refused or failed",
     "data-added": "Data added",
     "data-removed": "Data taken away",
     "session-extended": "Given more time",

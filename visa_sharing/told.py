@@ -1,7 +1,8 @@
 """Lines of the audit log about what somebody else than our calls did.
 
 The hub's own API for shares, the removal of a session or of an account: what happens to shares there is
-written down in the same commit, so that no way in or out leaves the log. So is a session's later end.
+written down in the same commit, so that no way in or out leaves the log. So are a session's later end, and a
+start that came to nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import instance_state
 
 from visa_spawner.kept.state import Kept
+from visa_spawner.session import State
 
 from . import roles
 from .audit.record import record
@@ -55,8 +57,9 @@ def _tell_time(session: Session, row: orm.Spawner) -> None:
         return
     before = Kept.read(session.query(orm.Spawner.state).filter_by(id=row.id).scalar())
     if before.phase and not now.phase and now.outcome:
-        why = now.outcome.words
-        record(session, "session-ended", owner=row.user.name, session=row.name, why=why)
+        never_ran = before.phase == "starting" and now.outcome.state is State.FAILED
+        what = "start-failed" if never_ran else "session-ended"
+        record(session, what, owner=row.user.name, session=row.name, why=now.outcome.words)
         return
     if not now.phase:
         return

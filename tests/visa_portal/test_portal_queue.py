@@ -156,9 +156,9 @@ def test_why_it_ended_in_the_queue_stays_readable(queue, chromium):
         for line in why.split("\n"):
             expect(tiles(page, "failed")).to_contain_text(line)
         expect(tiles(page, "failed").locator(".state")).to_have_text("Failed")
-        ended = visitor.go(f"history?session={name}").locator('[data-what="session-ended"]')
+        ended = visitor.go(f"history?session={name}").locator('[data-what="start-failed"]')
         expect(ended).to_contain_text(
-            "The session ended: Cancelled by an administrator of the cluster before"
+            "The session did not start: Cancelled by an administrator of the cluster before"
         )
         expect(ended).to_contain_text("emptied for maintenance until Monday")
         visitor.go()

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sharing_hub import ACCOUNTS, SessionLine, entry, say
+from sharing_hub import ACCOUNTS, GOOD_OPTIONS, SessionLine, entry, say
 
 MEMBERS = "visa/sharing/alice/work/members"
 
@@ -138,6 +138,16 @@ def test_the_line_ends_with_the_session(hub):
     line.close()
     hub.stop_session("short-one")
     assert hub.events(what="member-ended")[-1]["details"]["why"] == "the session was removed"
+
+
+def test_a_start_that_came_to_nothing_is_no_session_that_ended(hub):
+    assert hub.start_session("brief", GOOD_OPTIONS | {"profile": "dies9"}).status_code == 500
+    (event,) = hub.events(session="brief")
+    assert (event["what"], event["who"]) == ("start-failed", "")
+    assert "ended by itself before it was ready (code 9)" in event["details"]["why"]
+    hub.run("brief")
+    hub.stop_session("brief")
+    assert hub.events(session="brief")[-1]["what"] == "session-ended"
 
 
 # The account ---------------------------------------------------------------------------------------------
