@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pydantic import Field, field_validator
 
 from .models import Answer, Session
 from .models_sharing import Member
+
+#: How long a node may miss looks, which come a few seconds apart, before it is called silent.
+LATE = timedelta(seconds=60)
 
 #: The states a session can be looked for by.
 STATES = ("starting", "running", "unknown", "suspended", "stopping", "stopped", "failed")
@@ -142,6 +145,12 @@ class Node(Room):
     scheduled: bool = False
     closed: bool = False
     said: str = ""
+
+    @property
+    def late(self) -> bool:
+        """Whether it has missed a few looks only: more often it is busy than gone."""
+        waited = self.since and datetime.now(UTC) - self.since
+        return self.state == "silent" and waited is not None and waited < LATE
 
 
 class Announcement(Answer):

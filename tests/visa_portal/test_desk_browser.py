@@ -124,9 +124,21 @@ def test_what_is_being_written_is_left_alone(desk, people):
     page.get_by_role("button", name="Ask to join").wait_for()
 
 
+#: Pixels that are left in the field beside what it says while nothing is in it.
+ROOM = """() => {
+  const field = document.getElementById("q");
+  const style = getComputedStyle(field);
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  const room = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return room - pen.measureText(field.placeholder).width;
+}"""
+
+
 def test_search_as_one_types(desk, people):
     visitor = desk("heidi")
     page = visitor.go("support")
+    assert page.evaluate(ROOM) > 0, "what can be looked for is cut"
     page.get_by_label("Search").press_sequentially("turbine", delay=20)
     expect(page.locator(".case")).to_have_count(1)
     page.wait_for_url(re.compile("q=turbine"))  # part of the word may find the same one

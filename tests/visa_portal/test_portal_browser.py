@@ -201,6 +201,36 @@ def test_times_in_the_browsers_own_zone(fresh, chromium):
         assert shown.endswith(expected)
         assert int(expected[:2]) == (int(iso[11:13]) + 14) % 24
         assert page.locator("time[data-left]").inner_text() in ("7 h 59 min", "8 h")
+        # What ends it stands on one line, whatever goes to the next.
+        ends = [page.locator(f'.tile [data-do="{one}"]').bounding_box()["y"] for one in ("stop", "delete")]
+        assert ends[0] == ends[1]
+
+
+#: The same moment by each of the ways in which pages show one.
+WAYS = """async () => {
+  const { src } = document.querySelector('script[src$="sessions.js"]');
+  const { showTimes, localised } = await import(new URL("page.js", src));
+  const now = new Date();
+  now.setHours(9, 5, 0, 0);
+  const made = document.createElement("p");
+  for (const way of ["clock", "moment"]) {
+    const time = document.createElement("time");
+    time.dateTime = now.toISOString();
+    time.dataset[way] = "";
+    made.append(time);
+  }
+  showTimes(made);
+  const [clock, moment] = [...made.children].map((one) => one.textContent);
+  return [clock, moment, localised(`${now.toISOString().slice(11, 16)} UTC`)];
+}"""
+
+
+@pytest.mark.parametrize(("locale", "said"), [("en-US", "9:05 AM"), ("en-GB", "09:05"), ("fr-FR", "09:05")])
+def test_times_have_one_form_everywhere(fresh, chromium, locale, said):
+    with visiting(fresh, chromium, timezone_id="Europe/Paris", locale=locale) as visitor:
+        clock, moment, told = [one.replace("\u202f", " ") for one in visitor.page.evaluate(WAYS)]
+        assert clock == told == said
+        assert moment.endswith(said)
 
 
 def test_titles_are_text_in_the_browser(fresh, chromium):

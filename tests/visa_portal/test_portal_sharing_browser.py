@@ -251,10 +251,16 @@ def test_a_membership_that_ends_is_gone_from_the_members_page(work, chromium):
         tile = page.locator("#shared .tile")
         assert "Alice Arnaud" in tile.inner_text()
         assert tile.get_by_role("link", name="Open JupyterLab").is_visible()
+        # What one came for stands first; how to make a session of one's own is one line.
+        own = page.locator("#own .empty")
+        expect(own.get_by_role("link", name="New session")).to_be_visible()
+        expect(own.locator(".meant")).to_be_hidden()
+        assert own.bounding_box()["height"] < 80
         call(work, "alice", "PATCH", "visa/sharing/alice/work/members/carol", json={"role": "viewer"})
         expect(tile.get_by_role("link", name="Open JupyterLab")).to_have_count(0)
         call(work, "alice", "DELETE", "visa/sharing/alice/work/members/carol")
         expect(tile).to_have_count(0)
+        expect(own.locator(".meant")).to_be_visible()
         let_in(work, "carol")
         # Who is in no session looks less often.
         expect(tile).to_have_count(1, timeout=15_000)

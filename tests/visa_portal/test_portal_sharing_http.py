@@ -44,6 +44,14 @@ def test_let_in_change_and_end(page, work):
     assert page.send("end", name="carol").status_code == 200
 
 
+@pytest.mark.parametrize("asked", ["help", "extend", "stop", "delete", "suspend"])
+def test_what_a_page_is_for_is_its_first_button(page, asked):
+    shown = soup(page.client.get(f"{page.site.url}sessions/work/{asked}"))
+    first, second = shown.select("main .actions .button")
+    assert {"primary", "danger"} & set(first["class"]), first
+    assert second["class"] == ["button"]
+
+
 def test_what_the_roles_can_do_is_said(page):
     said = " ".join(page.get().select_one(".roles").text.split())
     assert "sees the desktop live, and nothing else" in said

@@ -4,8 +4,22 @@ import pytest
 
 from visa_portal import words
 from visa_portal.models import Plan, Session
+from visa_portal.models_staff import Node
 
 GB = 2**30
+
+
+def test_a_node_that_misses_a_look_is_late_before_it_is_silent():
+    def late(state="silent", seconds=10):
+        since = None if seconds is None else datetime.now(UTC) - timedelta(seconds=seconds)
+        return Node(backend="container", node="n1", state=state, since=since).late
+
+    assert late()
+    assert not late(seconds=90)
+    assert not late("answers")
+    assert not late("unknown")
+    # Slurm has waited by itself before it says so.
+    assert not late(seconds=None)
 
 
 @pytest.mark.parametrize(

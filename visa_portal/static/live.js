@@ -1,13 +1,12 @@
 // Parts of a page that follow what happens. Each has an id and `data-part`; what has not changed stays as it
 // is, and so does whoever is on a button or writing in a field.
 import { follow } from "./follow.js";
-import { announce, showTimes } from "./page.js";
+import { announce, moment, showTimes } from "./page.js";
 
 // Milliseconds between two looks: at one session, and at lists, which cost the hub more. Soon is while something
 // moves or somebody waits.
 const ONE = { soon: 2000, calm: 8000 };
 const MANY = { soon: 5000, calm: 20000 };
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /** How long something has been running, beside the times that page.js shows. */
 function showSince() {

@@ -39,7 +39,10 @@ export const sleep = (ms, signal) =>
     signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
   });
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+/** Day and time as the reader's language writes them. */
+export const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const hours = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 function left(until) {
   const minutes = Math.floor((until - Date.now()) / 60000);
@@ -58,8 +61,7 @@ export function duration(minutes) {
 /** A time of today as one says it; with the day when it is another. */
 function clock(when) {
   const today = when.toDateString() === new Date().toDateString();
-  const day = today ? {} : { day: "numeric", month: "short" };
-  return when.toLocaleString(undefined, { ...day, hour: "2-digit", minute: "2-digit" });
+  return today ? hours.format(when) : `${days.format(when)}, ${hours.format(when)}`;
 }
 
 /** Every time in the browser's own zone, and what is left counted anew. */
