@@ -26,6 +26,20 @@ def writable_directory(info: SessionInfo, home: str, root: str = EXPERIMENTS_ROO
     return home
 
 
+def raw_data_of(info: SessionInfo, path: str) -> ExperimentInfo | None:
+    """The experiment to whose raw data a path leads, however it is written; None for any other path."""
+    path = os.path.realpath(path)
+    for experiment in info.experiments:
+        if _is_below(path, experiment.raw) and not _is_below(path, experiment.processed):
+            return experiment
+    return None
+
+
+def _is_below(path: str, directory: str) -> bool:
+    """Whether a real path is a directory or in it; in none where that is empty."""
+    return bool(directory) and f"{path}/".startswith(os.path.realpath(directory).rstrip("/") + "/")
+
+
 def data_directory(info: SessionInfo, home: str, root: str = EXPERIMENTS_ROOT) -> str:
     """Where a session's data are looked at: its experiment, all of them, or home where there is none.
 

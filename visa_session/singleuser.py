@@ -271,6 +271,7 @@ class SessionApp(JupyterHubSingleUser):
         self.stream = StreamProcess(self.info, self.desktop)
         self.people = extension.load(self.serverapp, self.info, self.desktop, self.stream, self.hub_auth)
         SessionIdentity.full_name = self.people.members.full_name
+        self.serverapp.contents_manager.info = self.info
         self.info.watch(self.show_data)
 
     def show_data(self):
