@@ -24,6 +24,8 @@ from .roles import Role, may, workspace_of
 
 log = logging.getLogger("visa")
 
+#: On a refusal: the hub's own word is that this person is out. Pages ask no more then (news.js).
+OUT_HEADER = "X-Visa-Out"
 REFUSAL = "This session is {owner}'s, and what you asked for is not open to you."
 REFUSAL_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Not open to you</title>
@@ -97,6 +99,8 @@ class Gate:
         # By Tornado's own methods: a handler's may count on what its `prepare` did not get to do.
         handler.clear()
         RequestHandler.set_status(handler, 403)
+        if role is None and self._is_out(handler):
+            RequestHandler.set_header(handler, OUT_HEADER, "1")
         words = REFUSAL.format(owner=escape(self.members.owner))
         if not self._is_page(handler):
             RequestHandler.set_header(handler, "Content-Type", "text/plain; charset=utf-8")
@@ -109,6 +113,14 @@ class Gate:
         if role is Role.VIEWER:
             watch = f'<a href="{escape(self.prefix, quote=True)}/desktop/">Watch its desktop</a> · '
         RequestHandler.finish(handler, REFUSAL_PAGE.format(words=words, hub=home, watch=watch))
+
+    def _is_out(self, handler: RequestHandler) -> bool:
+        """Whether it is known who asks, and the hub's own word that they are not let in.
+
+        Whoever has lost the hub's share too is nobody for Jupyter; HubAuth has noted who it is.
+        """
+        known = getattr(handler, "_cached_hub_user", None) or {}
+        return known.get("kind") == "user" and self.members.is_out(known.get("name", ""))
 
     @staticmethod
     def _is_page(handler: RequestHandler) -> bool:

@@ -155,6 +155,13 @@ class Members:
             return member.role
         return Role.VIEWER if self.table.away == VIEW_ONLY else None
 
+    def is_out(self, name: str) -> bool:
+        """Whether it is the hub's own word that keeps somebody out, and no absence or silence."""
+        if name == self.owner or not self.trusted:
+            return False
+        member = self.table.members.get(name)
+        return member is None or (member.until is not None and time.time() >= member.until)
+
     def full_name(self, name: str) -> str:
         """The facility's name for a person of this session; "" where it is not known."""
         if name == self.owner:

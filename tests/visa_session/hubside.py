@@ -147,7 +147,10 @@ class Site:
         self.api("PUT", f"tests/table/{owner}/{server}", table).raise_for_status()
 
     def answer(self, **how) -> None:
-        """How sessions' calls are answered from now on: `line=404`, `calls=[409, "words"]`, nothing."""
+        """How sessions' calls are answered from now on: `line=404`, `calls=[409, "words"]`, nothing.
+
+        With `of` that is the line of one session alone: after a 404 a session rests for half a minute.
+        """
         self.api("PUT", "tests/answer", how).raise_for_status()
 
     def heard(self, of: Session, call: str) -> list[dict]:

@@ -228,23 +228,53 @@ async def test_an_owner_who_goes_away_is_given_as_the_reason(site, session, chro
     await expect(carl.locator(".badge")).to_have_text("Watching")
 
 
-async def test_an_end_is_said_and_a_return_comes_by_itself(site, session, chromium):
+async def test_an_end_is_said_and_the_page_asks_no_more(site, session, chromium):
     let_in(site, session, member("vera", "viewer"))
-    page = await at_desktop(await enter(chromium, session, "vera"), session)
+    page = await enter(chromium, session, "vera")
+    await page.clock.install()
+    await at_desktop(page, session)
+    refused = lambda: session.log.count("vera (no role) may not GET")  # noqa: E731
+    before = refused()
     let_in(site, session)
     await expect(page.locator("#notice-words")).to_have_text(
         "You are not in this session any more.", timeout=5000
     )
     await expect(page.locator("#portal")).to_have_attribute("href", "/services/visa/")
     await expect(page.locator("#notice-more")).to_contain_text("Alice Owner took you out")
+    await expect(page.locator("#notice-more")).to_contain_text("This page has stopped asking")
     await picture(page, "ended")
+    await asyncio.sleep(1)  # what was under way at the end has been answered by then
+    asked = refused() - before
+    await page.clock.fast_forward(180000)
+    await asyncio.sleep(1)  # and what it asks after three minutes
+    assert asked < 8 and refused() - before == asked, "it asks on"
+    again = page.get_by_role("button", name="Try now")
+    await again.click()
+    await later(wait_until, lambda: refused() - before == asked + 1, 10, "it does not ask when told to")
+    await expect(again).to_be_visible()
     let_in(site, session, member("vera", "viewer"))
+    await again.click()
     await expect(page.locator("#notice")).to_be_hidden(timeout=30000)
     await painted(page)
     let_in(site, session, put_out=[{"name": "vera", "full_name": "Vera Ray"}])
     await expect(page.locator("#notice-more")).to_contain_text(
         "Alice Owner added data to it that you may not see.", timeout=5000
     )
+
+
+async def test_an_absence_is_over_by_itself(site, session, chromium):
+    """The owner was away and lets nobody in meanwhile: who was in comes back without doing anything."""
+    let_in(site, session, member("vera", "viewer"))
+    page = await enter(chromium, session, "vera")
+    await page.clock.install()
+    await at_desktop(page, session)
+    let_in(site, session, member("vera", "viewer"), away="disconnect")
+    await expect(page.locator("#notice-words")).to_have_text("You are not in this session any more.")
+    await expect(page.locator("#notice-more")).not_to_contain_text("stopped asking")
+    let_in(site, session, member("vera", "viewer"), away="leave")
+    await page.clock.fast_forward(70000)
+    await expect(page.locator("#notice")).to_be_hidden(timeout=30000)
+    await painted(page)
 
 
 SHOWN = """() => {

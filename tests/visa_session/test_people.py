@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tornado.websocket import WebSocketClosedError
 
+from visa_session import gate
 from visa_session.away import GRACE
 
 from .hubside import later, start_session, stop_session, wait_until
@@ -197,7 +198,7 @@ async def test_a_hub_without_a_line_lets_in_nobody_but_the_owner(site, new_sessi
     session = await later(new_session)
     await let_in(site, session, people)
     carl = await Socket.open(session, "api/events/subscribe", people["carl"])
-    await later(lambda: site.answer(line=404))
+    await later(lambda: site.answer(line=404, of=f"alice/{session.name}"))
     await ended([carl], 10)
     assert await later(status, session, people["vera"]) == 403
     assert await later(status, session, session.token) == 200
@@ -230,6 +231,31 @@ def test_a_hub_that_restarts_puts_nobody_out_and_what_changed_meanwhile_counts(s
     for name in ("vera", "carl"):
         wait_until(lambda name=name: status(session, people[name]) == 200, 5)
     asyncio.run(go())
+
+
+async def test_a_refusal_says_whether_it_is_the_hubs_own_word(site, session, people):
+    """A page that hears so asks no more; absence, and a hub that is silent, pass by themselves."""
+
+    def last_word() -> tuple[int, bool]:
+        headers = {"Authorization": f"token {people['carl']}"}
+        answer = httpx.get(session.direct + "visa/news", headers=headers, timeout=5)
+        return answer.status_code, gate.OUT_HEADER in answer.headers
+
+    await let_in(site, session, people)
+    await later(lambda: site.tell("alice", session.name, away="disconnect"))
+    await later(wait_until, lambda: status(session, people["carl"]) == 403, 5)
+    assert await later(last_word) == (403, False), "the owner is away"
+    await later(end, site, session)
+    await later(wait_until, lambda: last_word() == (403, True), 5)
+    await later(lambda: site.tell("alice", session.name, trust_seconds=1))
+    await later(lambda: site.answer(line=503, of=f"alice/{session.name}"))
+    await later(wait_until, lambda: last_word() == (403, False), 10, "the hub is silent")
+    await later(site.answer)
+    stranger = await later(site.person, "stranger")
+    people["carl"] = stranger
+    await later(wait_until, lambda: last_word() == (403, True), 10)
+    people["carl"] = "nobody"
+    assert await later(last_word) == (403, False), "who it is, is not known"
 
 
 @pytest.mark.parametrize(("away", "left_with"), [("view-only", 200), ("disconnect", 403)])

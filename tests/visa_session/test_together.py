@@ -347,7 +347,11 @@ async def test_an_end_and_a_step_down_are_said_over_jupyterlab(site, session, ch
     await expect(over).to_contain_text("You are not in this session any more.", timeout=20000)
     await expect(over).to_contain_text("added data to it that you may not see.")
     assert (await over.get_by_text("My sessions").get_attribute("href")).endswith("/services/visa/")
+    await expect(over).to_contain_text("This page has stopped asking")
     await picture(page, "lab-ended")
+    let_in(site, session, member("carl", "collaborator"), put_out=[])
+    await over.get_by_role("button", name="Try now").click()
+    await expect(over).to_have_count(0, timeout=30000)
 
 
 WINDOWS = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}

@@ -29,7 +29,7 @@ typing.setUp();
 members.setUp();
 session.showTime();
 setInterval(session.showTime, 15000);
-setInterval(session.refresh, 60000);
+setInterval(() => members.isOver() || session.refresh(), 60000);
 window.addEventListener("online", () => hurry(prepare));
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) hurry(prepare);

@@ -24,6 +24,8 @@ let over = false;
 let requests = null;
 let ending = null;
 let reason;
+let out = false;
+let again = () => location.reload();
 let timer = null;
 
 /** Words that go away by themselves. */
@@ -40,12 +42,17 @@ async function make(path, method, body) {
   return answer?.message ?? "The session does not answer. Try again in a few seconds.";
 }
 
-/** This person is not in any more. */
-export function ended(why) {
+/** Whether this person is not in any more: then nothing of this page asks by itself. */
+export const isOver = () => over;
+
+/** This person is not in any more; `refusal` is what the news say of it, which the end of the picture does not know. */
+export function ended(refusal = {}) {
   over = true;
-  reason = why ?? reason; // the picture may end before the news have said why
+  reason = refusal.why ?? reason; // the picture may end before the news have said why
+  again = refusal.again ?? again;
+  out = refusal.out ?? out;
   document.getElementById("sign").hidden = true; // it would go on saying that one is in
-  notice.say(words.ENDED, { detail: words.endedOf(last, reason), still: true, retry: () => location.reload() });
+  notice.say(words.ENDED, { detail: words.endedOf(last, reason, out), still: true, retry: () => again() });
 }
 
 /** Bring the keyboard to a request to join, or to the warning before the end; whether there is one. */

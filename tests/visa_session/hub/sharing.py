@@ -23,6 +23,11 @@ _heard: list[dict] = []
 _answer: dict = {}
 
 
+def line_of(key: str | None) -> int:
+    """The status that a session's line is answered with in place of its table; 0 for none."""
+    return _answer.get("line", 0) if _answer.get("of", key) == key else 0
+
+
 def tables() -> dict:
     return json.loads(TABLES.read_text()) if TABLES.exists() else {}
 
@@ -45,14 +50,14 @@ class Line(OfSession):
     @authenticated
     async def get(self):
         key = self.session()
-        if _answer.get("line") or key is None:
-            self.set_status(_answer.get("line") or 403)
+        if line_of(key) or key is None:
+            self.set_status(line_of(key) or 403)
             return
         changed, self.over = asyncio.Event(), False
         self.changed = changed
         _readers.setdefault(key, set()).add(changed)
         try:
-            while not self.over and not _answer.get("line"):
+            while not self.over and not line_of(key):
                 changed.clear()
                 table = tables().get(key) or EMPTY
                 self.write(json.dumps(table) + "\n")

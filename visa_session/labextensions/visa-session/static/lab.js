@@ -76,7 +76,7 @@ class Session {
       follow(
         (options) => this.request("visa/news", options),
         (news) => this.show(news),
-        (why) => this.ended(why),
+        (refusal) => this.ended(refusal),
       ),
     );
   }
@@ -242,18 +242,19 @@ class Session {
     this.call(`visa/notices/${encodeURIComponent(id)}/seen`, "POST");
   }
 
-  ended(why) {
+  ended({ why, out, again }) {
     this.watches = false;
-    this.cover(words.ENDED, words.endedOf(this.last, why), false);
+    this.cover(words.ENDED, words.endedOf(this.last, why, out), false, again);
   }
 
   /** JupyterLab is of no use to who is not in it: say so over all of it. */
-  cover(title, detail, watch) {
+  cover(title, detail, watch, again = null) {
     this.over?.remove();
     const link = (text, href, kind = "") => element("a", { class: `visa-button ${kind}`, href, target: "_top" }, text);
     const row = element("div", { class: "visa-row" });
     if (watch) row.append(link("Watch the desktop", `${this.settings.baseUrl}desktop/`, "visa-main"));
     if (this.portal) row.append(link("My sessions", this.portal, watch ? "" : "visa-main"));
+    if (again) row.append(element("button", { type: "button", class: "visa-button", click: again }, "Try now"));
     const card = element(
       "div",
       { class: "visa-card", role: "alertdialog", "aria-labelledby": "visa-over", "aria-describedby": "visa-over-more", tabindex: "-1" },

@@ -3,8 +3,9 @@
 /** A time of today as the reader writes it; with the day when it is another. */
 export function clock(iso) {
   const at = new Date(iso);
-  const day = at.toDateString() === new Date().toDateString() ? {} : { day: "numeric", month: "short" };
-  return at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" });
+  const hours = at.toLocaleTimeString([], { timeStyle: "short" });
+  if (at.toDateString() === new Date().toDateString()) return hours;
+  return `${at.toLocaleDateString([], { day: "numeric", month: "short" })}, ${hours}`;
 }
 
 /** "4 min 10 s" until a time; empty once it has passed. */
@@ -69,11 +70,17 @@ export const SAVE = "Programs in it end then. Save your work; files stay.";
 
 export const ENDED = "You are not in this session any more.";
 
-/** Why, as far as one can know. */
-export function endedOf(last, why) {
+/** Why, as far as one can know; `out`: by the hub's own word, after which the page asks no more. */
+export function endedOf(last, why, out) {
+  const asks = out ? " This page has stopped asking: when you are let in again, press Try now." : "";
+  return `${reasonOf(last, why, out)}${asks}`;
+}
+
+function reasonOf(last, why, out) {
   const owner = last?.owner.full_name ?? "Its owner";
   if (why === "data") return `${owner} added data to it that you may not see. Files you saved are kept.`;
   if (last?.until && new Date(last.until) <= new Date()) return "The time you were let in for is over.";
+  if (out) return `${owner} took you out, or the facility does not let you in any more. Files you saved are kept.`;
   return `${owner} took you out, or is away and lets nobody in meanwhile. Files you saved are kept.`;
 }
 
