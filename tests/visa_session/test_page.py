@@ -161,6 +161,20 @@ async def test_the_page_shows_what_session_it_is(open_desktop, name):
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("width", [1280, 1440, 1920])
+async def test_a_title_is_read_in_the_toolbar(open_desktop, width):
+    page = await open_desktop(width=width, height=900)
+    await page.evaluate("document.getElementById('bar').classList.add('open')")
+    cut = await page.evaluate("""() => {
+      const title = document.querySelector(".name .title");
+      title.textContent = "Pore network of aluminium foams under load";
+      return title.scrollWidth - title.clientWidth;
+    }""")
+    assert cut <= 0
+    box = await page.locator("#bar").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
 async def test_the_toolbar_tucks_away_and_comes_back_by_keyboard(open_desktop):
     page = await open_desktop()
     bar = page.locator("#bar")
