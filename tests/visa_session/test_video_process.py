@@ -50,6 +50,29 @@ def test_it_is_closed_to_its_account_before_it_asks_for_the_token():
         assert child.wait(20) != 0, "without a word it does not go on"
 
 
+async def test_who_comes_when_it_has_just_ended_gets_another(new_session, tmp_path, monkeypatch):
+    """Also where something holds its output open, as a program that it had started and that goes on."""
+    session = await later(new_session)
+    (await Viewer.open(session)).close()
+    for name, value in (await later(display.x_environment, session)).items():
+        monkeypatch.setenv(name, value)
+    stream = a_stream(tmp_path)
+    try:
+        async with stream.watched():
+            first = stream._process
+        with open(f"/proc/{first.pid}/fd/1", "wb"):
+            first.kill()
+            await later(wait_until, lambda: first.returncode is not None, 10)
+            assert not stream.ended.is_set()
+            async with stream.watched():
+                assert stream._process.pid != first.pid
+                async with asyncio.timeout(5):
+                    _, writer = await asyncio.open_unix_connection(str(stream.socket))
+                writer.close()
+    finally:
+        await stream.stop()
+
+
 async def test_it_is_told_the_token_no_sooner(tmp_path):
     stream, (ours, theirs) = a_stream(tmp_path), socket.socketpair()
     stream.token = "the-master-token"

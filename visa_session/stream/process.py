@@ -36,6 +36,8 @@ MEMORY = 4 * 2**30
 LAST_WORDS = 16 * 1024
 #: So many failures within so many seconds, and it is not tried until the first is so old.
 MOST_FAILURES, FAILURES_COUNT = 3, 600.0
+#: Seconds within which its end is noticed where something holds its output open.
+NOTICED = 0.5
 #: Seconds between two looks whether the socket is there: it says so nowhere else.
 LOOK_AGAIN = 0.05
 
@@ -125,8 +127,8 @@ class StreamProcess:
             await asyncio.wait([self._watch], timeout=2 * END_LIMIT)
 
     async def _come_up(self) -> None:
-        if self._process is None:
-            await self.ended.wait()  # it is being ended: another follows
+        if self._process is None or self._process.returncode is not None:
+            await self.ended.wait()  # it is being ended, or has ended by itself: another follows
         if self.ended.is_set():
             await self._start()
 
@@ -193,10 +195,14 @@ class StreamProcess:
 
     async def _until_end(self, process: asyncio.subprocess.Process) -> None:
         listening = asyncio.create_task(self._listen(process.stdout))
-        code = await process.wait()
-        # What it had started may hold the pipe open.
+        waiting = asyncio.create_task(process.wait())
+        # What it had started may hold the pipe open, and asyncio then waits for that too.
+        while process.returncode is None:
+            await asyncio.wait([waiting], timeout=NOTICED)
         await asyncio.wait([listening], timeout=END_LIMIT)
         listening.cancel()
+        waiting.cancel()
+        code = process.returncode
         self.resized = code == EXIT_RESIZED
         if self._process is None or self._stopping:
             self.words = "The video stream has ended."
