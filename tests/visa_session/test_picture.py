@@ -140,11 +140,16 @@ async def test_the_stream_follows_the_line(thin, session, moving):
     await page.wait_for_function("() => document.querySelector('#film canvas:not([hidden])')")
     await page.wait_for_function("(before) => window.drawn > before + 3", arg=await drawn(page))
     await later(moving.tell, "rest")
-    await page.wait_for_function("() => !document.querySelector('#film canvas:not([hidden])')")
     wanted = (await on_screen(moving)).astype(int)
     assert numpy.unique(wanted).size > 1, "there is text"
-    off = numpy.abs(await shown(page) - wanted).max(axis=2)
-    assert off.max() < 48 and off.mean() < 3, f"{off.mean()} of 255 off, at most {off.max()}"
+    # Where the encoder pauses, beside other work, all is taken for still too soon: it comes right.
+    async with asyncio.timeout(15):
+        while True:
+            await page.wait_for_function("() => !document.querySelector('#film canvas:not([hidden])')")
+            off = numpy.abs(await shown(page) - wanted).max(axis=2)
+            if off.max() < 48 and off.mean() < 3:
+                break
+            await asyncio.sleep(0.3)  # a picture on its way is there by then, or in one of the next
     await page.keyboard.press("Control+Alt+Shift+KeyM")
     await page.click("#picture")
     await expect(page.locator("#picture-now")).to_contain_text("Now: Fluent. Your line passes ")
