@@ -18,8 +18,8 @@ PROXY_ERRORS = {
     404: ("There is nothing at this address.", "Go back to My sessions.", False),
     503: (
         "This page does not answer at the moment.",
-        "A session that has just started or stopped, or a restart of the service, takes a few seconds. "
-        "This page tries again by itself.",
+        "A session that has just started or stopped, or a restart of the service, takes a few seconds; one "
+        "that is suspended answers when it has been resumed. This page tries again by itself.",
         True,
     ),
 }

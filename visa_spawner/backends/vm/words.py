@@ -30,12 +30,12 @@ UNSOUND = Status(
 )
 SAVED = "The machine was put away by its host, and stands still. The facility's staff can have it go on."
 SUSPENDED = (
-    "Suspended: it stands still and takes no cores and no memory, until you resume it where you left it. Its"
-    " time goes on."
+    "It stands still and takes no cores and no memory, until you resume it where you left it. Its time goes"
+    " on."
 )
 SUSPENDED_IN_ITS_ROOM = (
-    "Suspended: it stands still until you resume it where you left it. Its cores and memory are kept for it,"
-    " and its time goes on."
+    "It stands still until you resume it where you left it. Its cores and memory are kept for it, and its"
+    " time goes on."
 )
 SUSPENDING = "It is being suspended: what is in its memory is written to disk."
 RESUMING = "It is being resumed: what was in its memory is read back."
