@@ -39,7 +39,7 @@ deployment-test: ## ansible/ on machines of its own, with the parts that `make t
 openstack-test: ## Sessions in servers of a real OpenStack alone, with the part that `make test` leaves out as well
 	@$(SETUP) test
 	@/usr/bin/python3 tests/openstack_cloud/environment.py
-	@VISA_TEST_OPENSTACK=all exec $(PYTHON) -m pytest -q --timeout=600 tests/openstack_cloud
+	@VISA_TEST_OPENSTACK=all exec $(PYTHON) -m pytest -q tests/openstack_cloud
 
 bench: ## This project beside stock parts, in ten minutes
 	@$(SETUP) test

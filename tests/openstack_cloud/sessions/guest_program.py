@@ -40,6 +40,7 @@ def wait(folder: Path, open_now: threading.Event) -> None:
 def main() -> int:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
+    claim.AGAIN = 0.5
     door.PATH = str(folder / "run" / "visa" / "handover")
     open_now = threading.Event()
     threading.Thread(target=wait, args=(folder, open_now), daemon=True).start()

@@ -7,6 +7,7 @@ import pytest
 from guests import said
 from openstack_hub import PAIR, killed, starting, until
 
+from visa_spawner.backends.vm import spawner
 from visa_spawner.session import State
 
 
@@ -55,6 +56,7 @@ async def test_a_hub_that_is_killed_at_a_step_leaves_nothing(hub, cloud, step, m
         await asyncio.wait_for(there.wait(), 90)
         await killed(hub, backend, start)
     monkeypatch.undo()
+    monkeypatch.setattr(spawner, "HALF", 2.0)
     await hub.restart()
     again = hub.backend(state=kept[-1])
     if step == "create":
