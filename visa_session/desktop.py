@@ -165,6 +165,8 @@ class Desktop:
                 server.wait(0.3)
             except subprocess.TimeoutExpired:
                 continue
+        self.settled.clear()
+        self.state = STARTING  # whoever asks waits until all of it has ended: nothing is begun on this screen
         which_one = "VNC server" if session.poll() is None else "desktop session"
         if not self._stopping:
             log.warning("The %s ended; its last words:\n%s", which_one, "\n".join(self.last_lines()))

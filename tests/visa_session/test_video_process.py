@@ -121,3 +121,39 @@ async def test_it_ends_when_its_parent_is_killed(shared_session, tmp_path):
         assert process.LAUNCH in selkies.cmdline()
         parent.kill()
     await later(wait_until, lambda: not selkies.is_running(), 10, "it outlives its parent")
+
+
+async def test_nothing_begins_on_a_screen_that_ends(new_session):
+    """Xfce takes its time to end: a stream begun meanwhile would fail, and is not tried for ever."""
+    session = await later(new_session)
+    (await Viewer.open(session)).close()
+    await later(display.x_environment, session)  # Xfce is up
+    [xfce] = [one for one in session.processes() if one.name().startswith("dbus-run-sess")]
+    server = await later(display.vnc_server, session)
+    xfce.suspend()  # it is ended by force a second later
+    server.kill()
+    states = []
+    async with asyncio.timeout(20):
+        while "off" not in states:
+            states.append((await later(session.get, "visa/session")).json()["desktop"]["state"])
+    assert list(dict.fromkeys(states)) in (["running", "starting", "off"], ["starting", "off"])
+
+
+async def test_an_end_of_the_desktop_is_no_failure_of_the_stream(new_session, tmp_path, monkeypatch):
+    session = await later(new_session)
+    (await Viewer.open(session)).close()
+    for name, value in (await later(display.x_environment, session)).items():
+        monkeypatch.setenv(name, value)
+    stream = a_stream(tmp_path)
+    try:
+        for _ in range(process.MOST_FAILURES):
+            async with stream.watched():
+                stream.desktop.state = "starting"
+                stream._process.kill()
+                async with asyncio.timeout(10):
+                    await stream.ended.wait()
+            assert (stream.words, stream.failed) == ("The desktop has ended.", False)
+            stream.desktop.state = "running"
+        assert stream.refusal() == ""
+    finally:
+        await stream.stop()

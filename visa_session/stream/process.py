@@ -208,7 +208,7 @@ class StreamProcess:
             self.words = "The video stream has ended."
         elif self.resized:
             self.words = "The screen has another size."
-        elif code == EXIT_NO_SCREEN:
+        elif code == EXIT_NO_SCREEN or self.desktop.state != RUNNING:
             self.words = "The desktop has ended."
         else:
             self.failed = True
