@@ -49,6 +49,9 @@ class Services:
     # Each ----------------------------------------------------------------------------------------
     def start(self, name: str) -> None:
         """Start one: an API by its project's name, `nova-compute` and its like, `epmd` or `rabbit`."""
+        if name in APIS:
+            # One that was stopped has its port until its last process is gone.
+            _until_free(self.places.ports[name])
         self._begin(name, *self._command(name))
 
     def _command(self, name: str) -> tuple[list[str], dict[str, str]]:
@@ -180,6 +183,18 @@ class Services:
         """The end of what a process said."""
         found = [self.places.log(f"{name}.output"), self.places.log(name)]
         return "\n".join(_tail(path) for path in found if path.exists())
+
+
+def _until_free(port: int) -> None:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise RuntimeError(f"port {port} is not free: {error}") from error
+        time.sleep(0.05)  # nothing tells when a port is let go
 
 
 def _listens(port: int) -> bool:
