@@ -49,9 +49,30 @@ def started(guest):
     return answer.json()["started"]
 
 
-def test_a_machine_boots_and_waits_and_is_nobodys(guest):
+@contextlib.contextmanager
+def without_libvirt(libvirt_here):
+    """Stop it, and start it anew at the end: machines run on."""
+    folder, processes = libvirt_here
+    if not processes:
+        # Where others' machines may run, a developer's; in CI the daemon has to be the tests' own.
+        assert os.environ.get("CI") != "true", "libvirt was running before the tests"
+        pytest.skip("this machine's own libvirt is not ours to stop")  # in CI it fails above
+    daemon.stop([processes.pop()])
+    try:
+        yield
+    finally:
+        daemon.start(folder, processes)
+
+
+def test_a_machine_boots_and_waits_and_is_nobodys_also_where_libvirt_starts_anew_meanwhile(
+    guest, libvirt_here
+):
     said = lambda: guest.hub.log.read_text()  # noqa: E731
+    guest.hub.until(lambda: "is made, to wait" in said(), 120, "a machine of the pool boots")
+    with without_libvirt(libvirt_here):
+        guest.hub.until(lambda: "does not answer" in said(), 60, "the hub has heard nothing of it")
     guest.hub.until(lambda: "waits for a session" in said(), 600, "a machine of the pool is up")
+    assert len(guest.names()) == 1, "the one that was booting"
     assert "10.217." not in guest.run("ip -4 -br addr show scope global")
     assert "20001" not in guest.run("cat /etc/passwd")
     assert guest.run("ls -lnd /run/visa").startswith("drwx------"), "who may hand it over is root alone"
@@ -247,18 +268,10 @@ def test_its_agent_may_be_silent(guest):
 
 
 def test_libvirt_may_start_anew_beside_it(guest, libvirt_here):
-    hub, (folder, processes) = guest.hub, libvirt_here
-    if not processes:
-        # Where others' machines may run, a developer's; in CI the daemon has to be the tests' own.
-        assert os.environ.get("CI") != "true", "libvirt was running before the tests"
-        pytest.skip("this machine's own libvirt is not ours to stop")  # in CI it fails above
-    began = started(guest)
-    daemon.stop([processes.pop()])
-    try:
+    hub, began = guest.hub, started(guest)
+    with without_libvirt(libvirt_here):
         hub.session_is("unknown", 30, "libvirt's silence is said")
         assert started(guest) == began, "the session goes on"
-    finally:
-        daemon.start(folder, processes)
     hub.session_is("running", 30, "libvirt answers again")
     assert started(guest) == began
 
