@@ -1,10 +1,13 @@
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from bs4 import BeautifulSoup
 
 from visa_portal import words
 from visa_portal.models import Plan, Session
 from visa_portal.models_staff import Node
+from visa_portal.site import environment
 
 GB = 2**30
 
@@ -20,6 +23,16 @@ def test_a_node_that_misses_a_look_is_late_before_it_is_silent():
     assert not late("unknown")
     # Slurm has waited by itself before it says so.
     assert not late(seconds=None)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(10, "unknown No answer yet"), (90, "failed Does not answer")])
+def test_the_page_of_nodes_turns_red_only_when_one_stays_silent(seconds, said):
+    site = SimpleNamespace(prefix="/", asset=str, open_url=str, open_at=str)
+    since = datetime.now(UTC) - timedelta(seconds=seconds)
+    node = Node(backend="container", node="n1", state="silent", since=since)
+    shown = environment(site).get_template("admin_nodes_list.html").render(site=site, nodes=[node], xsrf="")
+    chip = BeautifulSoup(shown, "html.parser").select_one(".chips .state")
+    assert f"{chip['data-state']} {chip.text}" == said
 
 
 @pytest.mark.parametrize(
