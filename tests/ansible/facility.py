@@ -6,6 +6,7 @@ line to it: a listener that was opened in its network, and whose connections are
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import json
 import os
@@ -31,6 +32,14 @@ EXPERIMENT = "hg1-id19-20260101"
 PASSWORD = "a-password-for-tests"
 CLIENT_SECRET = "client-secret-of-the-tests"
 SERVICE_TOKEN = "5e0f" * 16
+MUNGE_KEY = base64.b64encode(b"a munge key of the tests" * 8).decode()
+#: A cluster that is not there: its controller never answers.
+SLURM_CONF = "ClusterName=tests\nSlurmctldHost=controller\nNodeName=n1 CPUs=1\nPartitionName=main Nodes=n1\n"
+#: The groups of a machine that is everything at once, so that it has every role.
+GROUPS = (
+    *("hub", "database", "nodes", "monitoring"),
+    *("slurm_clients", "slurm_nodes", "libvirt_hosts"),
+)
 CLONE_NEWNET = 0x40000000
 
 
@@ -77,11 +86,16 @@ def catalogue() -> list[dict]:
     ]
 
 
+#: What the node has, and where sessions are reached there.
+SIZE = {"network": "podman", "cpus": 8, "memory": "12G"}
 ENGINE_TLS = {"ca": "authority.pem", "cert": "hub.pem", "key": "hub.key"}
 SETTINGS = f"""
 c = get_config()
 # The machine is a container that may not mount: the node is the host's engine, where paths are checked alone.
 c.VisaSite.pin_binds = False
+# And that one has no cluster, whose files sessions would have.
+c.ClusterAccess.binds = []
+c.ClusterAccess.environment = {{}}
 c.JupyterHub.services.append({{"name": "tests", "api_token": "{SERVICE_TOKEN}", "admin": True}})
 """
 
@@ -89,17 +103,18 @@ c.JupyterHub.services.append({{"name": "tests", "api_token": "{SERVICE_TOKEN}", 
 def write_inventory(
     folder: Path, machine: Machine, source: Path, engine: Path, port: int, extra: dict | None = None
 ) -> Path:
-    """An inventory for one machine; its secrets are made by secrets.yml and put into a vault."""
+    """An inventory for one machine in every group; its secrets, made by secrets.yml, are in a vault."""
     place = folder / "inventory"
     variables, profiles = place / "group_vars/visa", place / "profiles"
     for one in (variables, profiles):
         one.mkdir(parents=True)
     shutil.copy(ANSIBLE / "inventories/one-machine/profiles/general.yaml", profiles)
     one = {"hosts": {machine.name: {}}}
-    groups = {name: one for name in ("hub", "database", "nodes", "monitoring")}
+    groups = {name: one for name in GROUPS}
     (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": {"visa": {"children": groups}}}}))
     (place / "experiments.yaml").write_text(yaml.safe_dump(catalogue()))
     (place / "settings.py").write_text(SETTINGS)
+    (place / "slurm.conf").write_text(SLURM_CONF)
     site = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "/usr/bin/python3",
@@ -109,7 +124,9 @@ def write_inventory(
             "PIP_FIND_LINKS": "/wheels",
             "NPM_CONFIG_CACHE": "/npm",
             "NPM_CONFIG_OFFLINE": "true",
+            **engine_environment(engine),
         },
+        "visa_extras": "hub",  # libvirt's binding would take a compiler
         "visa_url": URL,
         "visa_facility": "Test Light Source",
         "visa_issuer": f"http://login.localhost:{port}",
@@ -125,9 +142,7 @@ def write_inventory(
                 "name": "node1",
                 "engine": f"tcp://{machine.address}:2376",
                 "tls": {name: f"/etc/visa/engines/{file}" for name, file in ENGINE_TLS.items()},
-                "network": "podman",
-                "cpus": 8,
-                "memory": "12G",
+                **SIZE,
             }
         ],
         "visa_network_subnet": "10.214.0.0/24",
@@ -135,14 +150,21 @@ def write_inventory(
         "visa_engine_tls": True,
         # Podman does not run in a container that may not mount. So the engine is this machine's own.
         "visa_engine_socket": str(engine),
-        "visa_images_from": "none",
+        # That engine has the recipes' images from this tree, and nothing is built anew.
+        "visa_images": ["general"],
+        "visa_images_from": "build",
+        "visa_slurm_conf_file": str(place / "slurm.conf"),
+        "visa_slurm_spool": "/srv/spool",
+        "visa_slurm_make_spool": True,
+        "visa_slurm_partitions": ["main"],
         **(extra or {}),
     }
     (variables / "site.yml").write_text(yaml.safe_dump(site))
     (place / "password").write_text("password of the vault\n")
     played(machine, place, "secrets.yml")
     vault = variables / "vault.yml"
-    vault.write_text(vault.read_text().replace('oauth_client: ""', f"oauth_client: {CLIENT_SECRET}"))
+    text = vault.read_text().replace('oauth_client: ""', f"oauth_client: {CLIENT_SECRET}")
+    vault.write_text(text.replace('munge_key: ""', f"munge_key: {MUNGE_KEY}"))
     subprocess.run(
         [BIN / "ansible-vault", "encrypt", "--vault-password-file", place / "password", vault],
         env=environment(folder / "ansible-home"),
@@ -150,6 +172,11 @@ def write_inventory(
         capture_output=True,
     )
     return place
+
+
+def engine_environment(engine: Path) -> dict[str, str]:
+    """For a machine's podman, which hands what it is told to this machine's."""
+    return {"CONTAINER_HOST": f"unix://{engine}"}
 
 
 def start_provider(folder: Path, port: int) -> subprocess.Popen:

@@ -15,7 +15,9 @@ from images.root import RECIPE_LABEL, ensure_root, root_name
 
 RELEASE = "bookworm"
 IMAGE = "localhost/visa-test/machine:{release}"
-#: What Ansible asks of a machine, and an init system. The lists of apt stay: they are a day old at most.
+#: What Ansible asks of a machine, and an init system. The lists of apt stay: they are a day old at most. The
+#: kernel is the machine's around it, whose settings are not set anew at each boot. Without an id, each boot
+#: would be the first one, at which systemd enables whatever is installed.
 CONTAINERFILE = """
 ARG ROOT
 FROM ${ROOT}
@@ -23,9 +25,9 @@ RUN --mount=type=secret,id=apt.list rm -f /etc/apt/sources.list.d/* \\
     && cp /run/secrets/apt.list /etc/apt/sources.list && apt-get -q update \\
     && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \\
     systemd systemd-sysv dbus python3 python3-apt iproute2 procps curl \\
-    && rm -f /usr/sbin/policy-rc.d /etc/machine-id && apt-get -q clean \\
+    && rm -f /usr/sbin/policy-rc.d && systemd-machine-id-setup && apt-get -q clean \\
     && systemctl mask podman-auto-update.timer podman-auto-update.service podman-restart.service \\
-    systemd-networkd-wait-online.service getty.target console-getty.service
+    systemd-networkd-wait-online.service getty.target console-getty.service systemd-sysctl.service
 # What is lost when the power fails is of no matter here.
 RUN echo force-unsafe-io > /etc/dpkg/dpkg.cfg.d/unsafe-io
 CMD ["/sbin/init"]

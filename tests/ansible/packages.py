@@ -12,8 +12,14 @@ import runpy
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import jupyterhub
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import visa_sharing
 from demo.node import node, npm
 
 from .playbook import ANSIBLE, ROOT
@@ -41,6 +47,7 @@ def before(folder: Path) -> Path:
     with (tree / "jupyterhub_config.py").open("a") as file:
         file.write("# The release before, in a test.\n")
     wheel(tree, tree / "dist")
+    recipes(ROOT, tree / "dist")  # images are no part of a release: this tree's are there
     return tree
 
 
@@ -82,6 +89,49 @@ def wheels(*trees: Path) -> Path:
                 shutil.rmtree(old)
         new.rename(place)
     return place
+
+
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "{name}", "{head}"
+branch_labels = depends_on = None
+
+
+def upgrade():
+    op.add_column("{table}", sa.Column("in_a_test", sa.Integer(), nullable=True))
+    op.execute("UPDATE {table} SET in_a_test = id")
+"""
+
+
+def heads(scripts: Path) -> str:
+    config = Config()
+    config.set_main_option("script_location", str(scripts))
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+def migrates(tree: Path, wheels: Path) -> Path:
+    """Have a tree's release migrate the database: JupyterHub's tables, and VISA's, get one revision more.
+
+    In the tree's own wheel, and in one of JupyterHub's that pip takes before the one in `wheels`: its folder.
+    """
+    folder = tree / "wheels"
+    folder.mkdir()
+    (hub,) = wheels.glob("jupyterhub-*.whl")
+    name, version, rest = hub.name.split("-", 2)
+    later = shutil.copy(hub, folder / f"{name}-{version}-1-{rest}")  # a build of its own, which pip prefers
+    (own,) = (tree / "dist").glob("*.whl")
+    for path, package, inside, table in (
+        (later, jupyterhub, "alembic", "users"),
+        (own, visa_sharing, "migrations", "visa_events"),
+    ):
+        head = heads(Path(package.__file__).parent / inside)
+        place = f"{package.__name__}/{inside}/versions/in_a_test.py"
+        text = REVISION.format(name=f"test_{table}", head=head, table=table)
+        with zipfile.ZipFile(path, "a") as wheel:
+            wheel.writestr(place, text)
+    return folder
 
 
 def debs() -> Path:

@@ -11,11 +11,30 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import ansible
+
 from .machines import Machine, podman
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible"
 BIN = Path(sys.executable).parent
+
+#: For a machine's own Python: it takes what Ansible's modules have in common from where that is compiled
+#: already, and not out of each module's archive. A third of a task's CPU time.
+COMPILED = f"""
+import sys
+from importlib.machinery import PathFinder
+
+
+class Compiled:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "ansible":
+            return PathFinder.find_spec(name, [{str(Path(ansible.__file__).parents[1])!r}])
+
+
+sys.meta_path.insert(0, Compiled)
+"""
 
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 SETTINGS = {
@@ -42,6 +61,14 @@ class Played:
         """The tasks that changed something, for who has to find out why."""
         tasks = re.findall(r"^TASK \[(.*?)\].*\n((?:(?!TASK|PLAY|RUNNING).*\n)*)", self.said, re.MULTILINE)
         return "\n".join(name for name, lines in tasks if "changed: [" in lines)
+
+
+def hasten(machine: Machine) -> None:
+    """Have a machine run this Ansible's modules with less CPU time."""
+    folder = machine.said("/usr/bin/python3 -c 'import site; print(site.getsitepackages()[0])'")
+    module, line = f"{folder}/visa_compiled.py", f"echo import visa_compiled > {folder}/visa.pth"
+    script = f"mkdir -p {folder} && cat > {module} && {line}"
+    podman("exec", "-i", machine.name, "sh", "-c", script, stdin=COMPILED.encode())
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -83,6 +83,9 @@ class Site:
             url = f"https://{owner}.visa.test/user/{owner}/{name}/api/status"
             return client.get(url, headers={"Authorization": f"token {token}"}).status_code
 
+    def ask_database(self, question: str) -> str:
+        return self.machine.said(f'runuser -u postgres -- psql -Atc "{question}" visa')
+
     def pid(self, unit: str) -> str:
         return self.machine.said(f"systemctl show -P MainPID {unit}")
 

@@ -29,10 +29,11 @@ def test_converges_and_has_sessions(around, tmp_path):
         options += ["-v", f"{place}:{place}"]
     settings = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in host.pip_settings().items()}
     environment = settings | {"PIP_CERT": authority, "NPM_CONFIG_CACHE": "/npm", "NPM_CONFIG_OFFLINE": "true"}
+    environment |= facility.engine_environment(around["engine"])
     now = packages.now(tmp_path)
     site = Site(machine, tmp_path / "inventory", now, options, around["port"])
     try:
-        machine.start(options, "trixie")
+        machine.start([*options, "--security-opt", "unmask=/proc/sys"], "trixie")
         site.connect()
         machine.install("ansible-core", "python3-cryptography")
         extra = {"visa_environment": environment}

@@ -5,11 +5,13 @@ On the site that test_one_machine.py has used and upgraded: the two run together
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from .playbook import play, played
 from .site import Site
-from .test_one_machine import containers, runs_on
+from .test_one_machine import containers, runs_on, state, turn_to
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -25,44 +27,67 @@ def test_a_look_beforehand_fails_nowhere_and_changes_nothing(site: Site, runs):
     looked = runs["looked"]
     assert looked.code == 0, looked.said[-4000:]
     assert "+++ after" in looked.said  # --diff has something to show
-    assert "visa_secret" not in looked.said
 
 
-def test_going_back_is_one_command(site: Site, upgraded, alice):
-    before = containers(), site.pid("visa-proxy")
-    played(site.machine, site.inventory, "rollback.yml")
-    assert site.release() == upgraded["old"]
-    assert (containers(), site.pid("visa-proxy")) == before
-    runs_on(site, alice)
+def test_a_look_at_a_site_that_is_up_to_date_has_nothing_to_show(site: Site, runs):
+    last = runs["last"]
+    assert last.code == 0, last.said[-4000:]
+    assert last.changed == {site.machine.name: 0}, last.changes
+    assert "+++ after" not in last.said
 
 
-def test_a_release_whose_database_differs_is_not_rolled_back_unasked(site: Site, upgraded):
-    """The two releases here want the same of it: one is made to say otherwise."""
-    mark = f"/opt/visa/{upgraded['new']}/release.json"
-    was = site.machine.said(f"cat {mark}")
-    site.machine.run(f"ln -sfn {upgraded['new']} /opt/visa/previous")
-    site.machine.run(f'sed -i \'s/"schema": "/&another /\' {mark}')
+def test_what_the_database_has_since_is_not_lost_unasked(site: Site, upgraded):
+    """The release before cannot read the database, which the upgrade has migrated."""
     refused = play(site.machine, site.inventory, "rollback.yml")
-    site.machine.run(f"cat > {mark} <<'E'\n{was}\nE")
     assert refused.code != 0 and "visa_rollback_database=true" in refused.said
-    assert site.release() == upgraded["old"]
+    assert site.release() == upgraded["new"]
     assert site.machine.said("systemctl is-active visa-hub") == "active"
 
 
-def test_an_upgrade_that_fails_is_turned_back(site: Site, upgraded, alice):
-    """Its migration fails: the release before runs again, with its settings, and the session is there."""
-    program = f"/opt/visa/{upgraded['new']}/venv/bin/jupyterhub"
-    site.machine.run(f"mv {program} {program}.whole && ln -s /bin/false {program}")
+def test_going_back_with_the_database(site: Site, upgraded, alice):
+    """As it was before the upgrade, from the backup that was made then; the session was there."""
+    before = containers(), site.pid("visa-proxy")
+    played(site.machine, site.inventory, "rollback.yml", "-e", "visa_rollback_database=true")
+    as_before(site, upgraded, alice)
+    assert (containers(), site.pid("visa-proxy")) == before
+
+
+def as_before(site: Site, upgraded: dict, alice) -> None:
+    """The release before runs, on the database that it knows, and the session with it."""
+    assert site.release() == upgraded["old"]
+    assert state(site) == upgraded["state"]
+    columns = "SELECT count(*) FROM information_schema.columns WHERE column_name = 'in_a_test'"
+    assert site.ask_database(columns) == "0"
+    runs_on(site, alice)
+
+
+#: Comes after the one that works: JupyterHub's are each a transaction of their own.
+FAILS = """
+from alembic import op
+
+revision, down_revision = "test_fails", "test_users"
+branch_labels = depends_on = None
+
+
+def upgrade():
+    op.execute("UPDATE users SET in_a_test = 1 / 0")
+"""
+
+
+def test_a_migration_that_fails_half_way_is_turned_back(site: Site, upgraded, alice):
+    """The release before runs again, with its settings, on the database as it was; the session is there."""
+    folder = f"/opt/visa/{upgraded['new']}/venv/lib/python3*/site-packages/jupyterhub/alembic/versions"
+    site.machine.run(f"cat > $(echo {folder})/fails.py <<'E'{FAILS}E")
     settings = site.inventory / "group_vars/visa/site.yml"
     was = settings.read_text()
     settings.write_text(was.replace("Test Light Source", "Another Light Source"))
     failed = play(site.machine, site.inventory, "upgrade.yml")
     settings.write_text(was)
-    site.machine.run(f"mv {program}.whole {program}")
+    site.machine.run(f"rm {folder}/fails.py")
     assert failed.code != 0 and "the release before runs again" in failed.said, failed.said[-3000:]
-    assert site.release() == upgraded["old"]
+    assert "division by zero" in failed.said
     assert "Test Light Source" in site.machine.said("cat /etc/visa/site.env")
-    runs_on(site, alice)
+    as_before(site, upgraded, alice)
 
 
 def test_one_that_does_not_come_up_is_turned_back(site: Site, upgraded, alice):
@@ -70,19 +95,39 @@ def test_one_that_does_not_come_up_is_turned_back(site: Site, upgraded, alice):
     settings = site.inventory / "settings.py"
     was = settings.read_text()
     settings.write_text(was + "c.JupyterHub.hub_bind_url = 'http://192.0.2.1:8081'\n")
-    failed = play(site.machine, site.inventory, "upgrade.yml")
+    failed = play(site.machine, site.inventory, "upgrade.yml", "-e", "visa_start_seconds=45")
     settings.write_text(was)
     assert failed.code != 0 and "the release before runs again" in failed.said, failed.said[-3000:]
-    assert site.release() == upgraded["old"]
+    assert "not well after 45 s" in failed.said
     assert "192.0.2.1" not in site.machine.said("cat /etc/visa/jupyterhub_config.d/50-facility.py")
-    runs_on(site, alice)
+    as_before(site, upgraded, alice)
 
 
 def test_it_can_be_upgraded_after_all_that(site: Site, upgraded, alice):
     played(site.machine, site.inventory, "upgrade.yml")
-    assert site.release() == upgraded["new"]
+    assert site.release() == upgraded["new"] and state(site) != upgraded["state"]
     again = play(site.machine, site.inventory, "site.yml")
     assert again.changed == {site.machine.name: 0}, again.changes
+    runs_on(site, alice)
+
+
+def test_going_back_is_one_command(site: Site, around, upgraded, alice):
+    """From a release that wants the same of the database; site.yml alone left it beside the one that ran."""
+    third = around["folder"] / "third"
+    shutil.copytree(site.now, third)
+    with (third / "jupyterhub_config.py").open("a") as file:
+        file.write("# The release after, in a test.\n")
+    turn_to(site, third)
+    before = containers(), site.pid("visa-proxy"), site.pid("visa-hub")
+    waits = played(site.machine, site.inventory, "site.yml", "--tags", "hub")
+    assert "upgrade.yml turns over" in waits.said
+    assert (containers(), site.pid("visa-proxy"), site.pid("visa-hub")) == before
+    played(site.machine, site.inventory, "upgrade.yml")
+    assert site.release() != upgraded["new"] == site.release("previous")
+    turn_to(site, site.now)
+    played(site.machine, site.inventory, "rollback.yml")
+    assert site.release() == upgraded["new"]
+    assert (containers(), site.pid("visa-proxy")) == before[:2]
     runs_on(site, alice)
 
 
