@@ -5,6 +5,7 @@ Every failure is one of the errors below, with words a person can read.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -44,6 +45,9 @@ _FIELD = re.compile(rf"^({'|'.join(FIELDS)})(?:[.\[][^:\s]*)?\s*:\s*(.*)$", re.D
 
 #: Seconds for a change to a session's data: members are told first, and a machine may be busy.
 DATA_SECONDS = 60.0
+
+#: Seconds within which a hub that is told to end is gone, once it answers with nothing but errors.
+ENDING = 0.5
 
 #: The address of the browser that the present request came from; told to the hub with each call.
 browser: ContextVar[str] = ContextVar("browser", default="")
@@ -306,11 +310,18 @@ class HubClient:
             raise Refused(found[2].strip(), found[1], response.status)
         if response.status >= 500:
             own = message and message != responses.get(response.status)
+            if not own and await self._ends():
+                raise HubDown
             broken = HubError(message if own else "Something went wrong in the service; its log says what.")
             # Without words of its own it is no answer: ours is that of who stands before a broken one.
             broken.status = response.status if own else 502
             raise broken
         raise Refused(message or "This was refused.", "", response.status)
+
+    async def _ends(self) -> bool:
+        """Whether the hub is about to end: the last that it answers then are errors."""
+        await asyncio.sleep(ENDING)
+        return not await self.alive()
 
     async def _good(self, token: str) -> bool:
         limit = aiohttp.ClientTimeout(total=self.timeout)

@@ -151,6 +151,12 @@ def test_a_hub_that_is_broken_is_not_taken_for_our_own_fault(hub, portal):
     assert (answer.status_code, "The disk of the hub is full." in answer.text) == (500, True)
 
 
+def test_the_last_errors_of_a_hub_that_ends_are_its_end(hub, portal):
+    hub.faults = {"/visa/mine": broken, "/api/health": closed}
+    answer = httpx.get(portal, headers=HEADERS)
+    assert (answer.status_code, "does not answer at the moment" in answer.text) == (503, True)
+
+
 @pytest.mark.parametrize("fault", [empty, cut, closed, broken])
 @pytest.mark.parametrize("call", ["/oauth2/token", "/api/user"])
 def test_a_login_that_breaks_off_begins_anew(hub, portal, call, fault):
