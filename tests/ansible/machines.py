@@ -84,7 +84,10 @@ class Machine:
         """Boot it; what a killed run has left goes first."""
         self.remove()
         what = ["--name", self.name, "--hostname", self.name, "--systemd=always", "--stop-timeout", "5"]
-        what += ["--network", "podman", "--ip", self.address, "--cap-add", "NET_ADMIN"]
+        # Who has talked to this address goes on at once, when it boots again or another machine has it.
+        hardware = ":".join(["02", "56", *(f"{int(part):02x}" for part in self.address.split("."))])
+        what += ["--network", "podman", "--ip", self.address, "--mac-address", hardware]
+        what += ["--cap-add", "NET_ADMIN"]
         podman("run", "--detach", *what, *options, image(release))
         self.until_up()
 
