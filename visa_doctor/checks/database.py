@@ -84,7 +84,7 @@ def _revisions(engine: Engine) -> list[Finding]:
             "JupyterHub's",
             "alembic_version",
             hubs,
-            "stop the hub, take a backup, `jupyterhub upgrade-db`, start it",
+            "stop the hub, take a backup, `jupyterhub upgrade-db` with the release's bin in PATH, start it",
         ),
         ("VISA's", schema.VERSION_TABLE, schema.alembic_config(), "restart the hub, which brings them there"),
     )
