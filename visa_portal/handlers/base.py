@@ -29,6 +29,20 @@ log = logging.getLogger(__name__)
 #: What HubOAuth lets through when the hub ends in the middle of an answer, or gives an empty one.
 BROKEN_OFF = (ClientError, TimeoutError, OSError, ValueError)
 
+
+@contextmanager
+def hub_may_be_down() -> Iterator[None]:
+    """Around what asks who somebody is: HubDown where the hub cannot be asked, or breaks off."""
+    try:
+        yield
+    except HTTPError as error:
+        if error.status_code >= 500:
+            raise HubDown from error
+        raise
+    except BROKEN_OFF as error:
+        raise HubDown from error
+
+
 #: What to do next, by status, where an error has nothing better to say.
 NEXT_STEPS = {
     400: "Go back, correct it, and send it again.",
@@ -170,15 +184,8 @@ class PersonHandler(HubOAuthenticated, BaseHandler):
             self._notices.cancel()
 
     async def _identify(self) -> dict | None:
-        try:
+        with hub_may_be_down():
             model = await self.hub_auth.get_user(self, sync=False)
-        except HTTPError as error:
-            # HubOAuth says so when the hub cannot be asked.
-            if error.status_code >= 500:
-                raise HubDown from error
-            raise
-        except BROKEN_OFF as error:
-            raise HubDown from error
         if model is None:
             return None
         try:

@@ -10,8 +10,7 @@ from tornado.web import HTTPError
 
 from .. import security
 from ..auth import PortalAuth
-from ..hub import HubDown
-from .base import BROKEN_OFF, BaseHandler
+from .base import BaseHandler, hub_may_be_down
 
 #: What the proxy's own errors mean to a person: words, next step, and whether the page tries again.
 PROXY_ERRORS = {
@@ -33,14 +32,8 @@ class CallbackHandler(HubOAuthCallbackHandler, BaseHandler):
     async def get(self) -> None:
         # What the hub sent is good once and is used up by now: a login that broke off begins anew.
         self.leads_to = self.site.prefix
-        try:
+        with hub_may_be_down():
             await super().get()
-        except HTTPError as error:
-            if error.status_code >= 500:
-                raise HubDown from error
-            raise
-        except BROKEN_OFF as error:
-            raise HubDown from error
 
 
 class LogoutHandler(BaseHandler):
