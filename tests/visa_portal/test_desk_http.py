@@ -10,10 +10,10 @@ from bs4 import BeautifulSoup
 from desk_support import Pages, Person, until
 from portal_support import NASTY
 
-STAFF_PAGES = ("support", "support/list", "support/alice/work", "support/alice/work/live")
+STAFF_PAGES = ("support", "support/list", "support/alice/beamtime", "support/alice/beamtime/live")
 ADMIN_PAGES = (
-    *("admin", "admin/list", "admin/sessions/alice/work", "admin/sessions/alice/work/live"),
-    *("admin/sessions/alice/work/stop", "admin/nodes", "admin/nodes/list", "admin/announcements"),
+    *("admin", "admin/list", "admin/sessions/alice/beamtime", "admin/sessions/alice/beamtime/live"),
+    *("admin/sessions/alice/beamtime/stop", "admin/nodes", "admin/nodes/list", "admin/announcements"),
     *("admin/audit", "admin/audit.csv"),
 )
 
@@ -24,7 +24,7 @@ def people(site):
     for name in ("alice", "bob"):
         site.clear(name)
     made = {name: Person(site, name) for name in ("alice", "bob", "ines", "heidi", "adam", "lars")}
-    made["alice"].start("work", NASTY)
+    made["alice"].start("beamtime", NASTY)
     made["alice"].start("lost", "Strain map", experiments=["ma-2"], profile="broken")
     yield made
     site.clear("alice")
@@ -53,7 +53,7 @@ def test_others_are_told_and_see_no_session(pages):
             answer = pages[name].get(path)
             assert answer.status_code == 403, path
             assert "the facility's" in soup(answer).text
-            assert "alice/work" not in answer.text
+            assert "alice/beamtime" not in answer.text
             assert "Strain map" not in answer.text
     for name in ("ines", "heidi", "lars"):
         for path in ADMIN_PAGES:
@@ -63,24 +63,24 @@ def test_others_are_told_and_see_no_session(pages):
 
 def test_posts_by_others_change_nothing(people, pages):
     before = people["alice"].call("GET", "visa/notices")["notices"]
-    paths = ("support/alice/work/ask", "admin/sessions/alice/work/stop", "admin/announcements")
+    paths = ("support/alice/beamtime/ask", "admin/sessions/alice/beamtime/stop", "admin/announcements")
     xsrf = soup(pages["bob"].get("")).body["data-xsrf"]
     for path in paths:
         form = {"_xsrf": xsrf, "role": "viewer", "words": "hello"}
         headers = {"Origin": pages["bob"].site.origin}
         answer = pages["bob"].browser.post(pages["bob"].site.url + path, data=form, headers=headers)
         assert answer.status_code == 403, path
-    assert people["alice"].state("work") == "running"
+    assert people["alice"].state("beamtime") == "running"
     assert people["alice"].call("GET", "visa/notices")["notices"] == before
 
 
 def test_each_sees_what_they_may_help_with(pages):
-    assert listed(pages["heidi"].get("support")) >= {"alice/work", "alice/lost"}
-    assert listed(pages["adam"].get("support")) >= {"alice/work", "alice/lost"}
-    assert listed(pages["ines"].get("support")) == {"alice/work"}  # her instrument
+    assert listed(pages["heidi"].get("support")) >= {"alice/beamtime", "alice/lost"}
+    assert listed(pages["adam"].get("support")) >= {"alice/beamtime", "alice/lost"}
+    assert listed(pages["ines"].get("support")) == {"alice/beamtime"}  # her instrument
     assert listed(pages["lars"].get("support")) == {"alice/lost"}  # his experiment
     assert pages["ines"].get("support/alice/lost").status_code == 404
-    assert pages["lars"].get("support/alice/work").status_code == 404
+    assert pages["lars"].get("support/alice/beamtime").status_code == 404
     for name in ("ines", "lars", "heidi"):
         assert "Support" in soup(pages[name].get("")).select_one("nav").text
         assert "Admin" not in soup(pages[name].get("")).select_one("nav").text
@@ -89,16 +89,16 @@ def test_each_sees_what_they_may_help_with(pages):
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({"q": "alice/work"}, {"alice/work"}),
+        ({"q": "alice/beamtime"}, {"alice/beamtime"}),
         ({"q": "Arnaud strain"}, {"alice/lost"}),
-        ({"q": "ma-1"}, {"alice/work"}),
+        ({"q": "ma-1"}, {"alice/beamtime"}),
         ({"q": "ID11"}, {"alice/lost"}),
         ({"q": "failed alice"}, {"alice/lost"}),
-        ({"state": "running", "q": "alice"}, {"alice/work"}),
-        ({"instrument": "id19", "q": "alice"}, {"alice/work"}),
+        ({"state": "running", "q": "alice"}, {"alice/beamtime"}),
+        ({"instrument": "id19", "q": "alice"}, {"alice/beamtime"}),
         ({"q": "there is nothing of this name"}, set()),
-        ({"q": NASTY[:40]}, {"alice/work", "alice/lost"}),
-        ({"state": "no such", "limit": "-3", "q": "alice"}, {"alice/work", "alice/lost"}),
+        ({"q": NASTY[:40]}, {"alice/beamtime", "alice/lost"}),
+        ({"state": "no such", "limit": "-3", "q": "alice"}, {"alice/beamtime", "alice/lost"}),
     ],
 )
 def test_one_search_for_all(pages, query, found):
@@ -138,7 +138,7 @@ def test_a_page_is_sent_again_only_when_something_changed(pages):
 
 
 def test_help_is_taken_once_and_closed_with_a_word(people, pages):
-    people["alice"].call("POST", "visa/sharing/alice/work/help", {"message": f"It is stuck {NASTY}"})
+    people["alice"].call("POST", "visa/sharing/alice/beamtime/help", {"message": f"It is stuck {NASTY}"})
     page = soup(pages["ines"].get("support"))
     (card,) = page.select(".help-card")
     assert NASTY in card.text
@@ -158,43 +158,43 @@ def test_help_is_taken_once_and_closed_with_a_word(people, pages):
 
 
 def test_ask_be_let_in_and_leave(people, pages):
-    asked = pages["heidi"].post("support/alice/work/ask", role="collaborator", message="May I look?")
+    asked = pages["heidi"].post("support/alice/beamtime/ask", role="collaborator", message="May I look?")
     assert "The owner has been asked" in asked.text
     assert "Waiting for the owner's answer" in soup(asked).select_one("#join").text
-    twice = pages["heidi"].post("support/alice/work/ask", role="viewer")
+    twice = pages["heidi"].post("support/alice/beamtime/ask", role="viewer")
     assert twice.status_code == 409
-    (request,) = people["alice"].call("GET", "visa/sharing/alice/work")["requests"]
+    (request,) = people["alice"].call("GET", "visa/sharing/alice/beamtime")["requests"]
     answer = {"request": request["id"], "answer": "watch"}
-    people["alice"].call("POST", "visa/sharing/alice/work/answers", answer)
-    join = soup(pages["heidi"].get("support/alice/work")).select_one("#join")
+    people["alice"].call("POST", "visa/sharing/alice/beamtime/answers", answer)
+    join = soup(pages["heidi"].get("support/alice/beamtime")).select_one("#join")
     assert "you may watch" in join.text
-    assert join.select_one('[data-key="open"]')["href"].endswith("/user/alice/work/desktop/")
+    assert join.select_one('[data-key="open"]')["href"].endswith("/user/alice/beamtime/desktop/")
     assert not join.select('[data-key="open-lab"]')
-    assert "You are no longer" in pages["heidi"].post("support/alice/work/leave").text
-    members = people["alice"].call("GET", "visa/sharing/alice/work")["members"]
+    assert "You are no longer" in pages["heidi"].post("support/alice/beamtime/leave").text
+    members = people["alice"].call("GET", "visa/sharing/alice/beamtime")["members"]
     assert members == []
 
 
 def test_a_request_that_was_declined_or_is_wrong(people, pages):
-    wrong = pages["heidi"].post("support/alice/work/ask", role="owner", message="x")
+    wrong = pages["heidi"].post("support/alice/beamtime/ask", role="owner", message="x")
     assert (wrong.status_code, soup(wrong).select_one("[role=alert]").text[:3]) == (400, "As:")
-    long = pages["heidi"].post("support/alice/work/ask", role="viewer", message="x" * 2001)
+    long = pages["heidi"].post("support/alice/beamtime/ask", role="viewer", message="x" * 2001)
     assert long.status_code == 400
     assert soup(long).select_one("#message").text == "x" * 2001
-    pages["heidi"].post("support/alice/work/ask", role="viewer", message="May I?")
-    (request,) = people["alice"].call("GET", "visa/sharing/alice/work")["requests"]
+    pages["heidi"].post("support/alice/beamtime/ask", role="viewer", message="May I?")
+    (request,) = people["alice"].call("GET", "visa/sharing/alice/beamtime")["requests"]
     answer = {"request": request["id"], "answer": "decline"}
-    people["alice"].call("POST", "visa/sharing/alice/work/answers", answer)
-    join = soup(pages["heidi"].get("support/alice/work")).select_one("#join")
+    people["alice"].call("POST", "visa/sharing/alice/beamtime/answers", answer)
+    join = soup(pages["heidi"].get("support/alice/beamtime")).select_one("#join")
     assert "The owner declined" in join.text
     assert join.select_one("form[action$=ask]")
-    assert pages["heidi"].post("support/alice/work/second", request="99999").status_code in (404, 409)
+    assert pages["heidi"].post("support/alice/beamtime/second", request="99999").status_code in (404, 409)
 
 
 def test_a_second_role_agrees_in_the_owners_absence(site, people, pages):
-    asked = "support/alice/work"
+    asked = "support/alice/beamtime"
     pages["heidi"].post(f"{asked}/ask", role="viewer", message="The disk fills up")
-    (request,) = people["alice"].call("GET", "visa/sharing/alice/work")["requests"]
+    (request,) = people["alice"].call("GET", "visa/sharing/alice/beamtime")["requests"]
     assert not soup(pages["ines"].get(asked)).select("#second form")
     # The owner's minutes are over at once.
     with sqlite3.connect(site.folder / "jupyterhub.sqlite", timeout=20) as database:
@@ -215,18 +215,18 @@ def test_a_second_role_agrees_in_the_owners_absence(site, people, pages):
 
 
 def test_write_to_an_owner_and_end_a_membership(people, pages):
-    page = "admin/sessions/alice/work"
+    page = "admin/sessions/alice/beamtime"
     assert "The owner reads it" in pages["adam"].post(f"{page}/message", words="Please save your work.").text
     assert pages["adam"].post(f"{page}/message", words="  ").status_code == 400
     said = [one["words"] for one in people["alice"].call("GET", "visa/notices")["notices"]]
     assert any("Please save your work." in one for one in said)
     member = {"name": "bob", "role": "viewer", "despite": ["ma-1"]}
-    people["alice"].call("POST", "visa/sharing/alice/work/members", member)
+    people["alice"].call("POST", "visa/sharing/alice/beamtime/members", member)
     assert "Bob Berger" in soup(pages["adam"].get(page)).select_one("#members").text
     assert "End this membership?" in pages["adam"].get(f"{page}/end", params={"member": "bob"}).text
     ended = pages["adam"].post(f"{page}/end", member="bob")
     assert "Nobody but the owner" in soup(ended).select_one("#members").text
-    assert people["alice"].call("GET", "visa/sharing/alice/work")["members"] == []
+    assert people["alice"].call("GET", "visa/sharing/alice/beamtime")["members"] == []
 
 
 def test_stop_a_session(people, pages):
@@ -244,7 +244,7 @@ def test_stop_a_session(people, pages):
 def test_drain_a_node(people, pages):
     page = soup(pages["adam"].get("admin/nodes"))
     assert page.select_one("#node-container-left .state").text == "Takes sessions"
-    assert "alice/work" in page.select_one("#nodes").text
+    assert "alice/beamtime" in page.select_one("#nodes").text
     assert "3 containers wait for a session" in page.select_one("#node-container-left").text
     assert "for one" not in page.select_one("#node-container-right").text
     try:
@@ -254,7 +254,7 @@ def test_drain_a_node(people, pages):
         assert "New memory" in drained.select_one("#node-container-left").text
         people["alice"].start("late", wait=False)
         until(lambda: people["alice"].state("late") in ("failed", ""))
-        assert people["alice"].state("work") == "running"
+        assert people["alice"].state("beamtime") == "running"
     finally:
         for node in ("left", "right"):
             page = soup(pages["adam"].post(f"admin/nodes/container/{node}/undrain"))
@@ -284,18 +284,18 @@ def test_announcements_to_all_and_to_an_instrument(people, pages):
 
 def test_the_audit_log_in_words_and_as_a_file(people, pages):
     adam = pages["adam"]
-    people["alice"].call("PUT", "visa/sharing/alice/work/lock", {"locked": True})
-    people["alice"].call("PUT", "visa/sharing/alice/work/lock", {"locked": False})
-    page = soup(adam.get("admin/audit", params={"session": "work", "owner": "alice", "what": "locked"}))
+    people["alice"].call("PUT", "visa/sharing/alice/beamtime/lock", {"locked": True})
+    people["alice"].call("PUT", "visa/sharing/alice/beamtime/lock", {"locked": False})
+    page = soup(adam.get("admin/audit", params={"session": "beamtime", "owner": "alice", "what": "locked"}))
     lines = page.select("tbody tr")
     assert len(lines) == 1
     assert "alice locked the session" in lines[0].text
     assert "127.0.0.1" in lines[0].text
-    file = adam.get("admin/audit.csv", params={"owner": "alice", "session": "work", "what": "locked"})
+    file = adam.get("admin/audit.csv", params={"owner": "alice", "session": "beamtime", "what": "locked"})
     assert file.headers["Content-Type"].startswith("text/csv")
     assert "attachment" in file.headers["Content-Disposition"]
     rows = list(csv.DictReader(io.StringIO(file.text)))
-    assert [(row["what"], row["who"], row["session"]) for row in rows] == [("locked", "alice", "work")]
+    assert [(row["what"], row["who"], row["session"]) for row in rows] == [("locked", "alice", "beamtime")]
     assert len(soup(adam.get("admin/audit", params={"who": "alice"})).select("tbody tr")) > 1
     assert not soup(adam.get("admin/audit", params={"until": "2020-01-01"})).select("tbody tr")
     wrong = adam.get("admin/audit", params={"since": "yesterday"})
@@ -305,14 +305,14 @@ def test_the_audit_log_in_words_and_as_a_file(people, pages):
 def test_the_audit_log_page_by_page(people, pages):
     for _ in range(60):
         for locked in (True, False):
-            people["alice"].call("PUT", "visa/sharing/alice/work/lock", {"locked": locked})
-    seen, path = [], "admin/audit?owner=alice&session=work"
+            people["alice"].call("PUT", "visa/sharing/alice/beamtime/lock", {"locked": locked})
+    seen, path = [], "admin/audit?owner=alice&session=beamtime"
     while path:
         page = soup(pages["adam"].get(path))
         seen += [row.text for row in page.select("tbody tr")]
         older = [link["href"] for link in page.select(".pager a") if link.text == "Older"]
         path = f"admin/audit{older[0]}" if older else ""
-    file = pages["adam"].get("admin/audit.csv", params={"owner": "alice", "session": "work"})
+    file = pages["adam"].get("admin/audit.csv", params={"owner": "alice", "session": "beamtime"})
     assert len(seen) == len(list(csv.DictReader(io.StringIO(file.text)))) > 120
 
 
@@ -320,7 +320,11 @@ def test_a_foreign_page_cannot_act(site, people, pages):
     adam = pages["adam"]
     adam.get("admin")
     xsrf = soup(adam.get("admin")).body["data-xsrf"]
-    for path in ("admin/sessions/alice/work/stop", "admin/nodes/container/left/drain", "admin/announcements"):
+    for path in (
+        "admin/sessions/alice/beamtime/stop",
+        "admin/nodes/container/left/drain",
+        "admin/announcements",
+    ):
         form = {"_xsrf": xsrf, "words": "x"}
         foreign = adam.browser.post(
             site.url + path, data=form, headers={"Origin": f"http://alice.localhost:{site.public}"}
@@ -332,4 +336,4 @@ def test_a_foreign_page_cannot_act(site, people, pages):
         assert forged.status_code == 403
     with closing(site.client("bob")) as bob:
         assert bob.get(site.url).status_code == 200
-    assert people["alice"].state("work") == "running"
+    assert people["alice"].state("beamtime") == "running"
