@@ -29,6 +29,7 @@ _MARKER = VENV / ".visa"
 #: the other. oslo.db tries again what a database turned back since two changed it at once, but not so SQLite.
 _NO = '@filters("postgresql", sqla_exc.OperationalError, r"^.*deadlock detected.*")'
 _OTHERWISE = (
+    # Its own wait between two looks at the queue, made shorter; what it waits for, and how long, stays.
     ("oslo_messaging/_drivers/amqpdriver.py", "time.sleep(0.5)", "time.sleep(0.02)"),
     (
         "oslo_db/sqlalchemy/exc_filters.py",

@@ -194,7 +194,7 @@ def _until_free(port: int) -> None:
         except OSError as error:
             if time.monotonic() > end:
                 raise RuntimeError(f"port {port} is not free: {error}") from error
-        time.sleep(0.05)  # nothing tells when a port is let go
+        time.sleep(0.05)  # nothing tells when a port is let go; after `end` it is an error
 
 
 def _listens(port: int) -> bool:

@@ -36,6 +36,15 @@ def a_stream(directory: Path) -> process.StreamProcess:
     return process.StreamProcess(SessionInfo(owner="alice", name="x"), desktop)
 
 
+async def on_a_desktop(new_session, directory: Path, monkeypatch) -> process.StreamProcess:
+    """A stream of this process, on the screen of a session whose desktop runs."""
+    session = await later(new_session)
+    (await Viewer.open(session)).close()
+    for name, value in (await later(display.x_environment, session)).items():
+        monkeypatch.setenv(name, value)
+    return a_stream(directory)
+
+
 def test_it_is_closed_to_its_account_before_it_asks_for_the_token():
     ours, theirs = socket.socketpair()
     command = [sys.executable, "-I", "-m", process.LAUNCH]
@@ -52,11 +61,7 @@ def test_it_is_closed_to_its_account_before_it_asks_for_the_token():
 
 async def test_who_comes_when_it_has_just_ended_gets_another(new_session, tmp_path, monkeypatch):
     """Also where something holds its output open, as a program that it had started and that goes on."""
-    session = await later(new_session)
-    (await Viewer.open(session)).close()
-    for name, value in (await later(display.x_environment, session)).items():
-        monkeypatch.setenv(name, value)
-    stream = a_stream(tmp_path)
+    stream = await on_a_desktop(new_session, tmp_path, monkeypatch)
     try:
         async with stream.watched():
             first = stream._process
@@ -140,11 +145,7 @@ async def test_nothing_begins_on_a_screen_that_ends(new_session):
 
 
 async def test_an_end_of_the_desktop_is_no_failure_of_the_stream(new_session, tmp_path, monkeypatch):
-    session = await later(new_session)
-    (await Viewer.open(session)).close()
-    for name, value in (await later(display.x_environment, session)).items():
-        monkeypatch.setenv(name, value)
-    stream = a_stream(tmp_path)
+    stream = await on_a_desktop(new_session, tmp_path, monkeypatch)
     try:
         for _ in range(process.MOST_FAILURES):
             async with stream.watched():
