@@ -74,12 +74,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         here = _installation(options)
     except (OSError, ValueError) as error:
-        print(f"visa doctor: {worded(error)}", file=sys.stderr)
+        root = "; run it as root" if isinstance(error, PermissionError) else ""
+        print(f"visa doctor: {worded(error)}{root}", file=sys.stderr)
         return 2
     checks = [check for check in CHECKS if not options.only or check.name in options.only]
     began = time.monotonic()
     findings, late = examined(here, checks, options.within)
-    code = _tell(here, findings, time.monotonic() - began, options)
+    spoken = {one.check for one in findings}
+    unused = [check.name for check in checks if check.name not in spoken]
+    code = _tell(here, findings, unused, time.monotonic() - began, options)
     if late or _somebody_waits():
         # What hangs would be waited for at the end of the process.
         sys.stdout.flush()
@@ -90,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 def _installation(options: argparse.Namespace):
     """Raises OSError and ValueError for what the command line names wrongly."""
     from .environment import read_environment
-    from .unit import installed
+    from .unit import beside, installed
 
     # What libraries would write beside the report.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -106,7 +109,12 @@ def _installation(options: argparse.Namespace):
         os.chdir(directory)
     from .installation import Installation
 
-    return Installation(config, limit=min(options.each, options.within), environment_files=files)
+    return Installation(
+        config,
+        limit=min(options.each, options.within),
+        environment_files=files,
+        files_beside=beside() if unit else (),
+    )
 
 
 def examined(here, checks, within: float) -> tuple[list[Finding], bool]:
@@ -144,7 +152,7 @@ def _somebody_waits() -> bool:
     return any(thread is not threading.main_thread() for thread in threading.enumerate())
 
 
-def _tell(here, findings: list[Finding], seconds: float, options: argparse.Namespace) -> int:
+def _tell(here, findings: list[Finding], unused: list[str], seconds: float, options) -> int:
     from . import report
     from .secrecy import hide, secrets_of
 
@@ -152,10 +160,10 @@ def _tell(here, findings: list[Finding], seconds: float, options: argparse.Names
     shown = [replace(one, what=hide(one.what, secrets), mend=hide(one.mend, secrets)) for one in findings]
     url = hide(_url(here), secrets)
     if options.json:
-        print(report.as_json(url, shown, seconds))
+        print(report.as_json(url, shown, seconds, unused))
     else:
         width = min(WIDEST, max(60, shutil.get_terminal_size((WIDEST, 24)).columns))
-        print(report.as_text(url, shown, seconds, width, options.all))
+        print(report.as_text(url, shown, seconds, width, options.all, unused))
         if os.geteuid() != 0:
             print("\nThis was not run as root: some of it may only have been forbidden to look at.")
     return report.exit_code(shown)

@@ -14,11 +14,14 @@ import aiohttp
 
 
 class NoAnswer(Exception):
-    """Nobody answered; the text is why, as the end of a sentence. `refused`: nothing listens there."""
+    """Nobody answered; the text is why, as the end of a sentence.
 
-    def __init__(self, words: str, *, refused: bool = False, late: bool = False):
+    `late`: not in time. `nameless`: its name is not known.
+    """
+
+    def __init__(self, words: str, *, late: bool = False, nameless: bool = False):
         super().__init__(words)
-        self.refused, self.late = refused, late
+        self.late, self.nameless = late, nameless
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,12 @@ async def ask(
         raise NoAnswer(f"no answer within {seconds:g} seconds", late=True) from None
     except aiohttp.ClientConnectorCertificateError as error:
         raise NoAnswer(f"its certificate is not trusted ({error.certificate_error})") from error
+    except aiohttp.ClientConnectorDNSError as error:
+        raise NoAnswer("its name is not known here", nameless=True) from error
     except aiohttp.ClientConnectorError as error:
         refused = isinstance(error.os_error, ConnectionRefusedError)
         words = "nothing listens there" if refused else (error.os_error.strerror or str(error.os_error))
-        raise NoAnswer(words, refused=refused) from error
+        raise NoAnswer(words) from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise NoAnswer(str(error) or type(error).__name__) from error
 

@@ -47,15 +47,23 @@ class Machines(VMSettings, LoggingConfigurable):
 
 
 class Installation:
-    """`limit` is the time of one check in seconds.
+    """`limit` is the time of one check in seconds; `files_beside` are the environments of portal and proxy.
 
     `config` is all that the configuration file said, also where it ended with a `fault`.
     """
 
-    def __init__(self, config_file: Path, *, limit: float = 15, environment_files: Sequence[Path] = ()):
+    def __init__(
+        self,
+        config_file: Path,
+        *,
+        limit: float = 15,
+        environment_files: Sequence[Path] = (),
+        files_beside: Sequence[Path] = (),
+    ):
         self.config_file = config_file.absolute()
         self.limit = limit
         self.environment_files = tuple(environment_files)
+        self.files_beside = tuple(path for path in files_beside if path not in self.environment_files)
         self.config, self.fault = _load(self.config_file)
         self._engines: dict[str, Engine] = {}
 

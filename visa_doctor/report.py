@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from .finding import Finding, Verdict
@@ -29,8 +29,8 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return 1 if Verdict.WRONG in verdicts else 2 if Verdict.UNCHECKED in verdicts else 0
 
 
-def as_json(url: str, findings: Iterable[Finding], seconds: float) -> str:
-    """One object, for programs."""
+def as_json(url: str, findings: Iterable[Finding], seconds: float, unused: Sequence[str] = ()) -> str:
+    """One object, for programs; `unused` are checks of what this site does not have."""
     findings = list(findings)
     return json.dumps(
         {
@@ -49,18 +49,30 @@ def as_json(url: str, findings: Iterable[Finding], seconds: float) -> str:
                 }
                 for one in findings
             ],
+            "not_in_use": list(unused),
         },
         indent=1,
         ensure_ascii=False,
     )
 
 
-def as_text(url: str, findings: Iterable[Finding], seconds: float, width: int, everything: bool) -> str:
-    """The findings in the table's order, by verdict; what is fine in a line, unless `everything` is told."""
+def as_text(
+    url: str,
+    findings: Iterable[Finding],
+    seconds: float,
+    width: int,
+    everything: bool,
+    unused: Sequence[str] = (),
+) -> str:
+    """The findings in the table's order, by verdict; what is fine in a line, unless `everything` is told.
+
+    `unused` are checks of what this site does not have.
+    """
     findings = list(findings)
     follow = _following(findings)
     told = [one for one in findings if one not in follow]
-    lines = [f"{url or 'VISA'}, {datetime.now():%a %d %b %H:%M}: {_summary(told)} ({seconds:.1f} s)"]
+    said = _summary(told) or "nothing to look at"
+    lines = [f"{url or 'VISA'}, {datetime.now():%a %d %b %H:%M}: {said} ({seconds:.1f} s)"]
     explained: set[str] = set()
     for verdict, heading in _HEADINGS.items():
         group = [one for one in told if one.verdict is verdict]
@@ -71,6 +83,8 @@ def as_text(url: str, findings: Iterable[Finding], seconds: float, width: int, e
             explained.add(one.place)
             lines += _entry(one, width, hence)
     lines += _fine([one for one in findings if one.verdict is Verdict.OK], width, everything)
+    if unused:
+        lines += ["", *_wrapped(f"Not in use here: {', '.join(unused)}.", width, "", "  ")]
     return "\n".join(lines)
 
 
@@ -96,9 +110,9 @@ def _consequences(cause: Finding, follow: list[Finding]) -> list[str]:
 
 def _entry(one: Finding, width: int, consequences: list[str]) -> list[str]:
     lines = [f"  {one.place}"]
-    lines += textwrap.wrap(one.what, width, initial_indent="    ", subsequent_indent="    ")
+    lines += _wrapped(one.what, width, "    ", "    ")
     if one.mend:
-        lines += textwrap.wrap(one.mend, width, initial_indent="    -> ", subsequent_indent="       ")
+        lines += _wrapped(one.mend, width, "    -> ", "       ")
     if consequences:
         lines.append(f"    (hence also: {', '.join(consequences)})")
     return lines
@@ -113,4 +127,16 @@ def _fine(fine: list[Finding], width: int, everything: bool) -> list[str]:
     for one in fine:
         abouts[one.check] += [one.about] if one.about else []
     said = [f"{check} ({', '.join(names)})" if names else check for check, names in abouts.items()]
-    return ["", *textwrap.wrap(f"Fine: {', '.join(said)}.", width, subsequent_indent="  ")]
+    return ["", *_wrapped(f"Fine: {', '.join(said)}.", width, "", "  ")]
+
+
+def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
+    """Lines of whole words: a path or a unit's name can be taken as it stands."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "visa-hub.service"
+BESIDE = ("visa-portal.service", "visa-proxy.service")
 _SHOWN = ("WorkingDirectory", "EnvironmentFiles", "ExecStart")
 
 
@@ -22,13 +23,21 @@ class Unit:
 
 def installed(name: str = NAME) -> Unit | None:
     """The service as it is installed on this machine; None where there is none, or no systemd."""
+    unit = read(_said(name))
+    return unit if unit.config else None
+
+
+def beside() -> tuple[Path, ...]:
+    """The environment files of portal and proxy, where these are services of this machine."""
+    return tuple(dict.fromkeys(path for name in BESIDE for path in read(_said(name)).environment))
+
+
+def _said(name: str) -> str:
     command = ["systemctl", "show", name, *(f"--property={shown}" for shown in _SHOWN)]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return None
-    unit = read(said)
-    return unit if unit.config else None
+        return ""
 
 
 def read(said: str) -> Unit:

@@ -10,6 +10,7 @@ import base64
 import ctypes
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -31,7 +32,7 @@ HUB_ID = "test-deployment"
 EXPERIMENT = "hg1-id19-20260101"
 PASSWORD = "a-password-for-tests"
 CLIENT_SECRET = "client-secret-of-the-tests"
-SERVICE_TOKEN = "5e0f" * 16
+SERVICE_TOKEN = secrets.token_hex(32)
 MUNGE_KEY = base64.b64encode(b"a munge key of the tests" * 8).decode()
 #: A cluster that is not there: its controller never answers.
 SLURM_CONF = "ClusterName=tests\nSlurmctldHost=controller\nNodeName=n1 CPUs=1\nPartitionName=main Nodes=n1\n"

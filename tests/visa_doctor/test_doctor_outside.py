@@ -42,6 +42,12 @@ def test_names_below_that_lead_nowhere_or_elsewhere(doctor, monkeypatch):
     assert doctor.wrong("names") == []
 
 
+def test_an_address_that_nobody_knows_follows_from_the_names(doctor, monkeypatch):
+    monkeypatch.setenv("VISA_URL", "http://visa.facility.invalid:8000")
+    found = [one for one in doctor.look("address") if one.verdict is Verdict.WRONG]
+    assert {one.because for one in found} == {"names"} and "its name is not known here" in found[0].what
+
+
 def test_an_address_where_something_else_answers(doctor, monkeypatch):
     with telling({}) as port:
         monkeypatch.setenv("VISA_URL", f"http://localhost:{port}")

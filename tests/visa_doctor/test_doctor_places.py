@@ -46,6 +46,15 @@ def test_a_network_that_the_engine_does_not_have(site, doctor):
     assert told == "engines, node2: The engine has no network 'moon'; no session starts there."
 
 
+def test_podmans_own_network_by_the_name_that_addresses_stand_under(site, doctor):
+    """Podman lists it as `bridge`, as Docker's is called; a session there has its address under `podman`."""
+    doctor.say(f"c.ContainerBackend.nodes = [{node(engine=site.engine.address, network='podman')!r}]")
+    assert doctor.wrong("engines") == []
+    doctor.say(f"c.ContainerBackend.nodes = [{node(engine=site.engine.address, network='bridge')!r}]")
+    (told,) = doctor.wrong("engines")
+    assert told == "engines, node2: The engine has no network 'bridge'; no session starts there."
+
+
 def test_more_memory_than_the_node_has(site, doctor):
     wanted = node(engine=site.engine.address, network=site.engine.network, memory="1000T")
     doctor.say(f"c.ContainerBackend.nodes = [{wanted!r}]")

@@ -163,6 +163,23 @@ def test_what_is_wrong_for_a_cause_stands_there_and_alone_where_there_is_none():
     assert "503" in report.as_text("", follows, 1, 100, False)
 
 
+def test_what_a_site_does_not_have_is_named():
+    text = report.as_text("", NIGHT, 1, 100, False, ["slurm", "machines"])
+    assert text.splitlines()[-1] == "Not in use here: slurm, machines."
+    assert (
+        report.as_text("Site", [], 1, 100, False, ["slurm"])
+        .splitlines()[0]
+        .endswith("nothing to look at (1.0 s)")
+    )
+
+
+def test_a_command_is_not_broken_in_its_words():
+    mend = f"{'It is long. ' * 7}`systemctl restart visa-portal` and /etc/{'x' * 120}/visa-proxy"
+    lines = report.as_text("", told(("portal", wrong("No.", mend))), 1, 100, False).splitlines()
+    assert any(line.endswith(("visa-portal`", "visa-portal` and")) for line in lines), lines
+    assert any(f"/etc/{'x' * 120}/visa-proxy" in line for line in lines)
+
+
 def test_for_programs():
     found = json.loads(report.as_json("https://visa.facility.eu", NIGHT, 1))
     assert (found["exit_code"], len(found["findings"])) == (1, 8)

@@ -33,6 +33,7 @@ def test_the_command(site, doctor):
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads(done.stdout)
     assert (told["site"], told["exit_code"]) == (site.url, 0)
+    assert told["not_in_use"] == ["gpus", "slurm", "cluster-access", "machines"]
     assert not [one for one in told["findings"] if one["verdict"] not in ("ok", "warning")]
     for secret in site.secrets.values():
         assert secret not in done.stdout

@@ -32,6 +32,7 @@ async def look(here: Installation) -> Look:
             yield wrong(
                 f"{address} does not answer ({error}): this is where people come.",
                 "If the check proxy is well, look at what stands before it: web server, packet filter, DNS.",
+                because="names" if error.nameless else "",
             )
             continue
         if finding := _odd(what, address, answer):

@@ -39,8 +39,9 @@ async def look(here: Installation) -> Look:
     if found.distrust and not faults:
         what = f"The site's certificate is not believed on this machine: {found.distrust}."
         mend = (
-            "Serve the whole chain, with the intermediate certificates; or add your authority to this"
-            " machine."
+            "Serve the whole chain, with the intermediate certificates; or let this machine believe your own"
+            " authority: its certificate as NAME.crt in /usr/local/share/ca-certificates, then"
+            " `update-ca-certificates`."
         )
         faults.append(wrong(what, mend))
     for fault in faults:

@@ -43,7 +43,7 @@ async def _node(here: Installation, node: Node) -> Look:
     try:
         version = await engine.call(lambda client: client.version())
         about = await engine.call(lambda client: client.info())
-        networks = {one["Name"] for one in await engine.call(lambda client: client.networks())}
+        networks = _networks(version, await engine.call(lambda client: client.networks()))
     except EngineSilent as error:
         yield wrong(f"The engine does not answer ({_why(error, node)}); {_SEEN}.", _restart(node), node.name)
         return
@@ -57,6 +57,13 @@ async def _node(here: Installation, node: Node) -> Look:
         kind = next((part["Name"] for part in version.get("Components") or [] if part.get("Name")), "Engine")
         runtime = about.get("DefaultRuntime") or "its runtime"
         yield fine(f"{kind} {version.get('Version')} answers; {runtime} holds sessions to limits.", node.name)
+
+
+def _networks(version: dict, found: list[dict]) -> set[str]:
+    """Their names, as a session's address stands under them: Podman lists its own default one as Docker's."""
+    names = {one["Name"] for one in found}
+    is_podman = any("Podman" in str(part.get("Name")) for part in version.get("Components") or [])
+    return names - {"bridge"} | {"podman"} if is_podman and "bridge" in names else names
 
 
 def _faults(node: Node, version: dict, about: dict, networks: set[str]):
@@ -128,6 +135,7 @@ def _why(error: Exception, node: Node) -> str:
         ("ConnectionRefused", "nothing listens there"),
         ("Connection refused", "nothing listens there"),
         ("timed out", "no answer in time"),
+        ("RemoteDisconnected", "who listens there hangs up: the engine behind is not there"),
         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
         ("PermissionError", "this account may not open its socket"),
     ):
@@ -139,4 +147,7 @@ def _why(error: Exception, node: Node) -> str:
 def _restart(node: Node) -> str:
     host = urlsplit(node.engine).hostname
     on = f"On {host}" if host else "On this machine"
-    return f"{on}: `systemctl status docker podman.socket`, and start it again; nothing else is to be done."
+    return (
+        f"{on}: `systemctl status visa-engine podman.socket docker`, and start what should run there;"
+        " nothing else is to be done."
+    )

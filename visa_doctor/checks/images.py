@@ -11,7 +11,7 @@ from visa_spawner.backends.nodes import Node
 from visa_spawner.backends.spec import image_name
 from visa_spawner.session import Image
 
-from ..finding import fine, unchecked, warning, worded, wrong
+from ..finding import counted, fine, unchecked, warning, worded, wrong
 from ..installation import Installation
 from ..looking import Look, each_of
 
@@ -63,12 +63,18 @@ async def _node(here: Installation, node: Node, recipes: dict[str, str], seen: d
     if missing:
         yield wrong(
             f"It lacks {', '.join(missing)}: sessions of these profiles do not start there.",
-            f"On it: `python -m images.build {' '.join(name for name in recipes if _is_in(name, missing))}`,"
-            " or copy them from another node.",
+            f"On it: `python -m images.build {' '.join(name for name in recipes if _is_in(name, missing))}`"
+            " (docs/operators/images.md), or by the playbooks: name it in `visa_images`, and `site.yml --tags"
+            f" images`. Or correct `image:` in {_profiles(recipes, missing)}.",
             node.name,
         )
     elif well:
-        yield fine(f"All {len(recipes)} images are there.", node.name)
+        yield fine(f"It has {counted(len(recipes), 'image')}, all that profiles name.", node.name)
+
+
+def _profiles(recipes: dict[str, str], missing: list[str]) -> str:
+    names = sorted(profile for recipe, profile in recipes.items() if _is_in(recipe, missing))
+    return f"the profile{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 def _is_in(recipe: str, names: list[str]) -> bool:

@@ -29,6 +29,14 @@ async def look(here: Installation) -> Look:
     try:
         try:
             machines = await provider.list()
+        except ImportError as error:
+            yield wrong(
+                f"No machine can be started: the hub's environment has no Python package {error.name}.",
+                "Install the part `vm` of the release (`visa_extras: hub,vm` with the playbooks), and restart"
+                " the hub.",
+                here.machines.provider,
+            )
+            return
         except (Silent, Refused) as error:
             yield wrong(
                 f"It does not answer ({worded(error)}); {_RUN_ON}.", _mend(provider), here.machines.provider

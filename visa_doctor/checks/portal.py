@@ -37,6 +37,7 @@ async def look(here: Installation) -> Look:
             "The portal does not reach the hub.",
             "If the check hub is well: JUPYTERHUB_API_URL and JUPYTERHUB_API_TOKEN of the portal must be the"
             " hub's address and VISA_PORTAL_TOKEN. " + _RESTART + ".",
+            because="hub",
         )
     if not said.get("catalogue"):
         yield wrong(

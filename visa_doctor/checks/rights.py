@@ -33,7 +33,7 @@ class Kept:
 
 async def look(here: Installation) -> Look:
     """Files and directories of the settings, by owner and mode; one that is not there is another check's."""
-    found = await in_thread(lambda: [one for kept in _kept(here) for one in _faults(kept)])
+    found = await in_thread(lambda: [one for kept in _once(_kept(here)) for one in _faults(kept)])
     for finding in found:
         yield finding
     if not found:
@@ -64,8 +64,23 @@ def _kept(here: Installation) -> Iterator[Kept]:
     register = here.config.get("VisaAuthenticator", {}).get("uid_register")
     if register:
         yield Kept(Path(register), "the register of uids", CHANGE)
+        yield Kept(Path(register).parent, "the directory of the register of uids", CHANGE)
+    cookie_secret = Path(here.app.cookie_secret_file).absolute()
+    yield Kept(cookie_secret.parent, "the directory of the hub's cookie secret", CHANGE)
+    for path in (*here.environment_files, *here.files_beside):
+        yield Kept(path.parent, "the directory of the services' secrets", CHANGE)
     if here.sharing.events_file:
         yield Kept(Path(here.sharing.events_file), "the audit log, with people's names and addresses", 0o027)
+
+
+def _once(all_kept: Iterator[Kept]) -> Iterator[Kept]:
+    """Each path by the first reason for which it is there."""
+    seen: set[Path] = set()
+    for kept in all_kept:
+        path = kept.path.absolute()
+        if path not in seen:
+            seen.add(path)
+            yield kept
 
 
 def _faults(kept: Kept) -> Iterator[Finding]:

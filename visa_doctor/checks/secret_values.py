@@ -90,7 +90,7 @@ def _weak(value: str) -> str:
 
 
 def _files(here: Installation) -> Iterator[Finding]:
-    for path in here.environment_files:
+    for path in (*here.environment_files, *here.files_beside):
         try:
             holds = any(is_secret(name) for name in read_environment(path))
         except (OSError, ValueError) as error:
