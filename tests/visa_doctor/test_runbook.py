@@ -1,4 +1,4 @@
-"""Alert rules, dashboard, runbook: each alert has its section, and every figure is one that a hub tells."""
+"""Alert rules, dashboard, runbook: each alert has its section; figures and settings that pages name exist."""
 
 import json
 import re
@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from traitlets.config import Config
+
+from visa_doctor.settings import faults
+from visa_spawner.site import BACKENDS
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "ansible/roles/monitoring/files"
@@ -100,3 +104,42 @@ def test_panels_do_not_lie_on_each_other():
         assert not cells & taken, panel["title"]
         taken |= cells
     assert len({panel["id"] for panel in panels()}) == len(panels())
+
+
+@pytest.mark.parametrize("page", ["runbook", "slurm", "warm"])
+def test_every_figure_that_a_page_names_is_told_by_a_hub(told, page):
+    text = (RUNBOOK.parent / f"{page}.md").read_text()
+    quoted = " ".join(re.findall(r"`([^`]*)`", text))
+    used = {name for name in names_in(quoted) if re.fullmatch(r"visa_[a-z_]+[a-z]", name)}
+    # A histogram is told by its parts; a setting of ansible/ is no figure, nor is a package.
+    figures = told | {re.sub("_(bucket|sum|count)$", "", name) for name in told}
+    assert len(used) > 4
+    others = settings_of_ansible() | {path.name for path in ROOT.glob("visa_*")}
+    assert used - others - figures == set()
+
+
+def settings_of_ansible() -> set[str]:
+    return set(yaml.safe_load((ROOT / "ansible/group_vars/all.yml").read_text()))
+
+
+#: As jupyterhub_config.py has them.
+CLASSES = {
+    "proxy_class": "visa_spawner.running.proxy.WatchedProxy",
+    "authenticator_class": "visa_authenticator.authenticator.VisaAuthenticator",
+    "spawner_class": "visa_spawner.spawner.VisaSpawner",
+}
+
+
+def pages() -> list[Path]:
+    return sorted(RUNBOOK.parent.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+def test_every_setting_that_a_page_names_is_there(page):
+    """As `visa doctor` knows the settings: `c.CLASS.NAME`."""
+    found = Config(JupyterHub=Config(CLASSES))
+    for section, name in set(re.findall(r"\bc\.([A-Z]\w+)\.([a-z]\w+)", page.read_text())):
+        # By the backends the doctor knows which classes there are.
+        found.setdefault(section, Config()).setdefault(name, BACKENDS if name == "backends" else None)
+    unknown = [one.name for one in faults(found) if re.search("no such setting|nothing here", one.problem)]
+    assert unknown == []
