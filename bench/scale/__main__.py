@@ -27,6 +27,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="minutes in place of a quarter of an hour each")
     parser.add_argument("--brief-below", type=int, default=0, help="a minute and a half for sizes below this")
     parser.add_argument("--quiet", type=float, help="seconds that nobody does anything, in the others")
+    parser.add_argument("--people", type=int, help="how many are at work at most")
     parser.add_argument("--database", default="", help="SQLAlchemy address of an empty database (SQLite)")
     return parser.parse_args()
 
@@ -41,6 +42,8 @@ def take(scratch: Path) -> tuple[str, bool]:
             plan = BRIEF
         elif arguments.quiet:
             plan = replace(plan, quiet=arguments.quiet)
+        if arguments.people:
+            plan = replace(plan, most_active=arguments.people)
         one = measure(size, plan, arguments.database) | {"load before": load}
         print(json.dumps(one), flush=True)
         found.append(one)

@@ -13,10 +13,14 @@ import httpx
 
 from .facility import SESSION, options, person
 from .grow import grow
-from .people import live, starts
+from .people import live, starts, watched
 from .site import Site, a_site
-from .taken import taken
+from .taken import Taken, taken
 
+#: Pictures of 64 kB that are sent through the proxy, to see what it takes for them.
+PICTURES = 4000
+#: Beside the hub.
+OTHERS = ("portal", "proxy")
 #: Seconds that the sessions of a hub that comes back may take to be heard of again.
 PATIENCE = 300
 
@@ -65,6 +69,7 @@ def measure(count: int, plan: Plan, database: str = "") -> dict:
         print(found, flush=True)
         found |= _requests(site)
         found |= _working(site, min(count, plan.most_active), plan.working)
+        found |= _pictures(site)
         found |= _starting(site, count, plan)
         # What the hub does anyway is counted apart: it is shared by few starts or by many.
         beside = 10 * found["quiet, hub CPU %"] * found["starts, seconds until all are there"] / plan.starts
@@ -128,9 +133,9 @@ def _quiet(site: Site, count: int, plan: Plan) -> dict:
     """Nobody does anything: watching, lines and activity alone."""
     seconds = plan.quiet
     time.sleep(plan.settle)
-    before, calls = site.probe(reset=True), site.facts()
+    before, calls, beside = site.probe(reset=True), site.facts(), _beside(site)
     time.sleep(seconds)
-    after, now = site.probe(reset=True), site.facts()
+    after, now, others = site.probe(reset=True), site.facts(), _beside(site)
     looks = now["calls"].get("GET json", 0) - calls["calls"].get("GET json", 0)
     return {
         "quiet, hub CPU %": 100 * (after["cpu"] - before["cpu"]) / seconds,
@@ -144,7 +149,13 @@ def _quiet(site: Site, count: int, plan: Plan) -> dict:
         "quiet, freezes": [(one["seconds"], one["stack"]) for one in after["stalls"]],
         "hub's memory, bytes": after["rss"],
         "hub's tasks": after["tasks"],
+        **{f"quiet, {name} CPU %": 100 * (others[name].cpu - beside[name].cpu) / seconds for name in OTHERS},
+        **{f"quiet, {name}'s memory, bytes": others[name].rss for name in OTHERS},
     }
+
+
+def _beside(site: Site) -> dict[str, Taken]:
+    return {name: taken(site.processes[name].pid) for name in OTHERS}
 
 
 def _requests(site: Site) -> dict:
@@ -164,13 +175,12 @@ def _requests(site: Site) -> dict:
 
 def _working(site: Site, active: int, seconds: float) -> dict:
     before, began = site.probe(reset=True), time.monotonic()
-    beside = {name: taken(site.processes[name].pid) for name in ("portal", "proxy")}
+    beside = _beside(site)
     times = asyncio.run(live(site, list(range(active)), seconds, within=max(10, active / 5)))
     after, took = site.probe(reset=True), time.monotonic() - began
     others = {}
-    for name, was in beside.items():
-        now = taken(site.processes[name].pid)
-        others[f"at work, {name} CPU %"] = 100 * (now.cpu - was.cpu) / took
+    for name, now in _beside(site).items():
+        others[f"at work, {name} CPU %"] = 100 * (now.cpu - beside[name].cpu) / took
         others[f"{name}'s memory, bytes"] = now.rss
     return {
         "people at work": active,
@@ -184,6 +194,13 @@ def _working(site: Site, active: int, seconds: float) -> dict:
         },
         "at work, failed": dict(times.failed),
     }
+
+
+def _pictures(site: Site) -> dict:
+    """What the proxy takes to carry a desktop's pictures, by their bytes."""
+    before = _beside(site)["proxy"]
+    came = asyncio.run(watched(site, 0, PICTURES))
+    return {"pictures, proxy CPU s a GB": (_beside(site)["proxy"].cpu - before.cpu) * 1e9 / came}
 
 
 def _starting(site: Site, people: int, plan: Plan) -> dict:

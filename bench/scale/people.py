@@ -138,6 +138,17 @@ class Person:
         finally:
             page.cancel()
 
+    async def watch(self, pictures: int) -> int:
+        """So many pictures from the session, by a websocket; how many bytes came."""
+        came = 0
+        async with self.http.ws_connect(self._session("api/events"), max_msg_size=0) as socket:
+            await socket.send_str(f"pictures {pictures}")
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    return came
+                came += len(message.data)
+        return came
+
     def _session(self, page: str) -> str:
         host = self.site.url.replace("localhost", f"{self.name}.localhost")
         return f"{host}/user/{self.name}/{SESSION}/{page}"
@@ -160,6 +171,13 @@ async def live(site: Site, numbers: list[int], seconds: float, within: float) ->
 
     await asyncio.gather(*map(one, numbers))
     return times
+
+
+async def watched(site: Site, number: int, pictures: int) -> int:
+    """As many bytes as one person's session sent as pictures, through the proxy."""
+    async with Person(site, number, Times()) as somebody:
+        await somebody.log_in()
+        return await somebody.watch(pictures)
 
 
 async def starts(

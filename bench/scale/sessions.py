@@ -23,6 +23,8 @@ from visa_session.line import Line
 
 #: Seconds between two words of a session's activity, as JupyterHub's single-user server has it.
 ACTIVITY_INTERVAL = 300
+#: What a moving picture of a desktop comes in, at most.
+PICTURE = b"\xa5" * (1 << 16)
 PAGE = b"<!doctype html><title>A session</title>" + b"<p>Here JupyterLab would stand.</p>" * 100
 
 
@@ -170,6 +172,10 @@ class Sessions:
             await socket.prepare(request)
             async for message in socket:
                 session.active_at = datetime.now(UTC)
+                for _ in range(
+                    int(message.data.removeprefix("pictures ") if "pictures" in message.data else 0)
+                ):
+                    await socket.send_bytes(PICTURE)
                 await socket.send_str(message.data)
             return socket
         if request.match_info["rest"] == "api":

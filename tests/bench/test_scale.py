@@ -19,6 +19,8 @@ def test_everything_is_measured_and_nothing_fails(found):
     assert found["starts, failed"] == {}
     assert found["killed, pages of a session missed"] == 0
     assert min(found["p95 My sessions, s"], found["a lone start, s"], found["starts, p95, s"]) > 0
+    assert min(found[f"quiet, {name}'s memory, bytes"] for name in ("portal", "proxy")) > 2**24
+    assert found["pictures, proxy CPU s a GB"] > 0
     assert "| restart, s |" in table([found, found])
 
 
