@@ -17,6 +17,8 @@ from .finding import Finding, Verdict, worded
 
 #: Seconds, where nobody says otherwise: of all together, and of one check.
 WITHIN, EACH = 60.0, 15.0
+#: The checks of what ends a hub at its start.
+START = ("configuration", "catalogue", "profiles")
 #: Characters of a line, where the terminal is wider.
 WIDEST = 110
 
@@ -49,6 +51,11 @@ def add_to(subjects) -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="this check; may come again"
     )
+    parser.add_argument(
+        "--would-start",
+        action="store_true",
+        help="only whether a hub would end at its start with these settings, profiles and catalogue",
+    )
     parser.add_argument("--list", action="store_true", help="say which checks there are")
     parser.add_argument("--all", action="store_true", help="tell what is fine as well, each in a sentence")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
@@ -77,11 +84,14 @@ def run(options: argparse.Namespace) -> int:
         root = "; run it as root" if isinstance(error, PermissionError) else ""
         print(f"visa doctor: {worded(error)}{root}", file=sys.stderr)
         return 2
-    checks = [check for check in CHECKS if not options.only or check.name in options.only]
+    only = START if options.would_start else options.only
+    checks = [check for check in CHECKS if not only or check.name in only]
     began = time.monotonic()
     findings, late = examined(here, checks, options.within)
     spoken = {one.check for one in findings}
     unused = [check.name for check in checks if check.name not in spoken]
+    if options.would_start:
+        findings = [one for one in findings if one.stops or one.verdict in (Verdict.UNCHECKED, Verdict.OK)]
     code = _tell(here, findings, unused, time.monotonic() - began, options)
     if late or _somebody_waits():
         # What hangs would be waited for at the end of the process.

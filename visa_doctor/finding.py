@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 class Finding:
     """`about` is the node, profile or file; `because` the check whose trouble, if any, is this one's too.
 
-    `check` is filled in by whoever runs the checks.
+    `stops`: a hub that is started now ends with this. `check` is filled in by whoever runs the checks.
     """
 
     verdict: Verdict
@@ -28,6 +28,7 @@ class Finding:
     about: str = ""
     because: str = ""
     check: str = ""
+    stops: bool = False
 
     @property
     def place(self) -> str:
@@ -43,8 +44,8 @@ def warning(what: str, mend: str, about: str = "") -> Finding:
     return Finding(Verdict.WARNING, what, mend, about)
 
 
-def wrong(what: str, mend: str, about: str = "", because: str = "") -> Finding:
-    return Finding(Verdict.WRONG, what, mend, about, because)
+def wrong(what: str, mend: str, about: str = "", because: str = "", *, stops: bool = False) -> Finding:
+    return Finding(Verdict.WRONG, what, mend, about, because, stops=stops)
 
 
 def unchecked(what: str, mend: str = "", about: str = "", because: str = "") -> Finding:

@@ -46,6 +46,7 @@ def as_json(url: str, findings: Iterable[Finding], seconds: float, unused: Seque
                     "what": one.what,
                     "mend": one.mend,
                     "because": one.because,
+                    "stops_the_hub": one.stops,
                 }
                 for one in findings
             ],
@@ -113,6 +114,8 @@ def _entry(one: Finding, width: int, consequences: list[str]) -> list[str]:
     lines += _wrapped(one.what, width, "    ", "    ")
     if one.mend:
         lines += _wrapped(one.mend, width, "    -> ", "       ")
+    if one.stops:
+        lines.append("    (a hub that is started now ends with this: do not restart it before)")
     if consequences:
         lines.append(f"    (hence also: {', '.join(consequences)})")
     return lines

@@ -35,6 +35,18 @@ def test_monitoring_for_a_prometheus_elsewhere(site: Site):
     assert site.machine.said("stat -c %G /etc/visa/monitoring/token") == "prometheus"
 
 
+def test_a_profile_with_a_mistake_restarts_no_hub(site: Site):
+    """Whoever works goes on; the profile is named with its line. Once it is right, the hub has it."""
+    profile, pid = site.inventory / "profiles/general.yaml", site.pid("visa-hub")
+    was = profile.read_text()
+    profile.write_text(was.replace("title:", "titel:", 1))
+    refused = play(site.machine, site.inventory, "site.yml", "--tags", "hub")
+    profile.write_text(was)
+    assert refused.code != 0 and "general.yaml, line" in refused.said, refused.said[-3000:]
+    assert site.pid("visa-hub") == pid
+    twice(site, "--tags", "hub")
+
+
 @pytest.fixture
 def archives(around) -> Iterator[object]:
     """A folder with the archive of a tiny image, as the machine that builds has saved it."""

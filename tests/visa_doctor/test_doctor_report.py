@@ -190,6 +190,7 @@ def test_for_programs():
         "what": "The engine does not answer.",
         "mend": "Restart it.",
         "because": "",
+        "stops_the_hub": False,
     }
 
 

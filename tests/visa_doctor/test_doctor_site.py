@@ -1,11 +1,13 @@
 """The doctor on a site of real parts: all is well; then one part after the other is broken, and named."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 
 import pytest
+from doctor_site import PLAN, profile, write_profile
 
 from visa_doctor.finding import Verdict
 
@@ -37,6 +39,48 @@ def test_the_command(site, doctor):
     assert not [one for one in told["findings"] if one["verdict"] not in ("ok", "warning")]
     for secret in site.secrets.values():
         assert secret not in done.stdout
+
+
+def test_whether_a_hub_would_start(site):
+    """Only what ends one: neither a setting that nothing knows nor a plan that is too large."""
+    command = [
+        sys.executable,
+        "-m",
+        "visa_spawner.command",
+        "doctor",
+        "--would-start",
+        "--config",
+        site.config,
+    ]
+    command += ["--environment", site.environment_file, "--directory", site.folder]
+    more, profiles = site.folder / "jupyterhub_config.d/30-test.py", site.folder / "profiles"
+
+    def said() -> tuple[int, str]:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=100, env={"PATH": "/usr/bin:/bin"}
+        )
+        return done.returncode, done.stdout
+
+    try:
+        more.write_text("c.VisaSite.nonsense = 1\n")
+        write_profile(profiles, **profile("large", large=PLAN | {"cpus": 99}))
+        code, text = said()
+        assert (code, "WRONG" in text) == (0, False), text
+        more.write_text("c.VisaSite.max_sessions = nothing\n")
+        write_profile(profiles, **profile("large", large=PLAN | {"cups": 99}))
+        site.write_catalogue([site.experiment("ma-1", begin="2026-01-01")])
+        code, text = said()
+    finally:
+        more.unlink()
+        (profiles / "large.yaml").unlink()
+        site.write_catalogue([site.experiment("ma-1")])
+    assert code == 1
+    assert text.count("(a hub that is started now ends with this: do not restart it before)") == 3
+    assert [line for line in text.splitlines() if re.match(r"  \w", line)] == [
+        "  configuration",
+        "  catalogue",
+        "  profiles, large",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ async def look(here: Installation) -> Look:
             f"{worded(error)}.",
             "Correct it there: a hub that runs goes on with its last good state, and does not start anew"
             " with this.",
+            stops=True,
         )
         return
     everything = Account(username=_NOBODY.username, roles=frozenset({Role.ADMINISTRATOR}))

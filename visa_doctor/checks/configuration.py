@@ -17,6 +17,7 @@ async def look(here: Installation) -> Look:
             f"The hub cannot read its configuration: {here.fault}.",
             "Mend that line, or put the last version back; a hub that runs goes on with what it read at"
             " its start.",
+            stops=True,
         )
     for fault in await in_thread(lambda: list(faults(here.config))):
         well = False

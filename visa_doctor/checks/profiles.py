@@ -20,7 +20,9 @@ async def look(here: Installation) -> Look:
     try:
         files = await in_thread(lambda: here.profile_files)
     except ProfileError as error:
-        yield wrong(f"{worded(error)}.", "Put the profiles there, or set c.VisaSite.profiles_dir.")
+        yield wrong(
+            f"{worded(error)}.", "Put the profiles there, or set c.VisaSite.profiles_dir.", stops=True
+        )
         return
     well = True
     for file in files:
@@ -39,7 +41,7 @@ def _of_file(here: Installation, file: ProfileFile) -> list[Finding]:
     found = []
     for mistake in file.mistakes:
         mend = f"Correct the file (`visa profiles check` finds every mistake), {_RESTART}"
-        found.append(wrong(f"{mistake}.", mend, file.path.stem))
+        found.append(wrong(f"{mistake}.", mend, file.path.stem, stops=True))
     recipes = here.config_file.parent / "images"
     if file.profile and recipes.is_dir() and not _recipe(recipes, file.profile.image):
         what = f"Its image {file.profile.image} is no recipe in {recipes}."

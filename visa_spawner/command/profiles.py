@@ -12,6 +12,8 @@ from ..backends.settings import ContainerSettings
 from ..profiles.files import Mistake, ProfileError, ProfileFile, read_profiles
 from ..site import BACKENDS
 
+#: Beside where one is, as in VISA's own tree; and where the playbooks put them.
+PLACES = (Path("profiles"), Path("/etc/visa/profiles"))
 #: The applications of a recipe's image, by their names; raises NoImage.
 Applications = Callable[[str], set[str]]
 
@@ -27,7 +29,14 @@ def add_to(subjects) -> None:
         name, in the applications that an image does not have. Nothing is changed. The exit code is 1 when
         something is wrong.""",
     )
-    check.add_argument("directory", nargs="?", default="profiles", type=Path, metavar="DIR")
+    check.add_argument(
+        "directory",
+        nargs="?",
+        default=next((place for place in PLACES if place.is_dir()), PLACES[0]),
+        type=Path,
+        metavar="DIR",
+        help=f"where they are (default: the first that is there of {' and '.join(map(str, PLACES))})",
+    )
     check.add_argument(
         "--recipes", type=Path, help="the folder of recipes (default: images beside DIR, where it is there)"
     )
