@@ -1,4 +1,4 @@
-"""Alert rules, dashboard, runbook: each alert has its section; figures and settings that pages name exist."""
+"""Alert rules, dashboard, runbook: each alert has its section; figures that pages name are told by a hub."""
 
 import json
 import re
@@ -7,10 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from traitlets.config import Config
-
-from visa_doctor.settings import faults
-from visa_spawner.site import BACKENDS
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "ansible/roles/monitoring/files"
@@ -69,6 +65,14 @@ def test_an_alert_says_what_it_is_and_how_urgent(name):
     assert "1. " in section
 
 
+def test_each_reason_that_is_counted_says_where_to_look():
+    (counted,) = [rule["expr"] for rule in rules() if rule.get("record") == "visa:starts_failed:15m"]
+    reasons = re.search(r'reason=~"([^"]+)"', counted)[1].split("|")
+    section = RUNBOOK.read_text().split("\n## VisaStartsFail\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    assert sorted(re.findall("`([^`]+)`", " ".join(rows))) == sorted(reasons)
+
+
 def test_the_runbooks_links_lead_somewhere():
     text = RUNBOOK.read_text()
     anchors = {heading.lower().replace(" ", "-") for heading in re.findall(r"^##+ (.+)$", text, re.MULTILINE)}
@@ -120,26 +124,3 @@ def test_every_figure_that_a_page_names_is_told_by_a_hub(told, page):
 
 def settings_of_ansible() -> set[str]:
     return set(yaml.safe_load((ROOT / "ansible/group_vars/all.yml").read_text()))
-
-
-#: As jupyterhub_config.py has them.
-CLASSES = {
-    "proxy_class": "visa_spawner.running.proxy.WatchedProxy",
-    "authenticator_class": "visa_authenticator.authenticator.VisaAuthenticator",
-    "spawner_class": "visa_spawner.spawner.VisaSpawner",
-}
-
-
-def pages() -> list[Path]:
-    return sorted(RUNBOOK.parent.glob("*.md"))
-
-
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
-def test_every_setting_that_a_page_names_is_there(page):
-    """As `visa doctor` knows the settings: `c.CLASS.NAME`."""
-    found = Config(JupyterHub=Config(CLASSES))
-    for section, name in set(re.findall(r"\bc\.([A-Z]\w+)\.([a-z]\w+)", page.read_text())):
-        # By the backends the doctor knows which classes there are.
-        found.setdefault(section, Config()).setdefault(name, BACKENDS if name == "backends" else None)
-    unknown = [one.name for one in faults(found) if re.search("no such setting|nothing here", one.problem)]
-    assert unknown == []
