@@ -50,33 +50,6 @@ class Ask(Answer):
         return self.state == "accepted" and bool(self.url)
 
 
-class Supported(Session):
-    """A session as staff see it; `why` says what went wrong, or why one may not ask to join.
-
-    `asks` are one's own requests to join it, and of colleagues those that one may second.
-    """
-
-    owner_full_name: str = ""
-    instruments: tuple[str, ...] = ()
-    node: str = ""
-    image: str = ""
-    members: tuple[Member, ...] = ()
-    may_ask: bool = False
-    why: str = ""
-    usage: Usage | None = None
-    asks: tuple[Ask, ...] = ()
-
-    @field_validator("node", "image", "why", "owner_full_name", mode="before")
-    @classmethod
-    def _nothing_is_empty(cls, value):
-        return value or ""
-
-    @field_validator("members", "instruments", mode="before")
-    @classmethod
-    def _none_are_none(cls, value):
-        return value or ()
-
-
 class Help(Answer):
     """An owner's request for help; `staff` is who took it."""
 
@@ -91,6 +64,35 @@ class Help(Answer):
     staff: str = ""
     staff_full_name: str = ""
     made: datetime | None = None
+
+
+class Supported(Session):
+    """A session as staff see it; `why` says what went wrong, or why one may not ask to join.
+
+    `asks` are one's own requests to join it, and of colleagues those that one may second; `help` is what its
+    owner asks for and nobody has closed.
+    """
+
+    owner_full_name: str = ""
+    instruments: tuple[str, ...] = ()
+    node: str = ""
+    image: str = ""
+    members: tuple[Member, ...] = ()
+    may_ask: bool = False
+    why: str = ""
+    usage: Usage | None = None
+    asks: tuple[Ask, ...] = ()
+    help: tuple[Help, ...] = ()
+
+    @field_validator("node", "image", "why", "owner_full_name", mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, value):
+        return value or ""
+
+    @field_validator("members", "instruments", mode="before")
+    @classmethod
+    def _none_are_none(cls, value):
+        return value or ()
 
 
 class May(Answer):

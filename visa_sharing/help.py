@@ -103,9 +103,16 @@ def close(
     db.commit()
 
 
-async def listed(app: JupyterHub, person: Staff, experimental: Experimental) -> list[dict]:
-    """Requests that this member of staff may take, has taken, or sees that a colleague has; newest last."""
+async def listed(
+    app: JupyterHub, person: Staff, experimental: Experimental, *, only: orm.Spawner | None = None
+) -> list[dict]:
+    """Requests that this member of staff may take, has taken, or sees that a colleague has; newest last.
+
+    Of one session alone, where `only` names it.
+    """
     rows = _waiting(app.db).join(orm.Spawner, orm.Spawner.id == Request.spawner_id)
+    if only is not None:
+        rows = rows.filter(Request.spawner_id == only.id)
     answer = []
     for row, spawner in rows.add_entity(orm.Spawner).order_by(Request.id).all():
         experiments = await experimental.of_session(spawner)

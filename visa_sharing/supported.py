@@ -155,7 +155,7 @@ class Sessions:
             return None
         owner = self._app.users[row.user]
         child, usage = _child(owner, row.name), None
-        if child is not None and one["state"] in ("starting", "running"):
+        if child is not None and one["state"] in ("starting", "running", "suspended"):
             lines, usage = await asyncio.gather(
                 _in_time(child.last_lines(LINES), []), _in_time(child.usage(), None)
             )

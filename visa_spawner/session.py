@@ -12,7 +12,7 @@ from visa_session.contract import INFO_VARIABLE, SessionInfo
 class State(StrEnum):
     """Where a session stands. `UNKNOWN`: its backend does not answer, which is not the same as dead.
 
-    `SUSPENDED`: its owner has it stand still, and it goes on where it was when they say so.
+    `SUSPENDED`: its owner or its backend has it stand still, and it goes on where it was when they say so.
     """
 
     STARTING = "starting"

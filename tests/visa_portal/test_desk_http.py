@@ -157,6 +157,27 @@ def test_help_is_taken_once_and_closed_with_a_word(people, pages):
     assert any("Restarted the kernel." in one for one in said)
 
 
+def test_help_is_read_taken_and_closed_on_the_sessions_own_page(people, pages):
+    at = "support/alice/beamtime"
+    assert not soup(pages["ines"].get(at)).select("#wish form")
+    people["alice"].call("POST", "visa/sharing/alice/beamtime/help", {"message": f"It vanishes {NASTY}"})
+    wish = soup(pages["ines"].get(at)).select_one("#wish")
+    assert "asks for help" in wish.h2.text and NASTY in wish.blockquote.text
+    assert pages["lars"].get(at).status_code == 404
+    number = wish.select_one("[name=request]")["value"]
+    taken = pages["ines"].post(f"{at}/take", request=number)
+    assert taken.url.path.endswith(at) and "It is yours" in taken.text
+    assert "Taken by you" in soup(taken).select_one("#wish").text
+    late = pages["heidi"].post(f"{at}/take", request=number)
+    assert (late.status_code, "a colleague has taken it" in late.text) == (409, True)
+    assert "Taken by Ines Iversen" in soup(late).select_one("#wish").text
+    assert pages["ines"].post(f"{at}/take", request="x" * 30).status_code == 404
+    closed = pages["ines"].post(f"{at}/close", request=number, words="The memory was full.")
+    assert "Closed" in soup(closed).select_one(".notice.good").text and not soup(closed).select("#wish form")
+    said = [one["words"] for one in people["alice"].call("GET", "visa/notices")["notices"]]
+    assert any("The memory was full." in one for one in said)
+
+
 def test_ask_be_let_in_and_leave(people, pages):
     asked = pages["heidi"].post("support/alice/beamtime/ask", role="collaborator", message="May I look?")
     assert "The owner has been asked" in asked.text

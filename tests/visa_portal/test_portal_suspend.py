@@ -52,6 +52,9 @@ def test_suspended_and_resumed_without_a_script(working):
         assert {"resume", "stop", "delete", "extend", "share"} <= offered
         assert not offered & {"suspend", "desktop", "lab", "start"}
         assert send(client, working, "suspend", **token).status_code == 409
+        # Where its start was watched leads to the tile, which says why, and not into what does not answer.
+        watched = client.get(f"{working.url}sessions/work/starting", follow_redirects=False)
+        assert (watched.status_code, watched.headers["Location"][-13:]) == (302, "#session-work")
         with working.held("full"):
             answer = send(client, working, "resume", **token)
             assert (answer.status_code, "no room for it to go on now" in answer.text) == (503, True)

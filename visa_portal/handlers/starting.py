@@ -26,6 +26,9 @@ class StartingHandler(PersonHandler):
     async def get(self, name: str) -> None:
         session = await find(self, name)
         start = self.site.starts.get(self.owner, name)
+        if session is not None and session.state == "suspended":
+            self.redirect(f"{self.site.prefix}#session-{name}")  # which says why, and for how long
+            return
         ready = session is not None and session.ready
         if ready:
             # Not a redirect: where a form leads must stay on our host, and a session has one of its own.

@@ -35,7 +35,7 @@ class SupportHandler(DeskHandler):
 
     SAID = {
         "taken": "It is yours. The owner is told that you take care of it.",
-        "closed": "Closed.",
+        "closed": "Closed. The owner reads what came of it.",
         "left": "You have left the session.",
     }
     template = "support.html"
@@ -93,6 +93,8 @@ class CaseHandler(DeskHandler):
         "asked": "The owner has been asked. This page shows the answer as soon as it is there.",
         "left": "You are no longer in this session.",
         "seconded": "You have agreed. Your colleague can enter now, and the owner will be told.",
+        "taken": "It is yours. The owner is told that you take care of it.",
+        "closed": "Closed. The owner reads what came of it.",
     }
     template = "support_session.html"
 
@@ -123,22 +125,27 @@ class CaseLiveHandler(LiveHandler, CaseHandler):
 
 
 class AskHandler(CaseHandler):
-    """Ask to join, withdraw or leave, and agree to a colleague's request."""
+    """Ask to join, withdraw or leave, agree to a colleague's request; take one for help, and close it."""
 
     async def get(self, owner: str, name: str, what: str) -> None:
         self.redirect(f"{self.site.prefix}support/{at(owner, name)}")
 
     async def post(self, owner: str, name: str, what: str) -> None:
         message = self.body("message")
-        said = {"ask": "asked", "leave": "left", "second": "seconded"}[what]
+        number = self.body("request")
+        number = int(number) if number.isdecimal() and len(number) < 19 else 0
+        said = {"ask": "asked", "leave": "left", "second": "seconded", "take": "taken"}.get(what, "closed")
         with self.refusing() as refused:
             if what == "ask":
                 await self.calls.ask(owner, name, self.body("role"), message)
             elif what == "leave":
                 await self.calls.leave(owner, name)
+            elif what == "second":
+                await self.calls.second(owner, name, number)
+            elif what == "take":
+                await self.calls.take(number)
             else:
-                number = self.body("request")
-                await self.calls.second(owner, name, int(number) if number.isdecimal() else 0)
+                await self.calls.close(number, self.body("words"))
         if refused:
             await self.present(owner, name, refused, message)
         else:
@@ -151,5 +158,5 @@ ROUTES = [
     ("support/help/([0-9]{1,18})/(take|close)", HelpHandler),
     (f"support/{SESSION}", CaseHandler),
     (f"support/{SESSION}/live", CaseLiveHandler),
-    (f"support/{SESSION}/(ask|leave|second)", AskHandler),
+    (f"support/{SESSION}/(ask|leave|second|take|close)", AskHandler),
 ]

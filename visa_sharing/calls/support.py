@@ -98,6 +98,7 @@ class SupportedHandler(StaffHandler):
         if found is None:
             raise web.HTTPError(404, UNKNOWN)
         found["asks"] = await asks.listed(self.app, person, sessions.experimental, only=row)
+        found["help"] = await help.listed(self.app, person, sessions.experimental, only=row)
         self.answer(found)
 
 

@@ -1,7 +1,7 @@
 """A session that its owner has stand still, and go on where it was: where its backend can keep it so.
 
 Its lifetime goes on meanwhile; that nobody works in it does not count. What the database keeps is when it was
-suspended, for the log: how it stands is its backend's word alone.
+suspended, for the log: how it stands is its backend's word alone, and a cluster may suspend it by itself.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ _REFUSED = {
 
 class Suspending:
     """Mixed into `VisaSpawner`."""
+
+    #: Whether it stood still at the last look.
+    _stood_still = False
 
     @property
     def may_suspend(self) -> bool:
@@ -67,11 +70,13 @@ class Suspending:
         self._has_gone_on()
 
     def follow_suspension(self) -> None:
-        """Count from now where it goes on by somebody else's doing: staff's, or a hub's that was killed."""
+        """Count from now where it goes on by its backend's doing, staff's, or a hub's that was killed."""
         status = self.child_spawner.status if self.child_spawner else None
         runs = status is not None and status.state is State.RUNNING
-        if self.kept.suspended and runs and not self._changing:
+        if (self.kept.suspended or self._stood_still) and runs and not self._changing:
             self._has_gone_on()
+        if runs or (status is not None and status.held):  # not where nobody can tell how it stands
+            self._stood_still = status.held
 
     def _has_gone_on(self) -> None:
         # Or it would end at once, for nobody has worked in it.

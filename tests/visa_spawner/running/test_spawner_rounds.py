@@ -8,6 +8,7 @@ import pytest
 
 from visa_spawner.running import lifetime, routes
 from visa_spawner.running.rounds import Rounds
+from visa_spawner.running.suspending import Suspending
 from visa_spawner.running.turns import in_turns
 from visa_spawner.session import State, Status
 
@@ -278,3 +279,20 @@ async def test_a_session_that_is_held_ends_by_its_lifetime_and_not_as_idle(monke
     monkeypatch.setattr(lifetime, "_end", end)
     await lifetime.end_overdue(None)
     assert ended == ["over"]
+
+
+def test_what_its_backend_had_stand_still_counts_from_when_it_goes_on():
+    """Or a session that a cluster suspended for hours would end as idle at the moment it goes on."""
+    one, before = Suspending(), datetime(2026, 1, 1)
+    one.kept = SimpleNamespace(suspended=None, phase="running", but=lambda suspended: one.kept)
+    one.remember = lambda: None
+    one.orm_spawner = SimpleNamespace(last_activity=before)
+    for state, held, counts in (
+        (State.RUNNING, False, False),
+        (State.SUSPENDED, True, False),
+        (State.UNKNOWN, False, False),
+        (State.RUNNING, False, True),
+    ):
+        one.child_spawner = SimpleNamespace(status=Status(state, held=held))
+        one.follow_suspension()
+        assert (one.orm_spawner.last_activity != before) is counts, state

@@ -133,7 +133,9 @@ def test_a_suspended_session_runs_on_when_it_is_resumed(slurm_hub):
     hub = slurm_hub
     job, found = running(hub)
     hub.run("scontrol", "suspend", str(job))
-    says(hub, "running", "has suspended the session")
+    says(hub, "suspended", "has suspended the session")
+    still = hub.session("work")
+    assert (still["ready"], still["may_suspend"], still["may_resume"]) == (True, False, False)
     hub.run("scontrol", "resume", str(job))
     says(hub, "running", "Running on")
     assert hub.ask("work")["pid"] == found["pid"]

@@ -90,7 +90,7 @@ def test_every_state_is_said(state, host):
         assert status.since == RUNS.end
         assert state == "COMPLETED" or "tart" in status.words or "staff" in status.words, "what to do next"
     else:
-        assert status.state in (State.STARTING, State.RUNNING, State.STOPPING)
+        assert status.state in (State.STARTING, State.RUNNING, State.SUSPENDED, State.STOPPING)
     assert status.state is not State.UNKNOWN, "only silence is unknown"
 
 
@@ -175,10 +175,11 @@ def test_put_back_into_the_queue():
     )
 
 
-def test_suspended_is_running_with_words():
-    status = say(replace(RUNS, state="SUSPENDED"))
-    assert status.state is State.RUNNING
-    assert "suspended" in status.words
+@pytest.mark.parametrize(("state", "said"), [("SUSPENDED", "has suspended"), ("STOPPED", "were stopped")])
+def test_what_stands_still_is_suspended(state, said):
+    status = say(replace(RUNS, state=state))
+    assert status.state is State.SUSPENDED and status.held
+    assert said in status.words
 
 
 @pytest.mark.parametrize(

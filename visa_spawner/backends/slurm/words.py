@@ -64,11 +64,13 @@ def status_of(job: Job, queue: Queue, *, memory: int = 0, now: datetime | None =
                 "The cluster has suspended the session, since something more urgent needs its machine or its"
                 " staff wanted it. It goes on by itself where it was; nothing is lost."
             )
+            return Status(State.SUSPENDED, words, since, held=True)
         case "STOPPED":
             words = (
                 "The session's processes were stopped with `scancel --signal=STOP`."
                 f" `scancel --signal=CONT {job.id}` lets them go on."
             )
+            return Status(State.SUSPENDED, words, since, held=True)
         case "RUNNING" | "SIGNALING" | "RESIZING":
             words = f"Running{_on(job)}."
         case _:
