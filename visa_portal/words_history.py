@@ -24,7 +24,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "link-made": ("{who} made an invitation link for {max_uses}, as {role}, good until {expires}",) * 2,
     "link-revoked": ("{who} revoked an invitation link", "An invitation link was revoked"),
     "link-used": ("{who} came by an invitation link",) * 2,
-    "link-refused": ("{who} tried an invitation link that lets in nobody, or nobody any more",) * 2,
+    "link-refused": ("{who} was not let in by an invitation link",) * 2,
     "locked": ("{who} locked the session for the time when its owner is away",) * 2,
     "unlocked": ("{who} unlocked the session",) * 2,
     "entered": ("{who} came in, as {role}",) * 2,
@@ -90,7 +90,8 @@ def sentence(event: Event, me: str = "") -> Markup:
         said += Markup(" although {} may not be seen by them otherwise").format(
             Markup(", ").join(map(foreign, details["despite"]))
         )
-    if details.get("why"):
+    # Of an owner's own doing there is no more to say, nor of a leave.
+    if details.get("why") and not (event.what == "member-ended" and event.who in (event.owner, event.whom)):
         said += Markup(": {}").format(foreign(str(details["why"]).rstrip(".")))
     return Markup(said[:1].upper()) + said[1:]
 

@@ -37,9 +37,10 @@ LINK_HOURS = ((1, "1 hour"), (8, "8 hours"), (24, "1 day"), (72, "3 days"), (168
 
 def way(member: Member, owner: str) -> Markup:
     """How a member came in: `by your invitation`, `through the team of A-1`, `support, until 16:05`."""
+    since = Markup(", since {}").format(moment(member.since)) if member.since else Markup("")
     until = Markup(", until {}").format(moment(member.until)) if member.until else Markup("")
     if member.support or member.way == "support":
-        return Markup("support") + until
+        return Markup("support") + since + until
     if member.way == "team":
         said = Markup("through the team of {}").format(foreign(member.by_way_of))
     elif member.way == "link":
@@ -50,13 +51,17 @@ def way(member: Member, owner: str) -> Markup:
         said = Markup("by your invitation")
     else:
         said = Markup("invited by {}").format(foreign(member.granted_by))
-    return said + until
+    return said + since + until
 
 
 def watching(member: Member) -> Markup:
-    """The banner while support is in: `NAME from support is watching`."""
-    doing = "controlling" if member.role == "collaborator" else "watching"
-    return Markup("{} from support is {}").format(foreign(member.called), doing)
+    """The banner while support is let in, as the session has it: `NAME from support is watching`."""
+    controls = member.role == "collaborator"
+    if member.present:
+        doing = "is controlling" if controls else "is watching"
+    else:
+        doing = "may come in and work with you" if controls else "may come in and watch"
+    return Markup("{} from support {}").format(foreign(member.called), doing)
 
 
 def asks(role: str) -> str:

@@ -123,7 +123,7 @@ async def _join(app: JupyterHub, user: User, link: Link, spawner: orm.Spawner, a
     if share is not None and role_of(share):
         return Joined(spawner, role_of(share))
     if stands.hidden:
-        words = "code: you may not see all that is in this session, or was; ask its owner"
+        words = "code: this session has, or had, data that you may not see; ask its owner what to do"
         raise Refused(stands.why, words=words, status=403)
     if db.get(NotAgain, (spawner.id, user.id)) is not None:
         raise Refused("the owner has ended this person's membership before")

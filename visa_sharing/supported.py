@@ -161,7 +161,14 @@ class Sessions:
             )
         else:
             lines = report.session(owner, row, with_log=True)["log"]
-        return one | {"log": harmless(lines), "usage": asdict(usage) if usage else None}
+        takes = asdict(usage) | {"cpu_limit": self._cpus(one)} if usage else None
+        return one | {"log": harmless(lines), "usage": takes}
+
+    def _cpus(self, one: dict) -> float | None:
+        """The cores that its plan has, as long as there is such a plan."""
+        profile = VisaSite.of(self._app.config).profiles.get(one["profile"])
+        plan = profile.plans.get(one["plan"]) if profile else None
+        return plan.cpus if plan else None
 
 
 async def _in_time(asked: Awaitable[T], otherwise: T) -> T:

@@ -13,7 +13,7 @@ from visa_portal.words_sharing import watching, way
 from visa_sharing.audit import kinds
 
 AT = datetime(2026, 11, 29, 14, 5, tzinfo=UTC)
-UNTIL = "2026-11-29T16:05:00Z"
+SINCE, UNTIL = "2026-11-29T14:05:00Z", "2026-11-29T16:05:00Z"
 
 
 def plain(markup) -> str:
@@ -47,6 +47,11 @@ def test_every_kind_of_line_has_its_sentence():
         (event("member-granted", "bob", "alice", "collaborator"), "bob let you in as collaborator"),
         (event("member-changed", "alice", "bob", "viewer", was="collaborator"), "You made bob a viewer"),
         (event("member-ended", "alice", "bob"), "You ended the membership of bob"),
+        (event("member-ended", "alice", "bob", why="the owner ended it"), "You ended the membership of bob"),
+        (
+            event("member-ended", "ada", "bob", why="an administrator ended it"),
+            "ada ended the membership of bob: an administrator ended it",
+        ),
         (event("member-ended", "bob", "bob"), "bob gave up the membership"),
         (
             event("member-ended", "", "bob", why="left the team of ma-1."),
@@ -112,7 +117,10 @@ def test_what_somebody_wrote_is_quoted():
         ({"way": "team", "by_way_of": "A-1"}, "through the team of A-1"),
         ({"way": "link", "by_way_of": 3}, "by a link"),
         ({"way": "hub"}, "let in outside of these pages"),
-        ({"way": "support", "support": True, "until": UNTIL}, "support, until 29 Nov 2026, 16:05 UTC"),
+        (
+            {"way": "support", "support": True, "since": SINCE, "until": UNTIL},
+            "support, since 29 Nov 2026, 14:05 UTC, until 29 Nov 2026, 16:05 UTC",
+        ),
     ],
 )
 def test_the_way_in(about, said):
@@ -121,8 +129,13 @@ def test_the_way_in(about, said):
 
 def test_the_banner_of_support():
     ines = {"name": "ines", "full_name": "Ines & Co", "support": True}
-    assert plain(watching(Member(role="viewer", **ines))) == "Ines & Co from support is watching"
-    assert plain(watching(Member(role="collaborator", **ines))) == "Ines & Co from support is controlling"
+    for role, inside, before in (
+        ("viewer", "is watching", "may come in and watch"),
+        ("collaborator", "is controlling", "may come in and work with you"),
+    ):
+        there = Member(role=role, present=UNTIL, **ines)
+        assert plain(watching(there)) == f"Ines & Co from support {inside}"
+        assert plain(watching(Member(role=role, **ines))) == f"Ines & Co from support {before}"
 
 
 @pytest.mark.parametrize(

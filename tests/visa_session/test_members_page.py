@@ -242,6 +242,13 @@ async def test_an_end_is_said_and_the_page_asks_no_more(site, session, chromium)
     await expect(page.locator("#portal")).to_have_attribute("href", "/services/visa/")
     await expect(page.locator("#notice-more")).to_contain_text("Alice Owner took you out")
     await expect(page.locator("#notice-more")).to_contain_text("This page has stopped asking")
+    await expect(page.locator("#bar")).to_be_hidden()
+    # The keyboard goes from button to button, and stops at nothing that is not seen.
+    for name in ("Try now", "My sessions"):
+        await page.keyboard.press("Tab")
+        await expect(page.locator(":focus")).to_have_text(name)
+    await page.keyboard.press("Tab")
+    await expect(page.locator(".visa-stack:focus")).to_have_count(0)
     await picture(page, "ended")
     await asyncio.sleep(1)  # what was under way at the end has been answered by then
     asked = refused() - before

@@ -130,7 +130,7 @@ def test_staff_see_node_image_log_and_use_of_a_session(hub, podman):
     assert (one["node"], one["image"]) == ("here", "general")
     assert one["log"] == ["session of alice"]
     assert one["usage"]["memory_limit"] == 1 << 30 and one["usage"]["memory"] > 0
-    assert one["usage"]["cpus"] < 4
+    assert one["usage"]["cpus"] < 4 and one["usage"]["cpu_limit"] == 1
     assert hub.seen_by("heidi", node="here") >= {"alice/first"}
     assert hub.seen_by("heidi", q="here first") == {"alice/first"}
     assert hub.seen_by("heidi", node="old") == set()

@@ -51,7 +51,7 @@ export function ended(refusal = {}) {
   reason = refusal.why ?? reason; // the picture may end before the news have said why
   again = refusal.again ?? again;
   out = refusal.out ?? out;
-  document.getElementById("sign").hidden = true; // it would go on saying that one is in
+  for (const said of ["sign", "bar"]) document.getElementById(said).hidden = true; // they would go on saying that one is in
   notice.say(words.ENDED, { detail: words.endedOf(last, reason, out), still: true, retry: () => again() });
 }
 

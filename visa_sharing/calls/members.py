@@ -72,7 +72,10 @@ class MembersHandler(_Members, OwnerOrSessionHandler):
         wanted = self.body(NewMember)
         user = self.find_user(wanted.name)
         if user is None:
-            raise web.HTTPError(404, "name: nobody with that account has ever logged in here")
+            unknown = (
+                "name: nobody with that account has logged in here yet; ask them to, or send them a link"
+            )
+            raise web.HTTPError(404, unknown)
         if user.id == spawner.user_id:
             raise web.HTTPError(409, "name: this is your own session")
         stands = await self.standing_of(user, spawner)
