@@ -149,7 +149,10 @@ def brought(text: bytes | str) -> Brought:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
-        raise FormError("passport", "this is no passport: it is not JSON") from None
+        raise FormError(
+            "passport",
+            "this is no passport, or only a part of one: bring the whole file as it was downloaded",
+        ) from None
     if not isinstance(values, dict) or "visa_passport" not in values:
         raise FormError("passport", "this is no passport of a session")
     if values["visa_passport"] != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 from jupyter_server.base.handlers import JupyterHandler
 
@@ -26,7 +27,8 @@ class PassportPage(JupyterHandler):
             words = str(reason)
         self.set_header("Content-Security-Policy", POLICY)
         self.set_header("Cache-Control", "no-store")
-        self.finish(template("passport.html").render(passport=values, words=words, base=self.base_url))
+        page = template("passport.html")
+        self.finish(page.render(passport=values, words=words, base=self.base_url, moment=moment))
 
 
 class PassportFile(JupyterHandler):
@@ -46,3 +48,12 @@ class PassportFile(JupyterHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Cache-Control", "no-store")
         self.finish(content)
+
+
+def moment(text: str) -> str:
+    """A time of the passport as the pages write it, in UTC, for this one has no script; else as it stands."""
+    try:
+        when = datetime.fromisoformat(text).astimezone(UTC)
+    except (TypeError, ValueError):
+        return text
+    return f"{when.day} {when:%b %Y, %H:%M} UTC"

@@ -177,7 +177,7 @@ def test_support_asks_and_the_owner_answers_on_my_sessions(work, chromium):
         expect(page.locator("#announce")).to_contain_text("Heidi Holm from support asks")
         assert page.title().startswith("(1) ")
         asking.get_by_role("button", name="Watch only").click()
-        expect(tile.locator(".banner")).to_contain_text("Heidi Holm from support is watching")
+        expect(tile.locator(".banner")).to_contain_text("Heidi Holm from support may come in and watch")
         assert members(work)["heidi"]["role"] == "viewer"
         visitor.go("sessions/work/sharing")
         row = page.locator('[data-member="heidi"]')

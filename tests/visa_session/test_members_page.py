@@ -199,7 +199,14 @@ async def test_notices_are_read_and_put_away(site, session, chromium):
     await cards.nth(0).get_by_text("Dismiss").click()
     await expect(cards.nth(0)).to_be_hidden()
     assert await heard(site, session, "/notices/n1/seen")
+    # An announcement holds on for all, and is put aside in this browser alone.
     await expect(cards.nth(1)).to_be_visible()
+    await cards.nth(1).get_by_text("Dismiss").click()
+    await expect(cards.nth(1)).to_be_hidden()
+    await at_desktop(page, session)
+    await expect(cards).to_have_count(1)
+    await expect(cards).to_contain_text("Slow")
+    assert site.heard(session, "/notices/n2/seen") == []
 
 
 async def test_a_change_of_role_is_said_and_the_page_follows(site, session, chromium):

@@ -13,6 +13,8 @@ import pytest
 
 from visa_session import passport
 from visa_session.contract import ExperimentInfo, SessionInfo
+from visa_session.pages import template
+from visa_session.passportpage import moment
 
 from .hubside import TREE
 
@@ -254,3 +256,13 @@ def test_the_last_work_is_done_once_and_delays_the_end_by_no_more_than_a_second(
     assert said.split() == (["last", "done"] if work == "works" else ["last"])
     assert process.returncode == (0 if how == "asked" else 3)
     assert ("broken" in errors) == (work == "fails")
+
+
+def test_its_page_has_times_and_cores_as_people_write_them():
+    values = about(entry("A")) | {"started": "2026-11-29T20:36:14+01:00"}
+    values["plan"] |= {"cpus": 2.0}
+    page = template("passport.html").render(passport=values, words="", base="/", moment=moment)
+    for said in ("29 Nov 2026, 19:36 UTC", "<bdi>2</bdi>", "All of its data."):
+        assert said in page
+    assert "Built" not in page
+    assert (moment("no time"), moment(5)) == ("no time", 5)

@@ -1,5 +1,6 @@
 // Who is in, who asks to join, and what changes about oneself.
 
+import { isAside, putAside } from "../labextensions/visa-session/static/aside.js";
 import { follow } from "../labextensions/visa-session/static/news.js";
 import { Banner, element, People, Requests } from "../labextensions/visa-session/static/people.js";
 import * as words from "../labextensions/visa-session/static/words.js";
@@ -96,7 +97,7 @@ class Notices {
       this.cards.delete(id);
     }
     for (const one of notices) {
-      if (this.cards.has(one.id)) continue;
+      if (this.cards.has(one.id) || isAside(one)) continue;
       const away = element("button", { type: "button", class: "visa-button" }, "Dismiss");
       const title = one.kind === "message" ? "Message from the facility" : "Announcement";
       const card = element(
@@ -108,6 +109,7 @@ class Notices {
       );
       away.addEventListener("click", async () => {
         card.hidden = true;
+        if (one.kind !== "message") return putAside(one);
         if (await make(`visa/notices/${encodeURIComponent(one.id)}/seen`, "POST")) card.hidden = false;
       });
       this.cards.set(one.id, card);

@@ -1,5 +1,6 @@
 // The people of a session in JupyterLab: requests to join, the banner, notices, who is in.
 
+import { isAside, putAside } from "./aside.js";
 import { ask } from "./ask.js";
 import { Data } from "./data.js";
 import { Ending } from "./ending.js";
@@ -221,25 +222,26 @@ class Session {
   notify(notices) {
     const { Notification } = this.lab.apputils;
     for (const notice of notices) {
-      if ([...this.notices.values()].includes(notice.id)) continue;
+      if ([...this.notices.values()].some((one) => one.id === notice.id) || isAside(notice)) continue;
       const from = notice.kind === "message" ? "Message from the facility" : "Announcement";
       const shown = Notification.emit(`${from}: ${notice.words}`, notice.kind === "message" ? "warning" : "info", {
         autoClose: false,
       });
-      this.notices.set(shown, notice.id);
+      this.notices.set(shown, notice);
     }
-    for (const [shown, id] of this.notices) {
-      if (notices.some((notice) => notice.id === id)) continue;
+    for (const [shown, one] of this.notices) {
+      if (notices.some((notice) => notice.id === one.id)) continue;
       this.notices.delete(shown);
       Notification.dismiss(shown);
     }
   }
 
-  /** A notice that was put away has been read. */
+  /** A message that was put away has been read; an announcement holds on. */
   seen(shown) {
-    const id = this.notices.get(shown);
-    if (id === undefined) return;
-    this.call(`visa/notices/${encodeURIComponent(id)}/seen`, "POST");
+    const notice = this.notices.get(shown);
+    if (notice === undefined) return;
+    if (notice.kind !== "message") return putAside(notice);
+    this.call(`visa/notices/${encodeURIComponent(notice.id)}/seen`, "POST");
   }
 
   ended({ why, out, again }) {
