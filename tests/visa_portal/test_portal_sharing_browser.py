@@ -181,7 +181,7 @@ def test_support_asks_and_the_owner_answers_on_my_sessions(work, chromium):
         assert members(work)["heidi"]["role"] == "viewer"
         visitor.go("sessions/work/sharing")
         row = page.locator('[data-member="heidi"]')
-        assert "support, until" in row.inner_text()
+        assert "support, since" in row.inner_text()
         row.get_by_role("button", name="End").click()
         expect(row).to_have_count(0)
         ask_to_join(work, "viewer")

@@ -41,6 +41,7 @@ def test_suspended_and_resumed_without_a_script(working):
         link = tile(client, working).select_one("a[data-do=suspend]")
         asked = client.get(working.origin + link["href"])
         assert "Suspend this session?" in asked.text and "Let it run" in asked.text
+        assert soup(asked).select_one("main form .button")["class"] == ["button", "primary"]
         token = {"_xsrf": hidden(asked.text, "_xsrf")}
         assert send(client, working, "suspend").status_code == 403
         assert state(working) == "running"

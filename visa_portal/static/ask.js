@@ -13,6 +13,10 @@ document.addEventListener("click", (event) => {
   part("meaning").textContent = meaning;
   part("yes").textContent = yes;
   part("no").textContent = no || "Keep it";
+  // Red is for what loses something.
+  const calm = "calm" in link.dataset;
+  part("yes").classList.toggle("danger", !calm);
+  part("yes").classList.toggle("primary", calm);
   dialog.querySelector("form").action = link.href;
   dialog.showModal();
 });

@@ -30,12 +30,12 @@ UNSOUND = Status(
 )
 SAVED = "The machine was put away by its host, and stands still. The facility's staff can have it go on."
 SUSPENDED = (
-    "It stands still and takes no cores and no memory, until you resume it where you left it. Its time goes"
-    " on."
+    "It stands still and takes no cores and no memory, until it is resumed: then it goes on where it was."
+    " Its time goes on meanwhile."
 )
 SUSPENDED_IN_ITS_ROOM = (
-    "It stands still until you resume it where you left it. Its cores and memory are kept for it, and its"
-    " time goes on."
+    "It stands still until it is resumed: then it goes on where it was. Its cores and memory are kept for"
+    " it, and its time goes on meanwhile."
 )
 SUSPENDING = "It is being suspended: what is in its memory is written to disk."
 RESUMING = "It is being resumed: what was in its memory is read back."
