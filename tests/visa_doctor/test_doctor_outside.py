@@ -98,6 +98,15 @@ def test_a_certificate_that_nobody_believes(doctor, monkeypatch, authority):
     assert "is not believed on this machine" in told
 
 
+def test_one_that_nobody_believes_and_that_ends_soon_is_both(doctor, monkeypatch, authority):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with over_tls(*authority.certificate(BOTH, ends=5 * DAY)) as port:
+        monkeypatch.setenv("VISA_URL", f"https://localhost:{port}")
+        found = doctor.look("certificates")
+    assert [one.verdict for one in found] == [Verdict.WARNING, Verdict.WRONG]
+    assert "ends in 4 days" in found[0].what and "is not believed on this machine" in found[1].what
+
+
 # Login and clocks -------------------------------------------------------------------------------------
 def discovery(address, **changes):
     ends = {

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from visa_spawner.running import certificate
 
 from ..certificates import days_left
-from ..finding import fine, unchecked, worded, wrong
+from ..finding import Verdict, fine, unchecked, worded, wrong
 from ..installation import Installation
 from ..looking import Look, in_thread
 
@@ -36,7 +36,8 @@ async def look(here: Installation) -> Look:
     elif not found.covers(below):
         what = f"The site's certificate does not hold for *.{host}, where portal and sessions are."
         faults.append(wrong(what, f"Get one for {host} and *.{host}; it takes a DNS challenge as a rule."))
-    if found.distrust and not faults:
+    # One that is over, or for another name, is not believed for that.
+    if found.distrust and not any(one.verdict is Verdict.WRONG for one in faults):
         what = f"The site's certificate is not believed on this machine: {found.distrust}."
         mend = (
             "Serve the whole chain, with the intermediate certificates; or let this machine believe your own"
