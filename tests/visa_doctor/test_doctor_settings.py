@@ -201,8 +201,16 @@ def test_a_plan_that_no_node_can_hold(doctor, profiles):
 @pytest.mark.parametrize("backend", ["slurm", "vm"])
 def test_a_backend_that_nobody_has_set_up(doctor, profiles, backend):
     write_profile(profiles, **profile(small=PLAN, other=PLAN | {"backend": backend}))
-    (told,) = doctor.wrong("profiles")
-    assert told.startswith(f"profiles, {backend}: Plans with `backend: {backend}` stand in general, and c.")
+    (told,) = doctor.look("profiles")
+    assert (told.about, told.verdict, told.stops) == (backend, Verdict.WRONG, True)
+    assert told.what.startswith(f"Plans with `backend: {backend}` stand in general, and c.")
+
+
+def test_a_hub_without_nodes_starts(doctor, profiles):
+    write_profile(profiles, **profile())
+    doctor.say(f"c.VisaSite.profiles_dir = '{profiles}'\nc.ContainerBackend.nodes = []")
+    (told,) = doctor.look("profiles")
+    assert (told.about, told.verdict, told.stops) == ("container", Verdict.WRONG, False)
 
 
 def test_what_leads_to_the_cluster_is_missing(doctor, profiles):

@@ -30,6 +30,7 @@ async def look(here: Installation) -> Look:
         yield wrong(
             f"{names} has `cluster: true`, and c.ClusterAccess does not say how sessions reach the cluster.",
             "Set c.ClusterAccess (docs/operators/cluster.md), or take `cluster: true` out.",
+            stops=True,
         )
         return
     missing = await in_thread(lambda: [path for path in access.binds if not os.path.exists(path)])

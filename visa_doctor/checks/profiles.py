@@ -57,18 +57,18 @@ def _backends(here: Installation, files: list[ProfileFile]) -> list[Finding]:
     """Backends that are named and not set up, and plans that no machine of theirs could ever hold."""
     found = []
     sections = {
-        "container": ("ContainerBackend", here.containers.hub_id and here.nodes, "hub_id and nodes"),
-        "slurm": ("SlurmBackend", here.cluster.hub_id, "hub_id"),
-        "vm": ("VMSpawner", here.machines.hub_id, "hub_id"),
+        "container": ("ContainerBackend", here.containers.hub_id, here.nodes, "hub_id and nodes"),
+        "slurm": ("SlurmBackend", here.cluster.hub_id, True, "hub_id"),
+        "vm": ("VMSpawner", here.machines.hub_id, True, "hub_id"),
     }
-    for name, (section, is_set, needs) in sections.items():
+    for name, (section, hub_id, there, needs) in sections.items():
         plans = here.plans(name)
         stock = here.site.backends.get(name) == BACKENDS[name]
-        if plans and stock and not is_set:
+        if plans and stock and not (hub_id and there):
             profiles = ", ".join(sorted({profile.name for profile, _, _ in plans}))
             what = f"Plans with `backend: {name}` stand in {profiles}, and c.{section} is not set."
             mend = f"Set {needs} of c.{section}, or take these plans out, {_RESTART}"
-            found.append(wrong(what, mend, name))
+            found.append(wrong(what, mend, name, stops=not hub_id))
     if here.nodes:
         found += _too_large(here)
     return found
