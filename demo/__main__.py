@@ -10,6 +10,8 @@ import sys
 
 import httpx
 
+from visa_spawner.inside import making
+
 from . import alone, bridge, computing, gpus, machines, shutdown, software, tokens
 from .login import LoginFailed
 from .machine import say
@@ -31,6 +33,7 @@ def prepare(site: Site) -> None:
         if subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode:
             raise SystemExit(f"python -m {' '.join(command)} failed: see above")
     gpus.make(site.gpus)
+    making.make(site.inside, [])
     try:
         computing.prepare(site)
     except RuntimeError as error:

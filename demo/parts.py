@@ -112,6 +112,7 @@ def proxy(site: Site) -> Part:
             *("--ip", "127.0.0.1", "--port", str(site.port)),
             *("--api-ip", "127.0.0.1", "--api-port", str(site.proxy_api_port)),
             *("--error-target", f"http://127.0.0.1:{site.portal_port}/services/visa/proxy-error"),
+            *("--client-ssl-ca", str(site.inside / "authority.pem")),
             "--host-routing",
         ],
         environment=environment(CONFIGPROXY_AUTH_TOKEN=site.secret("proxy")),

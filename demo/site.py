@@ -88,6 +88,11 @@ class Site:
         return f"http://{self.bridge}:{self.hub_port}/hub/api"
 
     @property
+    def inside(self) -> Path:
+        """Folder of the authority by which proxy, hub and sessions know each other."""
+        return self.run / "inside"
+
+    @property
     def gpus(self) -> Path:
         """Folder of the made-up GPUs."""
         return self.staging.with_name(f"{self.hub_id}-gpus")

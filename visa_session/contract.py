@@ -32,7 +32,9 @@ BOOT_ADDRESS = "api/visa/boot/"
 VIEW_SCOPE = "custom:visa:view"
 CONTROL_SCOPE = "custom:visa:control"
 
-#: Hub REST path, below the hub's API address, where a session says that it listens: `{"port": N}`.
+#: Hub REST path, below the hub's API address, where a session says that it listens: `{"port": N}`, and
+#: `"request"` beside it, a certificate's signing request in PEM, where it was given an authority. The answer
+#: is then `{"certificate": PEM}`.
 READY_PATH = "visa/ready"
 
 #: Hub REST paths of sharing, as docs/developers/sharing.md has them: the table of members, kept open; who
@@ -52,6 +54,10 @@ IN_IMAGE_VARIABLE = "VISA_IN_IMAGE"
 #: Names the addresses of web servers that stand before the proxy, with commas between: what they say of where
 #: somebody comes from is believed (address.py), by hub, portal and session alike.
 TRUSTED_VARIABLE = "VISA_TRUSTED_PROXIES"
+
+#: Carries the certificate of the authority that sessions and hub know each other by, in PEM: whoever has it
+#: serves TLS, with a certificate that the hub gives it for its word that it listens.
+AUTHORITY_VARIABLE = "VISA_AUTHORITY"
 
 #: Exit codes of the session's process that the hub puts into words.
 EXIT_NOT_READ_ONLY = 71

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from aiohttp import ClientError, ClientResponse, ClientTimeout
 from jupyterhub.httpclient import fetch
-from jupyterhub.utils import make_ssl_context
 
 #: Seconds one call may take.
 CALL_LIMIT = 10.0
@@ -27,10 +26,6 @@ class HubCalls:
     def __init__(self, token: str, environment: Mapping[str, str] = os.environ):
         self.url = environment["JUPYTERHUB_API_URL"].rstrip("/") + "/"
         self._token = token
-        names = ("JUPYTERHUB_SSL_KEYFILE", "JUPYTERHUB_SSL_CERTFILE", "JUPYTERHUB_SSL_CLIENT_CA")
-        key, certificate, authority = (environment.get(name, "") for name in names)
-        ssl = make_ssl_context(key, certificate, cafile=authority) if key and certificate else None
-        self._options = {"ssl": ssl} if ssl else {}
 
     async def open(self, method: str, path: str, body: object = None, **others) -> ClientResponse:
         """The answer, of which nothing but the headers was read; raises HubFailed."""
@@ -45,7 +40,6 @@ class HubCalls:
                 headers=headers,
                 raise_for_status=False,
                 allow_redirects=False,
-                **self._options,
                 **others,
             )
         except (OSError, TimeoutError, ClientError) as error:

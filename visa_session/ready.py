@@ -32,17 +32,21 @@ class Refused(Exception):
     """The hub does not want this session; the text says what it answered."""
 
 
-async def post_ready(port: int, token: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Post the port until the hub takes it; True then, False where the hub does not ask for it.
+async def post_ready(
+    port: int, token: str, environment: Mapping[str, str] = os.environ, *, request: str = ""
+) -> str:
+    """Post the port until the hub takes it; gives the certificate that it signed, "" where none was wanted.
 
-    A hub that is away, restarting or in trouble is tried again without end: it comes back, or ends the
-    session. Raises Refused when it answers that it does not know this session.
+    With a signing `request` a certificate is. A hub that is away, restarting or in trouble is tried again
+    without end: it comes back, or ends the session. Raises Refused when it answers that it does not know
+    this session, or gives no certificate for it.
     """
     url = environment["JUPYTERHUB_API_URL"].rstrip("/") + "/" + READY_PATH
     headers = {
         "Authorization": f"token {token}",
         "Content-Type": "application/json",
     }
+    body = json.dumps({"port": port, "request": request} if request else {"port": port})
     wait = FIRST_WAIT
     while True:
         try:
@@ -51,7 +55,7 @@ async def post_ready(port: int, token: str, environment: Mapping[str, str] = os.
                     url,
                     method="POST",
                     headers=headers,
-                    data=json.dumps({"port": port}),
+                    data=body,
                     raise_for_status=False,
                     allow_redirects=False,
                 )
@@ -61,13 +65,22 @@ async def post_ready(port: int, token: str, environment: Mapping[str, str] = os.
         else:
             if 200 <= status < 300:
                 _check_version(answer.headers.get("X-JupyterHub-Version"), __version__, log)
-                return True
+                return _certificate(text) if request else ""
             if status in REFUSED:
                 raise Refused(f"The hub refuses this session ({status}): {text[:300]}")
+            if status in NOT_ASKED_FOR and request:
+                raise Refused(f"The hub signs no certificates ({status}), and this session is to serve TLS.")
             if status in NOT_ASKED_FOR:
                 log.warning("This hub does not ask sessions for their port (%s).", status)
-                return False
+                return ""
             trouble = f"it answered {status}"
         log.warning("The hub could not be told that this session is ready, trying again: %s", trouble)
         await asyncio.sleep(wait * random.uniform(0.5, 1.0))
         wait = min(wait * 2, LONGEST_WAIT)
+
+
+def _certificate(answer: str) -> str:
+    try:
+        return str(json.loads(answer)["certificate"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused("The hub gave no certificate, and this session is to serve TLS.") from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket as sockets
 from pathlib import Path
 
-from .contract import SessionInfo
+from .contract import AUTHORITY_VARIABLE, INFO_VARIABLE, SessionInfo
 from .desktop import Desktop
 from .lean import import_server
 from .live import LiveInfo
@@ -14,6 +15,9 @@ from .live import LiveInfo
 def import_all() -> None:
     """Import and look up all that a session's server starts with and that is the same whoever's it is."""
     import_server()
+    if AUTHORITY_VARIABLE in os.environ or INFO_VARIABLE not in os.environ:
+        # A session that waits for its person does not know yet whether it will want it.
+        from . import encryption  # noqa: F401
     from .singleuser import proxies_installed
 
     proxies_installed(group="jupyter_serverproxy_servers")

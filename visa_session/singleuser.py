@@ -17,6 +17,7 @@ from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from shutil import which
+from typing import TYPE_CHECKING
 
 import jupyter_server_proxy
 import jupyter_server_proxy.config
@@ -31,7 +32,7 @@ from traitlets import default
 from traitlets.config import Config
 
 from . import afresh, cluster, collaboration, extension, later, welcome
-from .contract import PASSPORT
+from .contract import AUTHORITY_VARIABLE, PASSPORT
 from .desktop import Desktop
 from .files import SessionFiles
 from .gate import SessionAuthorizer, check_targets
@@ -44,6 +45,9 @@ from .proxied import guard_programs
 from .ready import Refused, post_ready
 from .schemas import LAB_EXTENSIONS, check_beforehand
 from .stream.process import StreamProcess
+
+if TYPE_CHECKING:
+    from .encryption import Encryption
 
 #: Server extensions that a session does not load, and why.
 LEFT_OUT = {
@@ -153,6 +157,8 @@ class SessionServer(ServerApp):
     """A Jupyter server that listens on a socket it is given."""
 
     bound: sockets.socket
+    #: Set where it serves TLS: it then answers nobody before it has a certificate.
+    encryption: Encryption | None = None
     #: Where kernels are found.
     kernels: list[str]
     no_browser_open_file = True
@@ -162,8 +168,14 @@ class SessionServer(ServerApp):
 
     def _bind_http_server_tcp(self) -> bool:
         self.bound.listen(128)
-        self.http_server.add_socket(self.bound)
+        if self.encryption is None:
+            self.http_server.add_socket(self.bound)
         return True
+
+    def begin_tls(self, certificate: str) -> None:
+        """Answer those who came meanwhile, and all others; raises ValueError where it is not ours."""
+        self.http_server.ssl_options = self.encryption.serving(certificate)
+        self.http_server.add_socket(self.bound)
 
     def migrate_config(self) -> None:
         """Nothing is taken over from IPython 3, whose folder each kernel makes anew in the home directory."""
@@ -187,6 +199,12 @@ class SessionApp(JupyterHubSingleUser):
     def _default_hub_auth(self):
         """The one that the identity provider asks too; it alone holds the session's token."""
         return SessionAuth(parent=self, api_token=self.token, **afresh.of_the_hub(os.environ))
+
+    async def keep_activity_updated(self):
+        """As the stock server's; nothing asks the hub before this does, so whom to trust is set here."""
+        if self.serverapp.encryption is not None:
+            self.serverapp.encryption.trust_hub()
+        await super().keep_activity_updated()
 
     async def notify_activity(self):
         """Nothing where nothing has happened since the last word, which the stock server would repeat."""
@@ -291,14 +309,19 @@ class SessionApp(JupyterHubSingleUser):
 
     async def say_ready(self):
         """Tell the hub; end the session where the hub does not know it."""
+        server, encryption = self.serverapp, self.serverapp.encryption
         try:
-            await post_ready(self.serverapp.port, self.token)
-        except Refused as reason:
+            if encryption is None:
+                await post_ready(server.port, self.token)
+            else:
+                certificate = await post_ready(server.port, self.token, request=encryption.request())
+                server.begin_tls(certificate)
+        except (Refused, ValueError) as reason:
             self.log.critical("%s", reason)
-            self.serverapp.exit_code = 1
-            self.serverapp.stop()
+            server.exit_code = 1
+            server.stop()
         else:
-            self.log.info("Ready on port %s", self.serverapp.port)
+            self.log.info("Ready on port %s", server.port)
             self.people.start()
 
     async def load_later(self):
@@ -337,6 +360,10 @@ def run(info: LiveInfo, socket: sockets.socket, desktop: Desktop, token: str) ->
     """Serve until told to stop; the exit code."""
     SessionApp.info, SessionApp.desktop, SessionServer.bound = info, desktop, socket
     SessionApp.token = token
+    if authority := os.environ.get(AUTHORITY_VARIABLE):
+        from .encryption import Encryption
+
+        SessionServer.encryption = Encryption(authority)
     leave_out_proxies()
     guard_programs()
     leave_out_own_page_settings()

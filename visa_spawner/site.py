@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextvars import ContextVar
+from pathlib import Path
 
 from traitlets import Bool, Dict, Integer, List, TraitError, Unicode, default, validate
 from traitlets.config import Config, SingletonConfigurable
@@ -20,6 +21,7 @@ from visa_catalogue.account import Role
 from .asked.authorise import Limits
 from .backends.base import Backend
 from .data.staging import Staging
+from .inside.authority import Authority
 from .kept.passport import Passports
 from .members import Members
 from .profiles.files import ProfileError, load_profiles
@@ -105,6 +107,13 @@ class VisaSite(SingletonConfigurable):
         help="""Offer the desktop as a video stream beside VNC, for thin lines, unless the profile says
         otherwise. It costs CPU while somebody watches: docs/operators/stream.md.""",
     ).tag(config=True)
+    authority_dir = Unicode(
+        "",
+        help="""Folder of the authority by which proxy, hub and sessions know each other, as `visa inside
+        make` makes it. Set, sessions that start from then on serve TLS with certificates of it, and the
+        proxy needs its `authority.pem` as `--client-ssl-ca`; those that run stay as they are. Empty: sessions
+        are reached by plain HTTP, and whoever listens on the network between reads along.""",
+    ).tag(config=True)
     disks = List(
         Unicode(),
         ["/", "/var/lib", "/var/log", "/tmp"],
@@ -139,6 +148,7 @@ class VisaSite(SingletonConfigurable):
         self._profiles: dict[str, Profile] | None = None
         self._catalogue: Catalogue | None = None
         self._classes: dict[str, type[Backend]] = {}
+        self._authority: Authority | None = None
         self.keeper: asyncio.Task | None = None
         self.surroundings: asyncio.Task | None = None
         #: What the hub remembers of sessions' passports; set by who has the tables for it.
@@ -166,6 +176,19 @@ class VisaSite(SingletonConfigurable):
         if self._catalogue is None:
             self._catalogue = open_catalogue(self.catalogue_address)
         return self._catalogue
+
+    @property
+    def authority(self) -> Authority | None:
+        """Who signs what sessions serve TLS with; None where they do not.
+
+        Raises ValueError at first use when there is none in its folder.
+        """
+        if self._authority is None and self.authority_dir:
+            try:
+                self._authority = Authority.read(Path(self.authority_dir))
+            except (OSError, ValueError) as error:
+                raise ValueError(f"VisaSite.authority_dir: {error}") from error
+        return self._authority
 
     @property
     def limits(self) -> Limits:
@@ -207,7 +230,7 @@ def prepare(config: Config) -> VisaSite | None:
     except (LookupError, ImportError) as error:
         raise ImportError(f"a profile's plan needs a backend that cannot be loaded: {error}") from error
     site.cluster.check(site.profiles.values())
-    _ = site.catalogue
+    _ = site.catalogue, site.authority
     site.staging.prepare()
     for part in (sqlite, found_again, collecting, by_name, counting, read_again, client_secret):
         part.join_hub()

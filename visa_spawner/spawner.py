@@ -17,8 +17,7 @@ from traitlets import default
 from wrapspawner import WrapSpawner
 
 from . import words
-from .api import calls, suspending
-from .api import data as data_calls
+from .api import calls, data, ready, suspending
 from .asked import forms
 from .asked.admission import Admission, as_spawn_exception
 from .asked.authorise import Accepted
@@ -39,7 +38,7 @@ from .start.steps import Steps
 from .start.vouched import VouchedServer
 from .start.waiting import Waiting
 
-for _calls in (calls, data_calls, suspending):
+for _calls in (calls, data, ready, suspending):
     _calls.join_hub()
 
 #: How much of a session's log is kept when it ends: lines, and characters a line.
@@ -199,10 +198,10 @@ class VisaSpawner(
     async def _start(self, accepted: Accepted) -> str:
         token = orm.APIToken.find(self.user.db, self.api_token)
         child = self.construct_child()
-        data = tuple(compose.experiment_info(accepted, one) for one in accepted.experiments)
+        given = tuple(compose.experiment_info(accepted, one) for one in accepted.experiments)
         self._kept = self._kept.begun(token.id if token else None, queue=self.has_queue)
         others = tuple(bind.target for bind in self.site.cluster.binds_for(accepted.profile))
-        self._kept = self._kept.but(data=data, home=accepted.account.home, others=others)
+        self._kept = self._kept.but(data=given, home=accepted.account.home, others=others)
         self.remember()
         async with self._in_time() as left:
             await self._stage(accepted, child)
@@ -231,6 +230,7 @@ class VisaSpawner(
             environment,
             {name: environment[name] for name in self.environment},
             [*self.cmd, *self.get_args()],
+            authority=self.site.authority,
         )
         if child.reaches_cluster:
             child.session = self.site.cluster.given(child.session, accepted.profile)
@@ -275,14 +275,14 @@ class VisaSpawner(
             self.log.exception("%s: its staged directories are left to the sweep", self._log_name)
 
     # Readiness ---------------------------------------------------------------------------------------
-    def listens_on(self, port: int) -> bool:
+    def listens_on(self, port: int, *, encrypted: bool = False) -> bool:
         """The session's own word that it listens; False when it said another port before.
 
         Only the first word counts: a session must not be able to have the proxy point elsewhere later.
         """
         if self._kept.port and self._kept.port != port:
             return False
-        self._kept = self._kept.but(port=port)
+        self._kept = self._kept.but(port=port, encrypted=encrypted)
         if self.child_spawner:
             self.child_spawner.reported_port = port
         self.remember()

@@ -17,6 +17,9 @@ c.JupyterHub.hub_bind_url = f"http://{site.bridge}:{site.hub_port}"
 c.JupyterHub.hub_connect_url = f"http://{site.bridge}:{site.hub_port}"
 c.WatchedProxy.api_url = f"http://127.0.0.1:{site.proxy_api_port}"
 
+# ---- Sessions serve TLS. They reach the hub without: that way does not leave this machine.
+c.VisaSite.authority_dir = str(site.inside)
+
 # ---- Other profiles than the project's, for who measures
 c.VisaSite.profiles_dir = os.environ["VISA_DEMO_PROFILES"]
 

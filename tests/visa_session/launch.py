@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class HubDoor:
 
     def __init__(self, port: int = 0):
         self.answers: list[int] = []
+        #: What it says to a session that asks for a certificate, made of its request.
+        self.sign: Callable[[str], str] = lambda request: ""
         self.heard: list[dict] = []
         #: Whom the hub knows each token as.
         self.people: dict[str, str] = {}
@@ -36,9 +39,12 @@ class HubDoor:
                     self.end_headers()
                     return
                 door.heard.append(body | {"token": self.headers["Authorization"]})
-                self.send_response(door.answers.pop(0) if door.answers else 204)
+                text = door.sign(body["request"]).encode() if "request" in body else b""
+                self.send_response(door.answers.pop(0) if door.answers else 200 if text else 204)
                 self.send_header("X-JupyterHub-Version", "6.1.1")
+                self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
+                self.wfile.write(text)
 
             def do_GET(self):
                 name = door.people.get(self.headers["Authorization"].removeprefix("token "))

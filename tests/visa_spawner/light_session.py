@@ -2,8 +2,9 @@
 
 Arguments: a directory of marks and, where a backend of these tests runs it, its key and its image, which says
 how it behaves. It says where it listens, and answers with what it knows of itself; `/leave?7` ends it with
-code 7, `/eat?300` takes 300 MB. While the mark `hold-ready` is there it does not say that it listens, while
-`hold-answer` is it answers nobody.
+code 7, `/eat?300` takes 300 MB. Where it is given an authority it serves TLS, unless its image is `old`.
+While the mark `hold-ready` is there it does not say that it listens, while `hold-answer` is it answers
+nobody.
 """
 
 import json
@@ -63,14 +64,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def report(port):
+def report(port, **also):
+    """Say it until the hub has heard it; its answer."""
     url = os.environ["JUPYTERHUB_API_URL"] + "/visa/ready"
     headers = {"Authorization": "token " + token, "Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps({"port": port}).encode(), headers)
+    request = urllib.request.Request(url, json.dumps({"port": port} | also).encode(), headers)
     while True:
         try:
-            urllib.request.urlopen(request, timeout=5)
-            return
+            return urllib.request.urlopen(request, timeout=5).read()
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 print("the hub refuses:", error.code, error.read().decode(), flush=True)
@@ -87,7 +88,20 @@ if image.startswith("dies"):
     leave(int(image.removeprefix("dies")))
 listen = urllib.parse.urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
 server = ThreadingHTTPServer((listen.hostname, listen.port or 0), Handler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
+if (authority := os.environ.get("VISA_AUTHORITY")) and image != "old":
+    import site
+
+    site.main()  # it is run without the environment's packages, which would take its time
+    from visa_session.encryption import Encryption
+
+    held("hold-ready")
+    key = Encryption(authority)
+    certificate = json.loads(report(server.server_port, request=key.request()))["certificate"]
+    server.socket = key.serving(certificate).wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    image = "never"  # it has said so
+else:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 held("hold-ready")
 if image != "never":
     report(1 if image == "lies" else server.server_port)

@@ -96,6 +96,8 @@ class Hub:
         command = [*node.proxy(), "--ip", "127.0.0.1", "--port", self.url.rpartition(":")[2]]
         command += ["--api-ip", "127.0.0.1", "--api-port", self.proxy_api.rpartition(":")[2]]
         command += ["--default-target", self.hub_url, "--log-level", "warn"]
+        if folder := self.site.get("authority_dir"):
+            command += ["--client-ssl-ca", f"{folder}/authority.pem"]
         environment = {"PATH": os.environ["PATH"], "CONFIGPROXY_AUTH_TOKEN": self.proxy_token}
         self.proxy = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True

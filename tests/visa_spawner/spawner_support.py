@@ -120,7 +120,7 @@ def write_site(root: Path, queue: bool = False) -> None:
     gpu = {"title": "1 GPU", "backend": "container", "cpus": 1, "memory": "1G", "gpus": 1}
     profiles = [profile("general"), profile("staffonly", roles=["helpdesk"])]
     profiles += [
-        profile(name, roles=["scientist"]) for name in ("dies71", "dies72", "dies9", "never", "lies")
+        profile(name, roles=["scientist"]) for name in ("dies71", "dies72", "dies9", "never", "lies", "old")
     ]
     profiles[0]["plans"]["gpu"] = gpu
     if queue:

@@ -10,7 +10,6 @@ from jupyterhub.user import User
 from tornado import web
 
 from visa_catalogue.account import Account
-from visa_session.contract import READY_PATH
 
 from ..asked.admission import Admission, granted_account
 from ..profiles.model import Plan, Profile
@@ -21,7 +20,7 @@ from ..start.shelf import Shelf
 from ..words import NOT_PREPARED
 from . import bootscripts, report
 
-#: Bytes that `{"port": 65535}` or `{"hours": 4.5}` may take, written as generously as one likes.
+#: Bytes that `{"hours": 4.5}` may take, written as generously as one likes.
 _MAX_SMALL_BODY = 200
 
 #: More than any profile allows: a year.
@@ -59,28 +58,6 @@ class SessionHandler(APIHandler):
                 if spawner.kept.phase and spawner.kept.token == token.id:
                     return spawner
         raise web.HTTPError(403, "this is for a running session itself, with its own token")
-
-
-class ReadyHandler(SessionHandler):
-    """A session says on which port it listens."""
-
-    async def post(self):
-        spawner = self.session()
-        if not spawner.listens_on(self._port()):
-            raise web.HTTPError(409, "port: this session has named another one before")
-        self.set_status(204)
-
-    def _port(self) -> int:
-        try:
-            body = json.loads(self.request.body) if len(self.request.body) <= _MAX_SMALL_BODY else None
-        except ValueError:
-            body = None
-        if not isinstance(body, dict) or set(body) != {"port"}:
-            raise web.HTTPError(400, 'port: the body must be {"port": N} and nothing else')
-        port = body["port"]
-        if type(port) is not int or not 1 <= port <= 65535:
-            raise web.HTTPError(400, "port: must be a whole number from 1 to 65535")
-        return port
 
 
 class AccountHandler(APIHandler):
@@ -228,7 +205,6 @@ def _profile(profile: Profile, free: dict, lacking: set[tuple[str, str]]) -> dic
 
 
 _HANDLERS = [
-    (f"/api/{READY_PATH}", ReadyHandler),
     ("/api/visa/options", OptionsHandler),
     ("/api/visa/sessions", SessionsHandler),
     ("/api/visa/sessions/([^/]+)/([^/]+)/extend", ExtendHandler),

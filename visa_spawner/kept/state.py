@@ -32,9 +32,10 @@ class Kept(BaseModel):
 
     `phase` is empty unless something may exist at the backend: `starting` until the session has said that
     it listens, then `running`. `token` is the database id of the session's own API token, never the token.
-    `url` is where its server was last reached. `started` is when this run was asked for, by a person or by
-    the backend that put it back into its queue; `placed` when it had its place, None where there is no
-    queue; `running` from when its lifetime counts, and `ends` until when, None while that is not known.
+    `encrypted`: it serves TLS. `url` is where its server was last reached. `started` is when this run was
+    asked for, by a person or by the backend that put it back into its queue; `placed` when it had its place,
+    None where there is no queue; `running` from when its lifetime counts, and `ends` until when, None while
+    that is not known.
     `data` are the experiments that the session has, as it was told of them, `home` is its person's; one in
     `adding` may be in it by now, and the id in `removing` may be out of it. `taken` are the ids of those that
     were taken away in this run, and when: what has them open still reads them. `others` are the places of the
@@ -49,6 +50,7 @@ class Kept(BaseModel):
     backend: str = ""
     token: int | None = None
     port: int = 0
+    encrypted: bool = False
     url: str = ""
     started: datetime | None = None
     placed: datetime | None = None
@@ -148,6 +150,7 @@ _NOT_YET = {
     "phase": "",
     "token": None,
     "port": 0,
+    "encrypted": False,
     "url": "",
     "started": None,
     "placed": None,

@@ -9,10 +9,18 @@ from datetime import datetime
 
 from visa_catalogue.account import Account
 from visa_catalogue.model import Experiment
-from visa_session.contract import INFO_VARIABLE, TRUSTED_VARIABLE, DatasetInfo, ExperimentInfo, SessionInfo
+from visa_session.contract import (
+    AUTHORITY_VARIABLE,
+    INFO_VARIABLE,
+    TRUSTED_VARIABLE,
+    DatasetInfo,
+    ExperimentInfo,
+    SessionInfo,
+)
 
 from ..asked.authorise import Accepted
 from ..data.binds import short_ways
+from ..inside.authority import Authority
 from ..session import Batch, Bind, Person, SessionPlan, StartRefused
 
 #: The variables of JupyterHub's that a session needs; no other one of the hub's ever enters a session.
@@ -114,12 +122,18 @@ def session_plan(
     hub_environment: Mapping[str, str],
     site_environment: Mapping[str, str],
     command: Sequence[str],
+    authority: Authority | None = None,
 ) -> SessionPlan:
-    """All that a backend needs. `site_environment` is what the operator named, by name, on purpose."""
+    """All that a backend needs. `site_environment` is what the operator named, by name, on purpose.
+
+    With an `authority` the session serves TLS.
+    """
     environment = {name: value for name, value in hub_environment.items() if name in HUB_VARIABLES}
     if trusted := os.environ.get(TRUSTED_VARIABLE):
         environment[TRUSTED_VARIABLE] = trusted
     environment |= {"LANG": LANGUAGE} | dict(site_environment)
+    if authority:
+        environment[AUTHORITY_VARIABLE] = authority.pem
     environment |= {
         "HOME": who.home,
         "USER": who.username,

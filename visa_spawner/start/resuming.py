@@ -16,7 +16,7 @@ from jupyterhub.utils import url_path_join
 from .. import words
 from ..asked.admission import as_spawn_exception
 from ..session import StartRefused, State
-from . import rerouting
+from . import encrypted, rerouting
 from .vouched import VouchedServer
 from .waiting import TIMEOUT
 
@@ -37,7 +37,8 @@ class Resuming:
                 self.go_on()
             return self.server.url
         try:
-            address = self.child_spawner and await self.child_spawner.address()
+            found = self.child_spawner and await self.child_spawner.address()
+            address = found and encrypted.address(self, found)
             if address and address != self._kept.url and self._kept.phase == "running":
                 self._kept = self._kept.but(url=address)
                 self.remember()

@@ -14,7 +14,7 @@ from jupyterhub.utils import url_path_join, wait_for_http_server
 
 from .. import words
 from ..session import StartRefused, State
-from . import meters
+from . import encrypted, meters
 
 #: Seconds of the site's `start_timeout` left for cleaning up after a start that took too long.
 CLEANING = 10
@@ -153,7 +153,9 @@ class Waiting:
             what, found = await first_of(
                 self.http_timeout,
                 put_back=self._put_back.wait(),
-                answers=wait_for_http_server(url, timeout=self.http_timeout),
+                answers=wait_for_http_server(
+                    url, timeout=self.http_timeout, ssl_context=encrypted.trusting(self)
+                ),
                 ended=child.ended(),
             )
         except TimeoutError:
@@ -166,7 +168,7 @@ class Waiting:
         await self._listening.wait()
         while (address := await child.address()) is None:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
-        return address
+        return encrypted.address(self, address)
 
     async def _died(self, child, status) -> StartRefused:
         said = words.of_end(await child.poll() or 0, status, listened=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import batchspawner.api  # noqa: F401 - its import is what adds the call that is removed here
 from jupyterhub.apihandlers import default_handlers
 
-from ...api.calls import ReadyHandler
+from ...api.ready import ReadyHandler
 
 PATH = "/api/batchspawner"
 
