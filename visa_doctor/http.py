@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,9 +40,11 @@ class Answer:
 
 
 async def ask(
-    url: str, seconds: float, headers: Mapping[str, str] | None = None, *, trust: bool = True
+    url: str, seconds: float, headers: Mapping[str, str] | None = None, *, trust: bool | ssl.SSLContext = True
 ) -> Answer:
-    """GET; no proxy of the environment's, no redirect. `trust` False: whatever certificate there is.
+    """GET; no proxy of the environment's, no redirect.
+
+    `trust` False: whatever certificate there is; a context: what that one trusts.
 
     Raises NoAnswer.
     """

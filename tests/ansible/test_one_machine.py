@@ -65,7 +65,7 @@ def test_tls_names_and_headers(site: Site):
 
 
 def test_metrics_need_the_token(site: Site):
-    ask = f"curl -s -o /dev/null -w '%{{http_code}}' http://{site.machine.address}:8081/hub/metrics"
+    ask = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8081/hub/metrics"
     assert site.machine.said(ask) == "403"
     token = "$(cat /etc/visa/monitoring/token)"
     assert site.machine.said(f'{ask} -H "Authorization: token {token}"') == "200"
@@ -75,6 +75,24 @@ def test_metrics_need_the_token(site: Site):
     # The same token may do nothing else.
     users = ask.replace("hub/metrics", "hub/api/users")
     assert site.machine.said(f'{users} -H "Authorization: token {token}"') == "403"
+
+
+def test_sessions_reach_the_hub_by_tls_alone_and_its_api_alone(site: Site):
+    """By a certificate of the authority inside, for the hub's address; no plain way, and no pages."""
+    address = site.machine.address
+    ask = "curl -s -o /dev/null -w '%{http_code}' --cacert /etc/visa/inside/authority.pem"
+    assert site.machine.said(f"{ask} https://{address}:8443/hub/api/") == "200"
+    for path in ("hub/login", "hub/metrics", "", "services/visa/"):
+        assert site.machine.said(f"{ask} https://{address}:8443/{path}") == "404"
+    public = f"curl -s https://{address}:8443/hub/api/"
+    assert site.machine.run(public, check=False).returncode == 60, "no authority that the world has signed it"
+    plain = site.machine.run(f"curl -s http://{address}:8081/hub/api/", check=False)
+    assert plain.returncode == 7, "the hub itself is reached from its own machine alone"
+    modes = site.machine.said(
+        "cd /etc/visa/inside && stat -c '%n %a %U' authority.key authority.pem hub.key hub.pem"
+    )
+    wanted = ["authority.key 600", "authority.pem 644", "hub.key 600", "hub.pem 644"]
+    assert modes.splitlines() == [f"{one} root" for one in wanted]
 
 
 def test_prometheus_has_the_hub_and_the_rules(site: Site):
@@ -121,6 +139,24 @@ def test_a_share_is_in_the_audit_log_with_the_browser_s_address(site: Site, alic
     lines = [json.loads(line) for line in site.machine.said("cat /var/log/visa/events.jsonl").splitlines()]
     addresses = {value for line in lines for value in _texts(line) if re.fullmatch(r"[0-9.]{7,15}", value)}
     assert addresses == {gateway}, lines
+
+
+def test_proxy_and_session_speak_tls(site: Site, alice):
+    """Her session answers in TLS alone, with the certificate of her name; and it has asked the hub by TLS."""
+    token = "$(sed -n 's/^CONFIGPROXY_AUTH_TOKEN=//p' /etc/visa/proxy.env)"
+    said = site.machine.said(f'curl -s -H "Authorization: token {token}" http://127.0.0.1:8001/api/routes')
+    targets = [one["target"] for path, one in json.loads(said).items() if path.endswith(f"/alice/{SESSION}")]
+    assert len(targets) == 1 and targets[0].startswith("https://"), targets
+    host, port = targets[0].removeprefix("https://").split(":")
+    to = f"--cacert /etc/visa/inside/authority.pem --connect-to alice.visa.test:443:{host}:{port}"
+    page = f"https://alice.visa.test/user/alice/{SESSION}/api"
+    assert site.machine.said(f"curl -s -o /dev/null -w '%{{http_code}}' {to} {page}") == "200"
+    bobs = f"curl -s {to.replace('alice', 'bob')} {page.replace('alice.', 'bob.')}"
+    assert site.machine.run(bobs, check=False).returncode == 60
+    assert site.machine.run(f"curl -s http://{host}:{port}/", check=False).returncode != 0
+    environment = podman("inspect", "--format", "{{.Config.Env}}", *containers()).stdout
+    assert f"JUPYTERHUB_API_URL=https://{site.machine.address}:8443/hub/api" in environment
+    assert "http://" + site.machine.address not in environment
 
 
 def _texts(thing) -> list[str]:
@@ -224,7 +260,12 @@ def test_a_backup_is_put_back_on_another_machine(site: Site, around, alice):
         assert containers() == running
         podman("cp", str(here), f"{other.name}:/var/backups/visa/restored.tar.gz")
         played(other, inventory, "restore.yml", "-e", "visa_restore=/var/backups/visa/restored.tar.gz")
-        played(other, inventory, "site.yml", "--tags", "tls_proxy")
+        played(other, inventory, "site.yml", "--tags", "hub,tls_proxy")
+        # Sessions that run believe the authority that came with the backup; the hub has a certificate of it.
+        inside = "/etc/visa/inside/authority.pem"
+        believed = podman("exec", *running, "sh", "-c", 'printf %s "$VISA_AUTHORITY"').stdout
+        assert other.said(f"cat {inside}").strip() == believed.strip()
+        other.run(f"curl -sf --cacert {inside} https://{other.address}:8443/hub/api/")
         runs_on(moved, alice)
         found = picture(moved, alice)
         # The hub goes on writing: what was there is there, line by line.
@@ -246,7 +287,7 @@ def test_all_comes_back_when_the_machine_is_booted_again(site: Site, alice):
     site.machine.stop()
     site.machine.boot()
     site.connect()
-    health = f"http://{site.machine.address}:8081/hub/health"
+    health = "http://127.0.0.1:8081/hub/health"
     site.machine.until(f"curl -sf {health}", 60)
     site.machine.until("curl -sf http://127.0.0.1:8090/services/visa/health", 60)
     units = "visa-hub visa-portal visa-proxy visa-engine visa-network visa-backup.timer nginx prometheus"

@@ -77,7 +77,7 @@ def test_examples_are_whole(name, tmp_path):
 RENDERED = {
     "libvirt_host/templates/machines.nft.j2": [
         'ip saddr 10.213.0.0/24 oifname "eno1" masquerade',
-        "tcp dport { 8081, 32768-60999 } accept",
+        "tcp dport { 8443, 32768-60999 } accept",
     ],
     "slurm_client/templates/slurm.json.j2": ['"spool": "/shared/visa/spool/{uid}"', '"hub_id": "visa"'],
     "gpu_node/templates/network.json.j2": ['"network_interface": "sessions0"', '"gateway": "10.214.0.1"'],

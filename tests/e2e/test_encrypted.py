@@ -55,12 +55,15 @@ def test_what_passes_is_nothing_to_who_listens(site, sessions):
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         httpx.get(target.copy_with(scheme="http"), trust_env=False)
     trusting = ssl.create_default_context(cafile=site.run / "inside/authority.pem")
-    with httpx.Client(verify=trusting, trust_env=False) as http:
-        page = f"/user/{dawid.name}/inside/api"
-        answer = http.get(target.join(page), extensions={"sni_hostname": "dawid.localhost"})
-        assert answer.status_code == 200
-        with pytest.raises(httpx.ConnectError, match="mismatch"):
-            http.get(target.join(page), extensions={"sni_hostname": "bob.localhost"})
+
+    def asked_as(name: str) -> int:
+        with httpx.Client(verify=trusting, trust_env=False) as http:
+            page = target.join(f"/user/{dawid.name}/inside/api")
+            return http.get(page, extensions={"sni_hostname": name}).status_code
+
+    assert asked_as("dawid.localhost") == 200
+    with pytest.raises(httpx.ConnectError, match="mismatch"):
+        asked_as("bob.localhost")
 
 
 def test_another_persons_session_cannot_stand_in_for_one(site, sessions):

@@ -24,6 +24,7 @@ from visa_spawner.backends.vm.libvirt.agent import Agent  # noqa: E402
 from visa_spawner.backends.vm.libvirt.connection import Connection  # noqa: E402
 from visa_spawner.backends.vm.libvirt.provider import LibvirtProvider  # noqa: E402
 from visa_spawner.backends.vm.provider import Silent  # noqa: E402
+from visa_spawner.inside.making import make  # noqa: E402
 
 HUB_ID = "guest-test"
 #: An address of the host's own, which machines reach by their own line.
@@ -48,7 +49,10 @@ class GuestHub(sharing_hub.SharingHub):
 
     def __init__(self, root, images, folder):
         backends = {"container": "local_backend.LocalBackend", "vm": "visa_spawner.backends.vm.VMSpawner"}
-        super().__init__(root, backends=backends)
+        # Machines are elsewhere: what passes between proxy and them is TLS, for the name that people open.
+        make(root / "inside", [])
+        super().__init__(root, backends=backends, authority_dir=str(root / "inside"))
+        self.url = self.url.replace("127.0.0.1", "localhost")
         port = self.hub_url.rpartition(":")[2]
         self.hub_url = f"http://0.0.0.0:{port}"
         self.connect = f"http://{ADDRESS}:{port}"
