@@ -12,7 +12,9 @@ PORTAL_ANSWERING = Gauge(
 )
 DISK_FREE = Gauge("visa_disk_free_ratio", "Share of a file system that is free, 0 to 1", ["place"])
 CERTIFICATE_ENDS = Gauge(
-    "visa_certificate_ends_timestamp_seconds", "When the certificate ends that the site shows", ["host"]
+    "visa_certificate_ends_timestamp_seconds",
+    "When a certificate ends: the one that the site shows, by its name, and those inside, by their files",
+    ["host"],
 )
 BACKED_UP = Gauge(
     "visa_backup_last_success_timestamp_seconds",

@@ -17,6 +17,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from jupyterhub.app import JupyterHub
 from jupyterhub.utils import url_path_join
 
+from ..inside.authority import CERTIFICATE
+from ..inside.making import HUB_CERTIFICATE
 from ..site import VisaSite
 from . import certificate, meters
 
@@ -60,6 +62,8 @@ class Machine:
         self._disks, self._mark = [Path(path) for path in site.disks], site.backup_mark
         parts = urlsplit(url)
         self._shown = (parts.hostname, parts.port or 443) if parts.scheme == "https" else None
+        inside = Path(site.authority_dir) if site.authority_dir else None
+        self._inside = [inside / name for name in (CERTIFICATE, HUB_CERTIFICATE)] if inside else []
         self._certificate_due = 0.0
         self._thread: threading.Thread | None = None
 
@@ -75,6 +79,7 @@ class Machine:
             if self._mark:
                 path = Path(self._mark)
                 meters.BACKED_UP.labels(self._mark).set(path.stat().st_mtime if path.exists() else 0)
+            self._look_inside()
             if self._shown and time.monotonic() >= self._certificate_due:
                 self._look_at_certificate(*self._shown)
         except Exception:
@@ -89,6 +94,12 @@ class Machine:
             room = os.statvfs(path)
             if room.f_blocks:
                 meters.DISK_FREE.labels(str(path)).set(room.f_bavail / room.f_blocks)
+
+    def _look_inside(self) -> None:
+        for path in self._inside:
+            # The hub's own is not there where whoever answers sessions in its place has another's.
+            if path.exists():
+                meters.CERTIFICATE_ENDS.labels(str(path)).set(certificate.read(path).ends.timestamp())
 
     def _look_at_certificate(self, host: str, port: int) -> None:
         try:

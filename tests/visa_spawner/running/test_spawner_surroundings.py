@@ -3,12 +3,14 @@
 import asyncio
 import os
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from prometheus_client import REGISTRY
 from traitlets.config import Config
 
+from visa_spawner.inside.making import make
 from visa_spawner.running.surroundings import Machine, look_at_portal
 from visa_spawner.site import VisaSite
 
@@ -81,3 +83,15 @@ async def test_a_look_that_hangs_is_the_only_one(tmp_path, monkeypatch):
     assert machine._thread is first
     held.set()
     first.join(10)
+
+
+def test_the_certificates_inside(tmp_path):
+    folder = tmp_path / "inside"
+    make(folder, ["10.1.2.3"])
+    looked(authority_dir=str(folder), disks=[])
+    name = "visa_certificate_ends_timestamp_seconds"
+    ends = {one: value(name, host=str(folder / one)) for one in ("authority.pem", "hub.pem")}
+    days = {one: round((at - time.time()) / 86400) for one, at in ends.items()}
+    assert days == {"authority.pem": 3650, "hub.pem": 1825}
+    (folder / "hub.pem").unlink()
+    looked(authority_dir=str(folder), disks=[])  # whoever answers in the hub's place has another's
