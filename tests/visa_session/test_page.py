@@ -303,6 +303,31 @@ async def test_a_lost_connection_is_said_in_words_and_comes_back(open_desktop, s
     await painted(page)
 
 
+async def test_a_session_that_stands_still_is_said_in_words_and_goes_on(site, chromium):
+    """As one that a cluster suspended: its connections stay, and nothing comes by them."""
+    session = await later(start_session, site, "alice", "standsstill")
+    context = await chromium.new_context(viewport={"width": 1000, "height": 700})
+    page = await log_in(context, session)
+    await page.clock.install()
+    await page.goto(session.url + "desktop/")
+    await painted(page)
+    processes = session.processes()
+    try:
+        for process in processes:
+            process.suspend()
+        await page.clock.fast_forward(61000)
+        words = page.locator("#notice-words")
+        await expect(words).to_have_text("This session does not answer at the moment.", timeout=40000)
+        await picture(page, "stands-still")
+    finally:
+        for process in processes:
+            process.resume()
+    await page.clock.fast_forward(6000)
+    await expect(page.locator("#notice")).to_be_hidden(timeout=20000)
+    await later(stop_session, session)
+    await context.close()
+
+
 async def test_a_session_that_was_stopped_is_said_in_words(site, chromium):
     session = await later(start_session, site, "alice", "tobestopped")
     context = await chromium.new_context(viewport={"width": 1000, "height": 700})
