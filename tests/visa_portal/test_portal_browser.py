@@ -34,6 +34,17 @@ def test_two_clicks_from_the_list_to_the_session(fresh, chromium):
         assert (options["screen"], options["keyboard"]) == ("1280x860", "fr")
 
 
+def test_a_click_before_the_page_s_program_has_come_counts(fresh, chromium):
+    with visiting(fresh, chromium) as visitor:
+        page, held = visitor.page, []
+        page.route("**/new.js", lambda route: held.append(route))
+        page.goto(f"{visitor.site.url}new", wait_until="commit")
+        page.get_by_role("checkbox", name="titanium").check()
+        assert page.get_by_role("button", name="Start", exact=True).count() == 0
+        held[0].continue_()
+        page.get_by_role("button", name="Start", exact=True).wait_for()
+
+
 def test_search_as_one_types(fresh, chromium):
     with visiting(fresh, chromium) as visitor:
         page = visitor.go("new")

@@ -294,5 +294,7 @@ for (const box of find.querySelectorAll('input[name="experiment"]')) {
 }
 mark();
 settle();
+// Ticked before this module was there, on a slow line: the choice belongs to it all the same.
+if (chosen.size && !go()) choose();
 follow(() => go() && "new/room", room, () => ROOM);
 document.getElementById("refused")?.focus();
