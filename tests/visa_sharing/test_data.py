@@ -202,7 +202,7 @@ def test_what_was_taken_away_counts_until_the_session_is_started_anew(hub, work)
     was = "Bob B may not see B-2; B-2 was in this session until "
     refused(hub.let_in("bob"), 403, was)
     refused(hub.let_in("bob"), 403, "UTC; somebody without a right to it can be let into a new session")
-    refused(hub.api("POST", "visa/join", "bob", json={"code": link["code"]}), 403, "or was; ask its owner")
+    refused(hub.api("POST", "visa/join", "bob", json={"code": link["code"]}), 403, "has, or had, data")
     assert hub.events(what="link-refused")[-1]["details"]["why"].startswith("may not see B-2; B-2 was")
     number = ask(hub, "heidi")
     refused(answer(hub, number, "watch"), 409, "request: Heidi H may not see B-2; B-2 was in this session")
