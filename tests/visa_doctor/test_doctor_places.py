@@ -3,7 +3,9 @@
 import os
 import signal
 import socket
+import struct
 import threading
+from contextlib import suppress
 
 import pytest
 from doctor_servers import DAY, Authority
@@ -170,6 +172,30 @@ def test_libvirt_is_not_there(doctor, elsewhere):
 
 
 # What hangs -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("abruptly", [False, True])
+def test_what_leads_to_an_engine_hangs_up(doctor, tmp_path, abruptly):
+    """As a stunnel does whose engine is gone."""
+    certificate, key = Authority(tmp_path).certificate(["hub"])
+    tls = {"ca": str(tmp_path / "authority.pem"), "cert": str(certificate), "key": str(key)}
+
+    def hang_up(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                one, _ = listener.accept()
+                one.recv(1 << 16)
+                if abruptly:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
+        there = node(engine=f"tcp://127.0.0.1:{listener.getsockname()[1]}", tls=tls)
+        doctor.say(f"c.ContainerBackend.nodes = [{there!r}]")
+        (told,) = doctor.wrong("engines")
+        listener.shutdown(socket.SHUT_RDWR)
+    assert "The engine does not answer (who listens there hangs up: the engine behind is not there" in told
+
+
 def test_an_engine_that_takes_the_call_and_says_nothing(doctor, tmp_path):
     """Neither refused nor answered: the report comes in time, and the process ends."""
     import subprocess

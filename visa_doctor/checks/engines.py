@@ -22,6 +22,7 @@ _LIMITS = {
 }
 #: Before which the Docker API lacks what sessions are made with.
 _OLDEST_API = (1, 40)
+HANGS_UP = "who listens there hangs up: the engine behind is not there, or the hub's certificate is refused"
 _SEEN = "sessions there are shown as unknown and run on"
 
 
@@ -135,8 +136,11 @@ def _why(error: Exception, node: Node) -> str:
         ("ConnectionRefused", "nothing listens there"),
         ("Connection refused", "nothing listens there"),
         ("timed out", "no answer in time"),
-        ("RemoteDisconnected", "who listens there hangs up: the engine behind is not there"),
         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+        ("RemoteDisconnected", HANGS_UP),
+        ("EOF", HANGS_UP),
+        ("ConnectionResetError", HANGS_UP),
+        ("BrokenPipeError", HANGS_UP),
         ("PermissionError", "this account may not open its socket"),
     ):
         if sign in text:
