@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import shutil
 import socket
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
-from tests.chromium import CHROMIUM, FLAGS, NOT_THE_PAGES, PAINTED
+from tests.chromium import PAINTED
 
 from . import facility, packages
+from .browser import browser, log_in, visit
 from .machines import Machine
 from .playbook import ROOT, Played, hasten, play
 from .site import SESSION, Person, Site
 
 #: What takes too long for every change: `make deployment-test`.
-LONG = ["test_debian_13.py", "test_otherwise.py", "test_way_back.py"]
+LONG = ["test_debian_13.py", "test_otherwise.py", "test_two_machines.py", "test_way_back.py"]
 ALL = os.environ.get("VISA_TEST_DEPLOYMENT") == "all"
 collect_ignore = [] if ALL else LONG
 
@@ -103,43 +102,23 @@ def kept() -> dict:
 
 
 @pytest.fixture(scope="session")
-def page(site: Site) -> Iterator[Page]:
+def playwright() -> Iterator[Playwright]:
+    """What starts browsers, of which a process may have one."""
+    with sync_playwright() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def page(site: Site, playwright: Playwright) -> Iterator[Page]:
     """A browser that knows the site's names and believes its certificate alone; open through all tests."""
-    key = "openssl x509 -in /etc/visa/tls/site.pem -noout -pubkey"
-    key += " | openssl pkey -pubin -outform der | base64 -w0"
-    names = ("visa.test", "*.visa.test")
-    digest = hashlib.sha256(base64.b64decode(site.machine.said(key))).digest()
-    flags = [
-        "--host-resolver-rules=" + ",".join(f"MAP {name} {site.machine.address}" for name in names),
-        f"--ignore-certificate-errors-spki-list={base64.b64encode(digest).decode()}",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        context = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-        yield context.new_page()
-        browser.close()
-
-
-def visit(page: Page, url: str) -> None:
-    """Open an address; once more where a container of other tests came or went at that moment."""
-    try:
-        page.goto(url)
-    except Error as error:
-        if NOT_THE_PAGES not in str(error):
-            raise
-        page.goto(url)
+    with browser(playwright, site.machine) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")
 def alice(site: Site, page: Page) -> Person:
     """Somebody who has logged in by the browser, has a session on an experiment, and sees its desktop."""
-    visit(page, facility.URL)
-    page.get_by_role("link", name="Log in").or_(page.get_by_role("button", name="Log in")).click()
-    page.locator("input[type=password]").wait_for()
-    page.locator("form input:not([type=password]):not([type=hidden])").first.fill("alice")
-    page.locator("input[type=password]").fill(facility.PASSWORD)
-    page.locator("form [type=submit]").click()
-    page.wait_for_url("https://visa--service.visa.test/services/visa/**")
+    log_in(page, "alice")
     person = Person(site.token("alice"), [])
     asked = {"profile": "general", "plan": "medium", "interface": "desktop"}
     asked["experiments"] = [facility.EXPERIMENT]

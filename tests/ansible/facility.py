@@ -44,31 +44,31 @@ GROUPS = (
 CLONE_NEWNET = 0x40000000
 
 
-def people() -> dict[str, dict]:
+def people(homes: Path) -> dict[str, dict]:
     """Accounts, as the provider keeps them: two of a team, somebody of the helpdesk, an administrator."""
     team = ("alice", "bob")
     return {
         one.username: {
             "password": PASSWORD,
-            **claims(one, DATA / "home", [], [EXPERIMENT] if one.username in team else []),
+            **claims(one, homes, [], [EXPERIMENT] if one.username in team else []),
         }
         for one in PEOPLE
         if one.username in (*team, "hugo", "ada")
     }
 
 
-def make_data() -> None:
+def make_data(place: Path = DATA) -> None:
     """Homes and one experiment's folders, with owners and modes as a facility has them."""
-    shutil.rmtree(DATA, ignore_errors=True)
+    shutil.rmtree(place, ignore_errors=True)
     for one in PEOPLE:
-        home = DATA / "home" / one.username
+        home = place / "home" / one.username
         home.mkdir(parents=True)
         os.chown(home, one.uid, one.gid)
         home.chmod(0o700)
     for name in ("raw", "processed"):
-        (DATA / "visitor" / name).mkdir(parents=True)
-    (DATA / "visitor/raw/scan.txt").write_text("raw data\n")
-    (DATA / "visitor/processed").chmod(0o777)
+        (place / "visitor" / name).mkdir(parents=True)
+    (place / "visitor/raw/scan.txt").write_text("raw data\n")
+    (place / "visitor/processed").chmod(0o777)
 
 
 def catalogue() -> list[dict]:
@@ -180,9 +180,9 @@ def engine_environment(engine: Path) -> dict[str, str]:
     return {"CONTAINER_HOST": f"unix://{engine}"}
 
 
-def start_provider(folder: Path, port: int) -> subprocess.Popen:
-    """The demo's OpenID Connect provider, for the site's hub."""
-    (folder / "accounts.json").write_text(json.dumps(people()))
+def start_provider(folder: Path, port: int, homes: Path = DATA / "home") -> subprocess.Popen:
+    """The demo's OpenID Connect provider, for the site's hub; `homes` is what it says people's are below."""
+    (folder / "accounts.json").write_text(json.dumps(people(homes)))
     settings = {
         "issuer": f"http://login.localhost:{port}",
         "port": port,

@@ -71,7 +71,7 @@ def podman(*arguments: str, check: bool = True, stdin: bytes | None = None, time
 
 @dataclass
 class Machine:
-    """One machine; `address` is its own on podman's network, where sessions are too.
+    """One machine; `address` is its own on `network`, by default podman's, where sessions are too.
 
     `ansible` is the program that plays there, where that is not the test environment's.
     """
@@ -79,6 +79,7 @@ class Machine:
     name: str
     address: str
     ansible: str = ""
+    network: str = "podman"
 
     def start(self, options: list[str], release: str = RELEASE) -> None:
         """Boot it; what a killed run has left goes first."""
@@ -86,7 +87,7 @@ class Machine:
         what = ["--name", self.name, "--hostname", self.name, "--systemd=always", "--stop-timeout", "5"]
         # Who has talked to this address goes on at once, when it boots again or another machine has it.
         hardware = ":".join(["02", "56", *(f"{int(part):02x}" for part in self.address.split("."))])
-        what += ["--network", "podman", "--ip", self.address, "--mac-address", hardware]
+        what += ["--network", self.network, "--ip", self.address, "--mac-address", hardware]
         what += ["--cap-add", "NET_ADMIN"]
         podman("run", "--detach", *what, *options, image(release))
         self.until_up()

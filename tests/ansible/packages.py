@@ -134,9 +134,9 @@ def migrates(tree: Path, wheels: Path) -> Path:
     return folder
 
 
-def debs() -> Path:
-    """Debian's packages that machines have fetched, for those that come after."""
-    place = CACHE / "debs"
+def debs(name: str = "debs") -> Path:
+    """Debian's packages that machines have fetched, for those that come after; apt locks the folder."""
+    place = CACHE / name
     (place / "partial").mkdir(parents=True, exist_ok=True)
     return place
 

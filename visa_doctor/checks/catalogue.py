@@ -51,7 +51,8 @@ async def look(here: Installation) -> Look:
     if not faults:
         which = f"those of the newest {MOST}" if page.total > MOST else "their directories"
         away = f", but for {len(seen.away)} that are not on disk" if seen.away else ""
-        yield fine(f"It has {counted(page.total, 'experiment')}; {which} can be bound{away}.")
+        here_alone = ", as this machine sees them" if any(not node.is_local for node in here.nodes) else ""
+        yield fine(f"It has {counted(page.total, 'experiment')}; {which} can be bound{away}{here_alone}.")
 
 
 @dataclass

@@ -63,7 +63,7 @@ def _looked(here: Installation) -> Iterator[Finding]:
             told += 1
             yield wrong(f"The file system of {path} can hold no more files (inodes).", mend, str(path))
     if seen and not told:
-        yield fine(f"At least {lowest:.0%} of each file system are free.")
+        yield fine(f"At least {lowest:.0%} of each file system that the hub writes to are free.")
 
 
 def _size(count: int) -> str:

@@ -1,0 +1,91 @@
+"""An operator at a machine of their own, who types what a page says and reaches other machines by ssh."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import facility
+from .instructions import Instructions
+from .machines import Machine, podman
+from .playbook import ROOT, Played
+
+#: What is no part of the tree that is cloned, but made in it.
+MADE = shutil.ignore_patterns(
+    ".git", ".venv*", "node_modules", "novnc", "dist", "results", "cache", "__pycache__"
+)
+PASSWORD = "password of the vault"
+#: "The client's secret from the provider", written by who edits the vault.
+EDITOR = f"""#!/bin/sh
+exec sed -i 's/oauth_client: ""/oauth_client: "{facility.CLIENT_SECRET}"/' "$1"
+"""
+
+
+@dataclass
+class Operator:
+    """`folder` is where they work, with the tree of VISA below; their login provider listens at `port`."""
+
+    folder: Path
+    told: Instructions
+    port: int
+
+    @property
+    def tree(self) -> Path:
+        return self.folder / "visa"
+
+    @property
+    def inventory(self) -> Path:
+        return self.tree / "ansible/inventories/mine"
+
+    def clone(self) -> None:
+        """In place of git, so that what is not committed is tried too."""
+        shutil.copytree(ROOT, self.tree, ignore=MADE)
+        programs = self.folder / "bin"
+        programs.mkdir()
+        (programs / "editor").write_text(EDITOR)
+        (programs / "editor").chmod(0o755)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / "key"], check=True)
+
+    def is_let_in(self, machine: Machine) -> None:
+        """By ssh as root, which whoever installs a machine sees to."""
+        machine.install("openssh-server")
+        line = "install -d -m 700 /root/.ssh && cat > /root/.ssh/authorized_keys"
+        key = (self.folder / "key.pub").read_bytes()
+        podman("exec", "-i", machine.name, "sh", "-c", line, stdin=key)
+
+    def types(self, commands: str, where: str = ".", answers: str = "", seconds: float = 1200) -> Played:
+        """Run commands in a shell, in a folder of the tree; `answers` are what is typed at questions."""
+        # Sockets of ssh's have short paths only.
+        with tempfile.TemporaryDirectory(prefix="visa-ssh-") as sockets:
+            ssh = ["-i", str(self.folder / "key"), "-o", "IdentitiesOnly=yes"]
+            ssh += ["-o", "StrictHostKeyChecking=accept-new"]
+            ssh += ["-o", f"UserKnownHostsFile={self.folder / 'known_hosts'}"]
+            ssh += ["-o", "ControlMaster=auto", "-o", "ControlPersist=60s"]
+            environment = os.environ | {
+                "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin:/usr/sbin:/sbin",
+                "ANSIBLE_HOME": str(self.folder / "ansible"),
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_SSH_ARGS": " ".join(["-F", "none", *ssh]),
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
+                "LC_ALL": "C.UTF-8",
+            }
+            log = self.folder / "typed.log"
+            with log.open("a+") as file:
+                begin = file.tell()
+                done = subprocess.run(
+                    ["bash", "-e", "-c", commands],
+                    cwd=self.tree / where,
+                    env=environment,
+                    input=answers,
+                    stdout=file,
+                    stderr=file,
+                    text=True,
+                    start_new_session=True,  # without a terminal, questions are answered from `answers`
+                    timeout=seconds,
+                )
+                file.seek(begin)
+                return Played(done.returncode, file.read())
