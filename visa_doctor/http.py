@@ -13,6 +13,9 @@ from typing import Any
 
 import aiohttp
 
+#: Answers of a web server or a proxy that found nobody behind it.
+NOBODY = (502, 503, 504)
+
 
 class NoAnswer(Exception):
     """Nobody answered; the text is why, as the end of a sentence.

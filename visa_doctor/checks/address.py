@@ -7,12 +7,9 @@ from urllib.parse import urlsplit
 from jupyterhub.utils import url_path_join
 
 from ..finding import fine, warning, worded, wrong
-from ..http import Answer, NoAnswer, ask
+from ..http import NOBODY, Answer, NoAnswer, ask
 from ..installation import Installation
 from ..looking import Look
-
-#: Answers of a web server or a proxy that found nobody behind it.
-_NOBODY = (502, 503, 504)
 
 
 async def look(here: Installation) -> Look:
@@ -43,7 +40,7 @@ async def look(here: Installation) -> Look:
 
 
 def _odd(what: str, address: str, answer: Answer):
-    if answer.status in _NOBODY:
+    if answer.status in NOBODY:
         return wrong(
             f"{address} answers {answer.status}: the way to {what} ends at the web server or proxy.",
             "See the checks proxy, hub and portal first.",

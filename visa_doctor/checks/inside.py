@@ -17,7 +17,7 @@ from visa_spawner.running import certificate
 
 from ..certificates import days_left
 from ..finding import Finding, fine, warning, wrong
-from ..http import NoAnswer, ask
+from ..http import NOBODY, NoAnswer, ask
 from ..installation import Installation
 from ..looking import Look
 
@@ -36,6 +36,7 @@ async def look(here: Installation) -> Look:
         yield wrong(
             f"The authority of sessions makes no sense, and the hub does not start: {error}.",
             f"{_AGAIN}; one that was lost is in the last backup, and sessions that run believe no other.",
+            stops=True,
         )
         return
     faults = list(_files(folder))
@@ -103,6 +104,7 @@ async def _way(here: Installation, authority: Authority, way: str) -> Look:
         yield wrong(
             f"At {way}, where sessions reach the hub, the answer is {answer.status}.",
             "See the check hub; the web server must give them what is below /hub/api/.",
+            because="hub" if answer.status in NOBODY else "",
         )
 
 
