@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import visa_logs.hub
 import visa_portal
 import visa_sharing.hub
 from visa_session.contract import CONTROL_SCOPE, VIEW_SCOPE
@@ -98,5 +99,6 @@ c.JupyterHub.load_roles = [
 for path in sorted(Path(env.get("VISA_CONFIG_D", here / "jupyterhub_config.d")).glob("*.py")):
     load_subconfig(str(path))  # noqa: F821
 
+visa_logs.hub.prepare(c)  # first, so that what the others find wrong is a record in the journal
 prepare(c)
 visa_sharing.hub.prepare(c)

@@ -77,7 +77,9 @@ PARTS = (
         ("tests/visa_spawner", *(f"-tests/visa_spawner/{name}" for name in ("backends", "slurm", "vm"))),
     ),
     Part("sharing", ("tests/visa_sharing", "tests/test_run.py")),
-    Part("login", ("tests/visa_authenticator", "tests/visa_catalogue", "tests/visa_doctor")),
+    Part(
+        "login", ("tests/visa_authenticator", "tests/visa_catalogue", "tests/visa_doctor", "tests/visa_logs")
+    ),
     Part("demo", ("tests/demo", "tests/bench"), holds=ENGINE),
 )
 

@@ -163,8 +163,10 @@ def _somebody_waits() -> bool:
 
 
 def _tell(here, findings: list[Finding], unused: list[str], seconds: float, options) -> int:
+    from visa_logs.hiding import secrets_of
+
     from . import report
-    from .secrecy import hide, secrets_of
+    from .secrecy import hide
 
     secrets = secrets_of(os.environ, here.config)
     shown = [replace(one, what=hide(one.what, secrets), mend=hide(one.mend, secrets)) for one in findings]

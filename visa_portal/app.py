@@ -14,6 +14,7 @@ from traitlets import Dict, Integer, List, Unicode, default, validate
 from traitlets.config import Application, catch_config_error
 
 from visa_catalogue import Catalogue, CatalogueError, open_catalogue
+from visa_logs import settings as logs
 
 from . import accesslog, security
 from .assets import AssetHandler, Assets
@@ -114,6 +115,10 @@ class Portal(Application):
         config=True
     )
 
+    def get_default_logging_config(self) -> dict:
+        """traitlets', with records in the journal where systemd runs it; the same for all modules here."""
+        return logs.of_program(super().get_default_logging_config(), self.log_level)
+
     @default("log_level")
     def _log_level(self) -> int:
         return logging.INFO
@@ -208,7 +213,8 @@ class Portal(Application):
         )
 
     def start(self) -> None:
-        logging.basicConfig(level=self.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.begin(os.environ, self.config)
+        self.log.debug("logs are set up")  # at its first use
         # HubOAuth writes people's hub session ids there, with every new form's secret.
         logging.getLogger("tornado.application").setLevel(logging.WARNING)
         asyncio.run(self.serve())

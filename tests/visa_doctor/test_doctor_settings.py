@@ -7,7 +7,8 @@ import pytest
 from doctor_site import PLAN, profile, write_profile
 
 from visa_doctor.finding import Verdict
-from visa_doctor.secrecy import hide, secrets_of
+from visa_doctor.secrecy import hide
+from visa_logs.hiding import secrets_of
 
 
 @pytest.mark.parametrize(

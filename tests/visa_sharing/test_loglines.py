@@ -20,7 +20,10 @@ from visa_sharing.loglines import harmless
         ("bob (viewer) may not GET /user/a/w/files/x.txt", "bob (viewer) may not GET /user/a/w/files/…"),
         ("[I SessionServer] Ready on port 8888", "[I SessionServer] Ready on port 8888"),
         ("200 GET /user/a/w/desktop/ (a@::1) 2ms", "200 GET /user/a/w/desktop/ (a@::1) 2ms"),
-        ("/usr/bin/Xvnc: cannot open /dev/dri: token=abc", "/usr/bin/Xvnc: cannot open /dev/dri: token=…"),
+        (
+            "/usr/bin/Xvnc: cannot open /dev/dri: token=abc",
+            "/usr/bin/Xvnc: cannot open /dev/dri: token=[secret]",
+        ),
     ],
 )
 def test_no_file_of_anybodys_is_named(line, told):

@@ -8,11 +8,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from visa_logs.hiding import is_secret
+
 from ..environment import read_environment
 from ..finding import Finding, fine, unchecked, warning, worded, wrong
 from ..installation import Installation
 from ..looking import Look, in_thread
-from ..secrecy import is_secret
 
 #: What people write until they have thought of something.
 _KNOWN = re.compile(
