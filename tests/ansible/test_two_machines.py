@@ -35,6 +35,22 @@ HUB, NODE, NAMES = "10.250.7.2", "10.250.7.11", "10.250.7.3"
 HOST = facility.URL.removeprefix("https://")
 
 
+#: "Ports, for your packet filter": these and no others, beside the operator's ssh.
+ANSWERS = "iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -m state --state ESTABLISHED -j ACCEPT"
+ANSWERS += "; iptables -A INPUT -p tcp --dport 22 -j ACCEPT"
+FILTER_OF_HUB = f"""{ANSWERS}
+iptables -A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT
+iptables -A INPUT -p tcp -s {NODE} --dport 8443 -j ACCEPT
+iptables -A INPUT -j DROP
+"""
+FILTER_OF_NODE = f"""{ANSWERS}
+iptables -A INPUT -p tcp -s {HUB} --dport 2376 -j ACCEPT
+iptables -A INPUT -j DROP
+iptables -I FORWARD -i eth0 -m state --state NEW ! -s {HUB} -j DROP
+iptables -I FORWARD -d {HUB} -p tcp -m state --state NEW ! --dport 8443 -j DROP
+"""
+
+
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory) -> Operator:
     """Somebody with the page in hand, and the words of their own facility."""
@@ -168,9 +184,12 @@ def picture(machine: Machine) -> str:
 
 @pytest.fixture(scope="module")
 def site(bare, walk, operator: Operator) -> Iterator[Site]:
-    """The deployed site, and its people's provider."""
-    hub, _ = bare
+    """The deployed site, and its people's provider; a packet filter lets through what the page says."""
+    hub, node = bare
     assert walk["first"].code == 0, walk["first"].said[-6000:]
+    hub.install("iptables")
+    hub.run(FILTER_OF_HUB)
+    node.run(FILTER_OF_NODE)
     provider = facility.start_provider(operator.folder, operator.port, Path("/home"))
     site = Site(hub, operator.inventory, operator.tree, [], operator.port)
     site.connect()
@@ -213,6 +232,9 @@ def test_the_first_login_and_a_desktop_on_the_node(site: Site, bare, playwright)
     refused = node.run(f"{inside} touch /data/visitor/raw/new", check=False)
     assert "Read-only file system" in refused.stderr
     node.run(f"{inside} sh -c 'touch /data/visitor/processed/new ~/new'")
+    token = "token $(. /etc/visa/proxy.env; echo $CONFIGPROXY_AUTH_TOKEN)"
+    ways = site.machine.said(f'curl -s -H "Authorization: {token}" http://127.0.0.1:8001/api/routes')
+    assert f'"https://{NODE}:' in ways and f'"http://{NODE}:' not in ways
     # Of the network that the inventory gives sessions, and of no other.
     address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     assert node.said(f"podman inspect --format '{address}' {name}").startswith("10.214.0.")
@@ -244,3 +266,15 @@ def test_what_is_missing_is_said_by_its_name(site: Site, operator: Operator, tag
     look_at = operator.told.commands[3].splitlines()[0]
     refused = play(operator, f"{look_at} --tags {tag} -e '{told}'")
     assert refused.code != 0 and said in refused.said, refused.said[-2000:]
+
+
+def test_the_doctor_says_which_node_is_gone(site: Site, bare):
+    """The last of these: the machine is switched off, and nothing else is said to be wrong."""
+    _, node = bare
+    node.stop()
+    found = look(site)
+    assert set(found.under("WRONG")) == {"engines, node1"}, found.said
+    said = found.under("WRONG")["engines, node1"]
+    assert f"tcp://{NODE}:2376" in said and "(hence also: clock, images)" in said
+    assert "sessions there are shown as unknown and run on" in said
+    assert f"See whether {NODE} is up, and lets this machine through its packet filter" in said

@@ -23,6 +23,8 @@ _LIMITS = {
 #: Before which the Docker API lacks what sessions are made with.
 _OLDEST_API = (1, 40)
 HANGS_UP = "who listens there hangs up: the engine behind is not there, or the hub's certificate is refused"
+#: What is said of a machine that is off, or keeps this one out.
+_NOT_REACHED = ("no answer in time", "nothing leads there")
 _SEEN = "sessions there are shown as unknown and run on"
 
 
@@ -46,7 +48,8 @@ async def _node(here: Installation, node: Node) -> Look:
         about = await engine.call(lambda client: client.info())
         networks = _networks(version, await engine.call(lambda client: client.networks()))
     except EngineSilent as error:
-        yield wrong(f"The engine does not answer ({_why(error, node)}); {_SEEN}.", _restart(node), node.name)
+        why = _why(error, node)
+        yield wrong(f"The engine does not answer ({why}); {_SEEN}.", _restart(node, why), node.name)
         return
     except EngineRefused as error:
         yield wrong(f"The engine answers with an error: {worded(error)}.", _restart(node), node.name)
@@ -135,7 +138,8 @@ def _why(error: Exception, node: Node) -> str:
         ("No such file", "its socket is not there"),
         ("ConnectionRefused", "nothing listens there"),
         ("Connection refused", "nothing listens there"),
-        ("timed out", "no answer in time"),
+        ("timed out", _NOT_REACHED[0]),
+        ("No route to host", _NOT_REACHED[1]),
         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
         ("RemoteDisconnected", HANGS_UP),
         ("EOF", HANGS_UP),
@@ -148,9 +152,12 @@ def _why(error: Exception, node: Node) -> str:
     return f"{text[:300]}, {node.engine}"
 
 
-def _restart(node: Node) -> str:
+def _restart(node: Node, why: str = "") -> str:
+    """What to do there; where the machine itself is silent, before that whether it is there at all."""
     host = urlsplit(node.engine).hostname
     on = f"On {host}" if host else "On this machine"
+    if host and why.startswith(_NOT_REACHED):
+        on = f"See whether {host} is up, and lets this machine through its packet filter. There"
     return (
         f"{on}: `systemctl status visa-engine podman.socket docker`, and start what should run there;"
         " nothing else is to be done."
