@@ -53,6 +53,15 @@ _RULES = (
         ("?", "&"),
     ),
     (
+        # An address within another one's.
+        re.compile(
+            r"(?i)(%(?:25)?(?:3F|26)[\w-]*(?:code|state|nonce|ticket|auth|key|token|secret|password|xsrf)"
+            r"%(?:25)?3D)(?:(?!%(?:25)?26)[^&\s#\"'])+"
+        ),
+        rf"\1{HIDDEN}",
+        ("%3d", "%253d"),
+    ),
+    (
         # Not an exit's or a status's, which are short.
         re.compile(r"(?i)(\bcode\\?[\"']?\s*[=:]\s*\\?[\"']?)[\w.~%+/-]{12,}"),
         rf"\1{HIDDEN}",

@@ -8,7 +8,7 @@ import os
 from jupyterhub import log as hubs
 from jupyterhub.app import JupyterHub
 from tornado.log import access_log
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 from traitlets.config import Config
 from traitlets.utils.nested_update import nested_update
 
@@ -70,8 +70,10 @@ def log_request(handler: RequestHandler) -> None:
 
 def fields(handler: RequestHandler) -> dict[str, object]:
     """What the journal is told of a request; of its address never what stands behind `?`."""
-    # The hub's line has found out who it is; asking anew may raise.
-    user = getattr(handler, "_current_user", None)
+    try:
+        user = handler.current_user
+    except (HTTPError, RuntimeError):  # it was broken off before anybody was looked for
+        user = None
     name = user if isinstance(user, str) else user["name"] if isinstance(user, dict) else user and user.name
     known = {
         "LOGGER": "tornado.access",

@@ -17,6 +17,7 @@ import yaml
 from tests.chromium import PAINTED, RESULTS
 
 from . import facility, packages
+from .conftest import visit
 from .machines import Machine, podman
 from .playbook import hasten, played
 from .site import SESSION, Person, Site
@@ -211,6 +212,61 @@ def runs_on(site: Site, alice: Person) -> None:
     """The session is there to the hub, and its own server answers by web server and proxy."""
     site.until_running(alice.token, SESSION)
     assert site.answers(alice.token, "alice", SESSION) == 200
+
+
+#: A hub whose settings have a mistake that names a secret, and logs as the site's own does.
+BROKEN = """
+import visa_logs.hub
+visa_logs.hub.prepare(c)
+raise ValueError("Authorization: token 0123456789abcdef0123456789abcdef")
+"""
+
+
+def test_the_journal_has_records_without_secrets(site: Site, page, alice):
+    """Of hub and portal as they run now; and of a hub that ends by a mistake, whose traceback is in one."""
+    hub, portal = (since_start(site, unit) for unit in ("visa-hub", "visa-portal"))
+    assert site.call("GET", f"visa/nothing/{alice.token}", alice.token).status_code == 404
+    tab = page.context.new_page()
+    visit(tab, f"https://visa--service.visa.test/services/visa/history?x={alice.token}")
+    tab.close()
+
+    asked = records(site, f"{portal} VISA_PATH=/services/visa/history")[-1]
+    wanted = {"PRIORITY": "6", "LOGGER": "visa_portal.access", "SYSLOG_IDENTIFIER": "visa-portal"}
+    wanted |= {"VISA_METHOD": "GET", "VISA_STATUS": "200", "VISA_USER": "alice"}
+    assert {name: asked.get(name) for name in wanted} == wanted and float(asked["VISA_MS"]) > 0
+    assert asked["MESSAGE"].startswith("200 GET /services/visa/history (alice) ")
+    (refused,) = records(site, f"{hub} VISA_PATH='/hub/api/visa/nothing/[secret]'")
+    assert (refused["PRIORITY"], refused["VISA_STATUS"], refused["VISA_USER"]) == ("4", "404", "alice")
+    warnings = records(site, f"{hub} -p warning")
+    assert refused in warnings and {one["PRIORITY"] for one in warnings} <= {"2", "3", "4"}
+    assert "6" in {one["PRIORITY"] for one in records(site, hub)}
+
+    run = "systemd-run -q --wait -u visa-broken /opt/visa/current/venv/bin/jupyterhub -f /run/broken.py"
+    broken = site.machine.run(f"cat > /run/broken.py <<'END'\n{BROKEN}END\n{run}", check=False)
+    assert broken.returncode == 1, broken.stderr
+    traces = [one for one in records(site, "-u visa-broken") if "ValueError" in one["MESSAGE"]]
+    assert traces and all("Traceback (most recent call last)" in one["MESSAGE"] for one in traces), traces
+    assert {one["PRIORITY"] for one in traces} == {"3"}
+    assert "ValueError: Authorization: [secret]" in traces[0]["MESSAGE"]
+
+    secrets = set(re.findall(r"[0-9a-f]{64}", site.machine.said("cat /etc/visa/*.env")))
+    secrets |= {facility.CLIENT_SECRET, facility.SERVICE_TOKEN, alice.token, "0123456789abcdef"}
+    cookies = {one["value"].strip('"') for one in page.context.cookies()}
+    secrets |= {value for value in cookies if len(value) >= 16}
+    assert len(secrets) >= 10
+    whole = json.dumps(records(site, f"{hub} {portal}") + records(site, "-u visa-broken"))
+    assert [secret for secret in secrets if secret in whole] == []
+
+
+def since_start(site: Site, unit: str) -> str:
+    """What names a service's records in the journal since it was started last."""
+    return f"_SYSTEMD_INVOCATION_ID={site.machine.said(f'systemctl show -P InvocationID {unit}')}"
+
+
+def records(site: Site, which: str) -> list[dict]:
+    """Records of the journal, as its own program has them; long ones too."""
+    said = site.machine.said(f"journalctl --sync && journalctl --no-pager -q --all -o json {which}")
+    return [json.loads(line) for line in said.splitlines()]
 
 
 def picture(site: Site, alice: Person) -> dict:

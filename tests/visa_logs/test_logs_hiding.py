@@ -28,6 +28,8 @@ DATABASE = make_url("postgresql+psycopg://visa@db/visa").set(password="p@ss/w:or
         (f"GET /hub/api/authorizations/cookie/jupyterhub-session/{CODE} (visa@::1)", CODE),
         (f"302 GET /hub/oauth_callback?state=eyJzIjoxfQ&code={CODE} (@::1)", CODE),
         (f"302 GET /hub/oauth_callback?code={CODE}&state=eyJzIjoxfQ (@::1)", "eyJzIjoxfQ"),
+        (f"302 GET /hub/home -> /hub/login?next=%2Fhub%2Fhome%3Fcode%3D{CODE} (@::1)", CODE),
+        (f"302 GET / -> /login?next=%252Fx%253Fa%253D1%2526token%253D{CODE}%2526b%253D1&x=1", CODE),
         (f'the provider said {{"code": "{CODE}"}}', CODE),
         (f"Cookie: a=1; jupyterhub-hub-login={COOKIE}; _xsrf=1|x|y", "_xsrf=1"),
         (f"{{'Cookie': 'a=\"{COOKIE}\"; b={CODE}', 'Host': 'x'}}", CODE),
@@ -76,6 +78,8 @@ def test_what_is_none_is_left(text):
 def test_what_stands_beside_a_secret_is_left():
     line = f"403 GET /hub/api/users/alice?token={HUBS}&x=1 (alice@10.88.0.1) 2.10ms"
     assert hide(line) == "403 GET /hub/api/users/alice?token=[secret]&x=1 (alice@10.88.0.1) 2.10ms"
+    within = "/hub/login?next=%2Fhub%2Fhome%3Fcode%3Dabc%26a%3D1&x=1 (@::1)"
+    assert hide(within) == within.replace("abc", "[secret]")
 
 
 def test_the_process_s_own_are_known_by_value(monkeypatch):
@@ -102,6 +106,8 @@ def test_a_long_text_costs_little():
         "0123456789abcdef",
         "eyJ",
         "?&",
+        "%3Fcode%3D",
+        "%3Fa",
     ):
         text = piece * (200_000 // len(piece))
         began = time.process_time()

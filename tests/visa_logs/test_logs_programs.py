@@ -43,6 +43,7 @@ async def main():
         headers = {"Cookie": "a=b-secret-cookie"}
         url = f"http://127.0.0.1:{port}/hub/{path}"
         await client.fetch(HTTPRequest(url, headers=headers), raise_error=False)
+    logging.getLogger("tornado.access").warning("of no request")
     app.log.info("proxy has %s", "c0ffee" * 10)
     raise LookupError("CONFIGPROXY_AUTH_TOKEN is hyacinth-7")
 
@@ -102,6 +103,7 @@ def test_the_hub_as_a_service_writes_records(run, config, journal):
     assert (module["PRIORITY"], module["LOGGER"]) == ("4", "visa_spawner.site")
     assert "not said in the hub" not in by_message
     assert [record["MESSAGE"] for record in records if "old\nways" in record["MESSAGE"]]
+    assert "VISA_PATH" not in by_message["of no request"]
     access, headers, broken = (record for record in records if record["LOGGER"] == "tornado.access")
     assert access["MESSAGE"].startswith("200 GET /hub/home?token=[secret] (alice@127.0.0.1) ")
     wanted = {"METHOD": "GET", "PATH": "/hub/home", "STATUS": "200", "USER": "alice"}
