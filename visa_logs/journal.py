@@ -72,7 +72,7 @@ class JournalHandler(logging.Handler):
     def message(self, record: logging.LogRecord) -> str:
         """What was said, with the traceback, without secrets."""
         try:
-            text = self.format(record)
+            text = self.format(record).lstrip("\n")  # of a traceback to which nothing was said
         except Exception:  # a call with the wrong number of words: it is shown as it stands
             text = f"{record.msg!r} {record.args!r}"
         return _shown(hide(text))

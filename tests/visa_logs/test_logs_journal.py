@@ -63,6 +63,11 @@ def test_a_traceback_is_in_the_same_record_without_secrets(log, journal):
     assert "LookupError: Authorization: [secret]" in lines
     assert f'File "{__file__}"' in record["MESSAGE"]  # paths stay
     assert TOKEN not in str(record)
+    try:
+        raise LookupError
+    except LookupError:
+        log.exception("")
+    assert journal.read()["MESSAGE"].startswith("Traceback (most recent call last):\n")
 
 
 def test_fields_of_its_own(log, journal):
