@@ -68,16 +68,16 @@ _RULES = (
         ("code",),
     ),
     (
-        re.compile(r"((?:__Host-|__Secure-)?jupyterhub-[\w.%-]+=)(?:\"[^\"\n]*\"|[^\s;,]+)"),
+        re.compile(r"((?:__Host-|__Secure-)?jupyterhub-[\w.%-]{1,200}=)(?:\"[^\"\n]*\"|[^\s;,]+)"),
         rf"\1{HIDDEN}",
         ("jupyterhub-",),
     ),
     (re.compile(r"\b2\|1:\d+\|\d+:\d+\|[^\s\"';,]+"), HIDDEN, ("2|1:",)),  # what tornado has signed
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), HIDDEN, ("eyj",)),  # JSON web tokens
+    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), HIDDEN, ("eyj",)),  # JSON web tokens
     (re.compile(r"(://[^\s/:@]*:)[^\s/]+@"), rf"\1{HIDDEN}@", ("://",)),
 )
 #: The hub's tokens, and what `openssl rand -hex` makes; not an image's digest, which everybody may know.
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?<!sha256[:-])[0-9a-f]{32,}(?![0-9A-Za-z])")
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?<!sha256[:-])(?:[0-9a-f]{32,}|[0-9A-F]{32,})(?![0-9A-Za-z])")
 
 _known: tuple[str, ...] = ()
 

@@ -12,7 +12,7 @@ _REQUESTED = re.compile(
     r"/(api/contents|api/notebooks|api/nbconvert|api/collaboration|api/fileid|files|view|nbconvert|h5web|tree)"
     r"[/?][^\s()]*"
 )
-_FILE = re.compile(r"((?i:saving|uploading|creating|reading|deleting|renaming)\b[^/:]*)[ :]/.*")
+_FILE = re.compile(r"((?i:saving|uploading|creating|reading|deleting|renaming)\b[^/:]{0,200})[ :]/.*")
 
 
 def harmless(lines: Iterable[str]) -> list[str]:

@@ -105,6 +105,8 @@ def test_a_long_text_costs_little():
         "2|1:0|",
         "0123456789abcdef",
         "eyJ",
+        "-eyJ",
+        "jupyterhub-",
         "?&",
         "%3Fcode%3D",
         "%3Fa",
