@@ -188,8 +188,7 @@ class VisaSpawner(
             raise await self._given_up(error) from error
         except Exception as error:
             self.log.exception("%s: the start failed", self._log_name)
-            failure = StartRefused(words.BROKEN, status=500, reason="error")
-            raise await self._given_up(failure) from error
+            raise await self._given_up(StartRefused(words.BROKEN, status=500, reason="error")) from error
         finally:
             self._starting = False
             self._steps.close()
@@ -199,9 +198,10 @@ class VisaSpawner(
         token = orm.APIToken.find(self.user.db, self.api_token)
         child = self.construct_child()
         given = tuple(compose.experiment_info(accepted, one) for one in accepted.experiments)
-        self._kept = self._kept.begun(token.id if token else None, queue=self.has_queue)
+        kept = self._kept.begun(token.id if token else None, queue=self.has_queue)
         others = tuple(bind.target for bind in self.site.cluster.binds_for(accepted.profile))
-        self._kept = self._kept.but(data=given, home=accepted.account.home, others=others)
+        kept = kept.but(data=given, home=accepted.account.home, others=others)
+        self._kept = kept.but(is_to_encrypt=self.site.authority is not None)
         self.remember()
         async with self._in_time() as left:
             await self._stage(accepted, child)

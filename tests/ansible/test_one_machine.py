@@ -316,9 +316,10 @@ def test_a_backup_is_put_back_on_another_machine(site: Site, around, alice):
         assert containers() == running
         podman("cp", str(here), f"{other.name}:/var/backups/visa/restored.tar.gz")
         played(other, inventory, "restore.yml", "-e", "visa_restore=/var/backups/visa/restored.tar.gz")
+        inside = "/etc/visa/inside/authority.pem"
+        other.run(f"openssl verify -CAfile {inside} /etc/visa/inside/hub.pem")  # of the one that came back
         played(other, inventory, "site.yml", "--tags", "hub,tls_proxy")
         # Sessions that run believe the authority that came with the backup; the hub has a certificate of it.
-        inside = "/etc/visa/inside/authority.pem"
         believed = podman("exec", *running, "sh", "-c", 'printf %s "$VISA_AUTHORITY"').stdout
         assert other.said(f"cat {inside}").strip() == believed.strip()
         other.run(f"curl -sf --cacert {inside} https://{other.address}:8443/hub/api/")

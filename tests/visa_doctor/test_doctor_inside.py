@@ -67,12 +67,13 @@ def test_nobody_listens_there_and_somebody_who_gives_no_api(doctor, folder):
         (lambda folder: (folder / "authority.key").unlink(), "the hub does not start: "),
         (lambda folder: (folder / "authority.pem").write_text("nothing"), "the hub does not start: "),
         (lambda folder: (folder / "authority.key").chmod(0o644), "can be read by others (mode 644)"),
+        (lambda folder: (folder / "hub.key").chmod(0o640), "they can stand in for the hub"),
         (
             lambda folder: (folder / "hub.pem").write_text("nothing"),
             "certificate for sessions cannot be read",
         ),
     ],
-    ids=["no key", "no authority", "open key", "no certificate"],
+    ids=["no key", "no authority", "open key", "open key of the hub", "no certificate"],
 )
 def test_files_that_are_amiss(doctor, folder, harm, said):
     with telling({"/hub/api/": {}}, tls=tls(folder)) as port:

@@ -97,6 +97,24 @@ def test_one_whose_image_is_older_is_refused_in_words(hub):
     assert "request: sessions have to serve TLS here" in log and "build it anew" in log
 
 
+def test_one_that_was_asked_for_before_the_site_had_an_authority_starts_in_plain(hub):
+    """As one that waits in a cluster's queue meanwhile: its image is not to blame."""
+    hub.site["authority_dir"] = ""
+    hub.kill()
+    hub.start()
+    (hub.marks / "hold-ready").touch()
+    try:
+        assert hub.start_session("work", GOOD_OPTIONS).status_code == 202
+        hub.until(lambda: hub.process("alice+work"), 20, "its process runs")
+        hub.site["authority_dir"] = str(hub.root / "inside")
+        hub.kill()
+        hub.start()
+    finally:
+        (hub.marks / "hold-ready").unlink()
+    hub.until(lambda: hub.session("work")["ready"], 20, "it is ready")
+    assert target(hub).startswith("http://") and reached(hub)
+
+
 def test_what_is_no_request_is_refused_by_name(hub):
     (hub.marks / "hold-ready").touch()
     try:

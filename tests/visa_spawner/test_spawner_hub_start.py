@@ -238,7 +238,8 @@ class TestReady:
             {}, {"port": 0}, {"port": 65536}, {"port": -1}, {"port": "8888"}, {"port": 8888.0},
             {"port": True}, {"port": None}, {"port": [8888]}, {"port": 8888, "cmd": ["id"]},
             {"port": 8888, "ip": "127.0.0.1"},
-            {"exec_prefix": "id"}, [8888], 8888, "null", "", "not json", "{" * 5000, '{"port": 1e400}',
+            {"exec_prefix": "id"}, [8888], 8888, "null", "", "not json", "{" * 5000, "[" * 2000,
+            '{"port": 1e400}',
         ):  # fmt: skip
             answer = self.say(hub, body, token)
             assert answer.status_code == 400, body

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from jupyterhub.utils import url_path_join
 
 from visa_spawner.inside.authority import CERTIFICATE, KEY, Authority
-from visa_spawner.inside.making import HUB_CERTIFICATE
+from visa_spawner.inside.making import HUB_CERTIFICATE, HUB_KEY
 from visa_spawner.running import certificate
 
 from ..certificates import days_left
@@ -62,12 +62,14 @@ def _plain(here: Installation) -> Finding:
 
 
 def _files(folder: Path) -> Iterator[Finding]:
-    mode = stat.S_IMODE((folder / KEY).stat().st_mode)
-    if mode & 0o077:
-        yield wrong(
-            f"{folder / KEY} can be read by others (mode {mode:o}): they can stand in for any session.",
-            f"`chmod 600 {folder / KEY}`; if somebody may have, make a new one once no session runs.",
-        )
+    for name, whom in ((KEY, "any session"), (HUB_KEY, "the hub")):
+        path = folder / name
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0
+        if mode & 0o077:
+            yield wrong(
+                f"{path} can be read by others (mode {mode:o}): they can stand in for {whom}.",
+                f"`chmod 600 {path}`; if somebody may have, make a new one once no session runs.",
+            )
     for name, what in (
         (CERTIFICATE, "authority of sessions"),
         (HUB_CERTIFICATE, "hub's certificate for sessions"),

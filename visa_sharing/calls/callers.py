@@ -55,7 +55,7 @@ class _Calls:
         """The body as that model; raises a 400 that begins with the field at fault."""
         try:
             values = json.loads(self.request.body or b"{}") if len(self.request.body) <= MAX_BODY else None
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise web.HTTPError(400, "body: must be one JSON object, and a small one")

@@ -168,7 +168,7 @@ class ExtendHandler(AccountHandler):
     def _hours(self) -> float:
         try:
             body = json.loads(self.request.body) if len(self.request.body) <= _MAX_SMALL_BODY else None
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict) or set(body) != {"hours"}:
             raise web.HTTPError(400, 'hours: the body must be {"hours": N} and nothing else')

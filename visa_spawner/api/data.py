@@ -64,7 +64,7 @@ class DataHandler(_OwnersHandler):
     def _asked(self) -> _Asked:
         try:
             values = json.loads(self.request.body) if len(self.request.body) <= _MAX_BODY else None
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise web.HTTPError(400, "body: must be one JSON object, and a small one")

@@ -38,7 +38,7 @@ class ReadyHandler(SessionHandler):
     def _said(self) -> tuple[int, str]:
         try:
             body = json.loads(self.request.body) if len(self.request.body) <= _MAX_BODY else None
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict) or "port" not in body or not set(body) <= {"port", "request"}:
             raise web.HTTPError(400, 'port: the body must be {"port": N}, at most with "request" beside it')

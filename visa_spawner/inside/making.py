@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -64,10 +65,14 @@ def _make_authority(folder: Path) -> None:
 
 
 def _holds(folder: Path, authority: Authority, hosts: list[str]) -> bool:
-    """Whether the hub's certificate is there, of this authority, for these and no others, and for long."""
+    """Whether the hub's certificate is there, for these and no others, for long, and believed.
+
+    Of the one before it will do as long as that is trusted: sessions that were started then know no other.
+    """
     try:
         found = x509.load_pem_x509_certificate((folder / HUB_CERTIFICATE).read_bytes())
-        found.verify_directly_issued_by(authority.certificate)
+        if not any(_signed(one, found) for one in x509.load_pem_x509_certificates(authority.pem.encode())):
+            return False
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         if not (folder / HUB_KEY).exists():
             return False
@@ -76,6 +81,14 @@ def _holds(folder: Path, authority: Authority, hosts: list[str]) -> bool:
     return {str(name.value) for name in names} == set(hosts) and found.not_valid_after_utc > datetime.now(
         UTC
     ) + EARLY
+
+
+def _signed(issuer: x509.Certificate, found: x509.Certificate) -> bool:
+    try:
+        found.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> str:

@@ -32,10 +32,10 @@ class Kept(BaseModel):
 
     `phase` is empty unless something may exist at the backend: `starting` until the session has said that
     it listens, then `running`. `token` is the database id of the session's own API token, never the token.
-    `encrypted`: it serves TLS. `url` is where its server was last reached. `started` is when this run was
-    asked for, by a person or by the backend that put it back into its queue; `placed` when it had its place,
-    None where there is no queue; `running` from when its lifetime counts, and `ends` until when, None while
-    that is not known.
+    `is_to_encrypt`: it was given what it takes to serve TLS; `encrypted`: it does. `url` is where its server
+    was last reached. `started` is when this run was asked for, by a person or by the backend that put it back
+    into its queue; `placed` when it had its place, None where there is no queue; `running` from when its
+    lifetime counts, and `ends` until when, None while that is not known.
     `data` are the experiments that the session has, as it was told of them, `home` is its person's; one in
     `adding` may be in it by now, and the id in `removing` may be out of it. `taken` are the ids of those that
     were taken away in this run, and when: what has them open still reads them. `others` are the places of the
@@ -50,6 +50,7 @@ class Kept(BaseModel):
     backend: str = ""
     token: int | None = None
     port: int = 0
+    is_to_encrypt: bool = False
     encrypted: bool = False
     url: str = ""
     started: datetime | None = None
@@ -101,6 +102,7 @@ class Kept(BaseModel):
         """The backend starts the same session anew, with this token: it waits for its place again."""
         new = {"phase": "starting", "token": token, "started": datetime.now(UTC), "url": self.url}
         new |= {"home": self.home, "data": self.data, "others": self.others}
+        new |= {"is_to_encrypt": self.is_to_encrypt}
         return self.but(**_NOT_YET | new)
 
     def runs(self, url: str, backend_ends: datetime | None) -> Kept:
@@ -150,6 +152,7 @@ _NOT_YET = {
     "phase": "",
     "token": None,
     "port": 0,
+    "is_to_encrypt": False,
     "encrypted": False,
     "url": "",
     "started": None,

@@ -18,7 +18,8 @@ def certificate(spawner, request: str) -> str:
     authority = spawner.site.authority
     if authority is None and request:
         raise StartRefused("this hub signs none any more; start the session anew", field="request")
-    if authority is None:
+    # One that was queued before the site had an authority knows of none, and nothing is wrong with its image.
+    if authority is None or not request and not spawner.kept.is_to_encrypt:
         return ""
     if not request:
         said = "sessions have to serve TLS here, and this one's image is older than that: build it anew"

@@ -86,6 +86,20 @@ class TestWhatIsMade:
         assert [str(name.value) for name in hosts(found)] == host
         assert (folder / "authority.pem").read_text() == authority
 
+    def test_one_of_an_authority_that_is_still_trusted_is_kept(self, folder, tmp_path):
+        """Sessions that were started when it was the only one believe no other."""
+        make(folder, ["10.1.2.3"])
+        old, hub = (folder / "authority.pem").read_text(), (folder / "hub.pem").read_text()
+        make(tmp_path / "new", [])
+        for name in ("authority.pem", "authority.key"):
+            (tmp_path / "new" / name).replace(folder / name)
+        alone = (folder / "authority.pem").read_text()
+        (folder / "authority.pem").write_text(alone + old)
+        assert make(folder, ["10.1.2.3"]) == []
+        assert (folder / "hub.pem").read_text() == hub
+        (folder / "authority.pem").write_text(alone)  # the last of those sessions has ended
+        assert make(folder, ["10.1.2.3"]) == ["the hub's certificate"]
+
     def test_an_authority_without_its_key_is_said_and_never_replaced(self, folder, tmp_path, capsys):
         make(tmp_path / "other", [])
         (tmp_path / "other/authority.key").replace(folder / "authority.key")
