@@ -52,7 +52,7 @@ def test_search_as_one_types(fresh, chromium):
         page.get_by_text("1999 experiments").wait_for()
         page.get_by_label("Search").press_sequentially("volcanic part 179", delay=20)
         page.get_by_text(re.compile(r"^[1-9] experiments?$")).wait_for()
-        assert {"in-179", "in-1793", "in-1799"} >= set(page.locator(".row code").all_inner_texts()) != set()
+        assert {"in-179", "in-1793", "in-1799"} >= set(page.locator(".row code").all_text_contents()) != set()
         page.get_by_label("Search").fill("nothing has this name")
         page.get_by_text("Nothing found").wait_for()
         page.get_by_label("Search").fill("")
@@ -249,7 +249,7 @@ def test_titles_are_text_in_the_browser(fresh, chromium):
     with visiting(fresh, chromium) as visitor:
         visitor.page.on("dialog", lambda dialog: pytest.fail(dialog.message))
         page = visitor.go("new")
-        assert page.locator(".row-title").all_inner_texts()[:2] == [RIGHT_TO_LEFT, NASTY]
+        assert page.locator(".row-title").all_text_contents()[:2] == [RIGHT_TO_LEFT, NASTY]
         choose(page, "quoted")
         assert NASTY in page.locator(".picked").inner_text()
         page.get_by_label("Title").fill(f"{NASTY} {RIGHT_TO_LEFT}")
