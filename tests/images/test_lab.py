@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.async_api import expect
+from playwright.async_api import TimeoutError, expect
 
+from tests.chromium import NOT_THE_PAGES
 from tests.visa_session.browser import browser, log_in, picture
 from tests.visa_session.conftest import site  # noqa: F401 - a fixture
 from tests.visa_session.hub.session_spawner import UID
@@ -96,8 +97,18 @@ async def lab(session):
     async with browser() as chromium:
         context = await chromium.new_context(viewport={"width": 1400, "height": 1000})
         page = await log_in(context, session)
+        cut = []
+        page.on(
+            "requestfailed", lambda one: cut.append(one) if NOT_THE_PAGES in (one.failure or "") else None
+        )
+        tile = page.locator(".jp-LauncherCard", has_text="Desktop")
         await page.goto(session.url + "lab?reset")
-        await page.locator(".jp-LauncherCard", has_text="Desktop").wait_for(timeout=60000)
+        try:
+            await tile.wait_for(timeout=60000)
+        except TimeoutError:
+            assert cut, "it did not come, and no container of other tests came or went meanwhile"
+            await page.goto(session.url + "lab?reset")
+            await tile.wait_for(timeout=60000)
         yield page
         await context.close()
 
