@@ -6,8 +6,9 @@ own secrets by their value. Paths stay, but for a part of one that looks like a 
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 HIDDEN = "[secret]"
@@ -100,6 +101,17 @@ def hide(text: str) -> str:
                 text = pattern.sub(becomes, text)
                 break
     return _HEX.sub(HIDDEN, text)
+
+
+def said(record: logging.LogRecord, form: Callable[[logging.LogRecord], str]) -> str:
+    """What a formatter's `form` makes of a record, without secrets.
+
+    A call with the wrong number of words is shown as it stands: nothing that logs raises.
+    """
+    try:
+        return hide(form(record))
+    except Exception:
+        return hide(f"{record.msg!r} {record.args!r}")
 
 
 def is_secret(name: str) -> bool:

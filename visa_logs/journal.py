@@ -16,7 +16,7 @@ from typing import TextIO
 
 from logging_journald import JournaldTransport
 
-from .hiding import hide
+from .hiding import hide, said
 
 SOCKET = "/run/systemd/journal/socket"
 #: Seconds that a record waits for room; and how long nothing is tried once that was in vain.
@@ -71,11 +71,7 @@ class JournalHandler(logging.Handler):
 
     def message(self, record: logging.LogRecord) -> str:
         """What was said, with the traceback, without secrets."""
-        try:
-            text = self.format(record).lstrip("\n")  # of a traceback to which nothing was said
-        except Exception:  # a call with the wrong number of words: it is shown as it stands
-            text = f"{record.msg!r} {record.args!r}"
-        return _shown(hide(text))
+        return _shown(said(record, self.format).lstrip("\n"))  # of a traceback to which nothing was said
 
     def _sent(self, fields: list[tuple[str, bytes]]) -> bool:
         if time.monotonic() < self._away_until:

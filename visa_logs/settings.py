@@ -80,11 +80,7 @@ class Hides:
     """For a formatter: what it makes of a record, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        try:
-            text = super().format(record)
-        except Exception:  # a call with the wrong number of words: it is shown as it stands
-            text = f"{record.msg!r} {record.args!r}"
-        return hiding.hide(text)
+        return hiding.said(record, super().format)
 
 
 class Line(Hides, logging.Formatter):
