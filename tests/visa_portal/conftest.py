@@ -49,7 +49,7 @@ def fresh(site):
 
 @pytest.fixture(scope="module")
 def working(site):
-    """The site with one session of alice's, `work`, on the experiment ma-1."""
+    """The site with one session of alice's, `tooth`, on the experiment ma-1."""
     for user in ACCOUNTS:
         site.clear(user)
     portal_sharing.here(site, *ACCOUNTS)

@@ -41,7 +41,7 @@ def here(site: TestSite, *users: str) -> None:
             _here.add((site.admin_token, user))
 
 
-def run(site: TestSite, name: str = "work", owner: str = "alice", experiments=("ma-1",), title="") -> None:
+def run(site: TestSite, name: str = "tooth", owner: str = "alice", experiments=("ma-1",), title="") -> None:
     """Start a session, if it does not run, and wait until it is there."""
     here(site, owner)
     if site.sessions(owner).get(name, {}).get("ready"):
@@ -53,7 +53,7 @@ def run(site: TestSite, name: str = "work", owner: str = "alice", experiments=("
     until(lambda: site.sessions(owner)[name]["ready"], f"{name} runs", 30)
 
 
-def empty(site: TestSite, session="work", owner="alice") -> None:
+def empty(site: TestSite, session="tooth", owner="alice") -> None:
     """Nobody is in, nobody asks to be, nothing is left to come in by or to be read by the owner."""
     at = f"{owner}/{session}"
     for method, path, body in (
@@ -70,19 +70,19 @@ def empty(site: TestSite, session="work", owner="alice") -> None:
             call(site, owner, "POST", f"visa/notices/{one['id']}/seen")
 
 
-def let_in(site: TestSite, who: str, role="viewer", session="work", owner="alice", **more) -> None:
+def let_in(site: TestSite, who: str, role="viewer", session="tooth", owner="alice", **more) -> None:
     body = {"name": who, "role": role} | more
     answer = call(site, owner, "POST", f"visa/sharing/{owner}/{session}/members", json=body)
     assert answer.status_code == 201, answer.text
 
 
-def members(site: TestSite, session="work", owner="alice") -> dict[str, dict]:
+def members(site: TestSite, session="tooth", owner="alice") -> dict[str, dict]:
     answer = call(site, owner, "GET", f"visa/sharing/{owner}/{session}")
     return {one["name"]: one for one in answer.json()["members"]}
 
 
 def comes(
-    site: TestSite, who: str, role="viewer", what="entered", session="work", owner="alice", times=1
+    site: TestSite, who: str, role="viewer", what="entered", session="tooth", owner="alice", times=1
 ) -> None:
     """What a session tells the hub when somebody comes or goes."""
     process = (site.folder / "marks" / f"{owner}+{session}.pid").read_text()
@@ -103,7 +103,7 @@ def soup(response: httpx.Response) -> BeautifulSoup:
 class Page:
     """Somebody's browser without script, on one session's sharing page."""
 
-    def __init__(self, site: TestSite, client: httpx.Client, session: str = "work"):
+    def __init__(self, site: TestSite, client: httpx.Client, session: str = "tooth"):
         self.site, self.client = site, client
         self.at = f"{site.url}sessions/{session}/sharing"
 

@@ -15,7 +15,7 @@ SHARE = "custom:visa:control!server=alice/{name}"
 def session(site):
     """A running session of alice's."""
     site.clear("alice")
-    yield Person(site, "alice").start("work")
+    yield Person(site, "alice").start("tooth")
     site.clear("alice")
 
 

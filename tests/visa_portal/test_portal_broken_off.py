@@ -135,7 +135,7 @@ def test_who_somebody_is_cannot_be_asked(hub, portal, page, fault):
 def test_an_answer_that_breaks_off_is_no_answer(hub, portal, page, fault):
     """Least of all one that says that somebody has no session."""
     calls = ("mine", "sessions", "options", "history", "pulse")
-    hub.faults = {f"/visa/{call}": fault for call in calls} | {"/alice/work": fault}
+    hub.faults = {f"/visa/{call}": fault for call in calls} | {"/alice/tooth": fault}
     answer = httpx.get(portal + page, headers=HEADERS)
     assert answer.status_code == 503, answer.text
     assert "no session yet" not in answer.text

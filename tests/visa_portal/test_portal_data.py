@@ -11,7 +11,7 @@ from portal_support import hidden
 
 from demo import node
 
-PAGE = "sessions/work/data"
+PAGE = "sessions/tooth/data"
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def as_it_was(working):
     yield
     for id in call(working, "alice", "GET", "visa/sessions").json()["sessions"][0]["experiments"]:
         if id != "ma-1":
-            call(working, "alice", "DELETE", f"visa/sessions/alice/work/data/{id}")
+            call(working, "alice", "DELETE", f"visa/sessions/alice/tooth/data/{id}")
 
 
 def experiments(site):
@@ -40,7 +40,7 @@ def send(client, site, what, **form):
 def test_data_are_added_and_taken_away_without_a_script(working):
     with closing(working.client("alice")) as client:
         _, tiles = page(client, working, "")
-        assert tiles.select_one("#session-work a[data-do=data]")["href"].endswith(PAGE)
+        assert tiles.select_one("#session-tooth a[data-do=data]")["href"].endswith(PAGE)
         _, found = page(client, working, f"{PAGE}?q=implants&scope=mine")
         assert not found.select('form[action*="/data/add"]')
         answer = send(client, working, "add", experiment="ma-2")
@@ -103,7 +103,7 @@ def test_a_session_whose_data_stay_says_why(working):
 def test_by_keyboard_alone_and_drawn(working, chromium):
     with visiting(working, chromium, bypass_csp=True) as visitor:
         page = visitor.page
-        page.locator("#session-work a[data-do=data]").focus()
+        page.locator("#session-tooth a[data-do=data]").focus()
         page.keyboard.press("Enter")
         page.get_by_role("heading", name="Data of this session").wait_for()
         page.get_by_role("button", name="Add ma-2").focus()

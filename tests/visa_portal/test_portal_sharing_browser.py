@@ -17,7 +17,7 @@ from demo import node
 AT_ONCE = 4
 
 
-def ask_to_join(site, role="collaborator", message="Shall we?", session="alice/work"):
+def ask_to_join(site, role="collaborator", message="Shall we?", session="alice/tooth"):
     body = {"role": role, "message": message}
     answer = call(site, "heidi", "POST", f"visa/support/{session}/ask", json=body)
     assert answer.status_code == 201, answer.text
@@ -25,7 +25,7 @@ def ask_to_join(site, role="collaborator", message="Shall we?", session="alice/w
 
 def make_link(site, role="viewer", uses=1):
     body = {"role": role, "hours": 1, "uses": uses}
-    answer = call(site, "alice", "POST", "visa/sharing/alice/work/links", json=body)
+    answer = call(site, "alice", "POST", "visa/sharing/alice/tooth/links", json=body)
     return f"{site.url}join#{answer.json()['code']}"
 
 
@@ -39,7 +39,7 @@ def quick(limit=AT_ONCE, tries=3):
 
 def test_who_is_in_follows_by_itself(work, chromium):
     with visiting(work, chromium) as visitor:
-        page = visitor.go("sessions/work/sharing")
+        page = visitor.go("sessions/tooth/sharing")
         field = page.get_by_label("Account name, exactly")
         field.fill("half typed")
         carol = page.locator('[data-member="carol"]')
@@ -51,7 +51,7 @@ def test_who_is_in_follows_by_itself(work, chromium):
                 took.append(time.monotonic() - began)
                 if took[-1] <= AT_ONCE:
                     break
-                call(work, "alice", "DELETE", "visa/sharing/alice/work/members/carol")
+                call(work, "alice", "DELETE", "visa/sharing/alice/tooth/members/carol")
                 expect(carol).to_have_count(0)
         expect(page.locator("#announce")).to_contain_text("Carol Cohen")
         comes(work, "carol")
@@ -69,7 +69,7 @@ def test_who_is_in_follows_by_itself(work, chromium):
 
 def test_with_the_keyboard_alone(work, chromium):
     with visiting(work, chromium) as visitor:
-        page = visitor.go("sessions/work/sharing")
+        page = visitor.go("sessions/tooth/sharing")
         for _ in range(40):
             if page.evaluate("document.activeElement.id") == "person-name":
                 break
@@ -99,7 +99,7 @@ def test_with_the_keyboard_alone(work, chromium):
 
 def test_a_link_is_copied_and_its_page_forgets_it(work, chromium):
     with visiting(work, chromium, permissions=["clipboard-read", "clipboard-write"]) as visitor:
-        page = visitor.go("sessions/work/sharing")
+        page = visitor.go("sessions/tooth/sharing")
         page.get_by_role("button", name="Make a link").click()
         expect(page.locator("#made")).to_be_focused()
         page.get_by_role("button", name="Copy the link").click()
@@ -107,7 +107,7 @@ def test_a_link_is_copied_and_its_page_forgets_it(work, chromium):
         link = page.evaluate("navigator.clipboard.readText()")
         assert link == page.locator("#made-link").input_value()
         assert re.fullmatch(re.escape(f"{work.url}join#") + r"[\w-]{30,}", link)
-        assert page.url == f"{work.url}sessions/work/sharing"
+        assert page.url == f"{work.url}sessions/tooth/sharing"
         page.reload()
         assert link not in page.content()
         expect(page.locator("#links")).to_contain_text("used 0 of 1")
@@ -159,7 +159,7 @@ def test_a_link_that_is_spent_says_what_to_do(work, chromium):
 def test_support_asks_and_the_owner_answers_on_my_sessions(work, chromium):
     with visiting(work, chromium) as visitor:
         page = visitor.go()
-        tile = page.locator("#session-work")
+        tile = page.locator("#session-tooth")
         asking = tile.locator(".asking")
         with quick() as took:
             for _ in range(3):
@@ -169,7 +169,7 @@ def test_support_asks_and_the_owner_answers_on_my_sessions(work, chromium):
                 took.append(time.monotonic() - began)
                 if took[-1] <= AT_ONCE:
                     break
-                call(work, "heidi", "DELETE", "visa/support/alice/work/ask")
+                call(work, "heidi", "DELETE", "visa/support/alice/tooth/ask")
                 expect(asking).to_have_count(0)
         assert "Heidi Holm from support asks to work together with you" in asking.inner_text()
         assert "Shall we?" in asking.inner_text()
@@ -179,7 +179,7 @@ def test_support_asks_and_the_owner_answers_on_my_sessions(work, chromium):
         asking.get_by_role("button", name="Watch only").click()
         expect(tile.locator(".banner")).to_contain_text("Heidi Holm from support may come in and watch")
         assert members(work)["heidi"]["role"] == "viewer"
-        visitor.go("sessions/work/sharing")
+        visitor.go("sessions/tooth/sharing")
         row = page.locator('[data-member="heidi"]')
         assert "support, since" in row.inner_text()
         row.get_by_role("button", name="End").click()
@@ -196,7 +196,7 @@ def test_help_is_asked_for_taken_and_closed_with_a_word(work, chromium):
         page.get_by_role("link", name="Get help").click()
         page.get_by_label("What do you need help with?").fill("silx shows <b>nothing</b>")
         page.get_by_role("button", name="Ask for help").click()
-        tile = page.locator("#session-work")
+        tile = page.locator("#session-tooth")
         expect(tile).to_contain_text("nobody has taken it yet")
         assert "silx shows <b>nothing</b>" in tile.inner_text()
         (listed,) = call(work, "heidi", "GET", "visa/support").json()["help"]
@@ -215,11 +215,11 @@ def test_help_is_asked_for_taken_and_closed_with_a_word(work, chromium):
         page.reload()
         expect(notice).to_have_count(0)
         # And taken back.
-        visitor.go("sessions/work/help")
+        visitor.go("sessions/tooth/help")
         page.get_by_label("What do you need help with?").fill("Once more")
         page.get_by_role("button", name="Ask for help").click()
         page.get_by_role("button", name="Take it back").click()
-        expect(page.locator("#session-work").get_by_role("link", name="Get help")).to_be_visible()
+        expect(page.locator("#session-tooth").get_by_role("link", name="Get help")).to_be_visible()
 
 
 def test_words_to_people_appear_by_themselves_and_cover_nothing(work, chromium):
@@ -256,9 +256,9 @@ def test_a_membership_that_ends_is_gone_from_the_members_page(work, chromium):
         expect(own.get_by_role("link", name="New session")).to_be_visible()
         expect(own.locator(".meant")).to_be_hidden()
         assert own.bounding_box()["height"] < 80
-        call(work, "alice", "PATCH", "visa/sharing/alice/work/members/carol", json={"role": "viewer"})
+        call(work, "alice", "PATCH", "visa/sharing/alice/tooth/members/carol", json={"role": "viewer"})
         expect(tile.get_by_role("link", name="Open JupyterLab")).to_have_count(0)
-        call(work, "alice", "DELETE", "visa/sharing/alice/work/members/carol")
+        call(work, "alice", "DELETE", "visa/sharing/alice/tooth/members/carol")
         expect(tile).to_have_count(0)
         expect(own.locator(".meant")).to_be_visible()
         let_in(work, "carol")
@@ -281,17 +281,17 @@ def test_history_reads_as_what_happened(work, chromium):
         iso, shown = when.get_attribute("datetime"), when.inner_text()
         assert int(re.search(r"(\d\d):\d\d$", shown)[1]) == (int(iso[11:13]) + 14) % 24
         comes(work, "carol", times=55)
-        page.get_by_label("Session").select_option("work")
+        page.get_by_label("Session").select_option("tooth")
         page.get_by_role("button", name="Show").click()
         assert page.locator("#events li").count() == 50
         page.get_by_role("link", name="Older").click()
         texts = page.locator("#events li .event-what > p:first-child").all_inner_texts()
         assert "You let o'neill in as viewer" in texts
         page.get_by_role("link", name="Newest").click()
-        assert page.url.endswith("history?session=work")
+        assert page.url.endswith("history?session=tooth")
 
 
-PAGES = ["sessions/work/sharing", "", "history", "sessions/work/help", "sessions/other/help", "join"]
+PAGES = ["sessions/tooth/sharing", "", "history", "sessions/tooth/help", "sessions/other/help", "join"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -304,7 +304,7 @@ def test_axe_finds_nothing(work, chromium, scheme):
     ask_to_join(work)
     link = make_link(work)
     call(work, "alice", "POST", "visa/sharing/alice/other/help", json={"message": "Help!"})
-    call(work, "adam", "POST", "visa/admin/sessions/alice/work/message", json={"words": "Please save."})
+    call(work, "adam", "POST", "visa/admin/sessions/alice/tooth/message", json={"words": "Please save."})
     # axe is put in from outside, past the policy that keeps scripts out.
     with visiting(work, chromium, log_in=False, bypass_csp=True, color_scheme=scheme) as visitor:
         page, found = visitor.page, {}
@@ -320,7 +320,7 @@ def test_axe_finds_nothing(work, chromium, scheme):
         for path in PAGES:
             visitor.go(path)
             look(path)
-        visitor.go("sessions/work/sharing")
+        visitor.go("sessions/tooth/sharing")
         assert NASTY_NAME in page.locator("#now").inner_text()
         page.get_by_role("button", name="Make a link").click()
         page.locator("#made").wait_for()

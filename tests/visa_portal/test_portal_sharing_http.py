@@ -46,7 +46,7 @@ def test_let_in_change_and_end(page, work):
 
 @pytest.mark.parametrize("asked", ["help", "extend", "stop", "delete", "suspend"])
 def test_what_a_page_is_for_is_its_first_button(page, asked):
-    shown = soup(page.client.get(f"{page.site.url}sessions/work/{asked}"))
+    shown = soup(page.client.get(f"{page.site.url}sessions/tooth/{asked}"))
     first, second = shown.select("main .actions .button")
     assert {"primary", "danger"} & set(first["class"]), first
     assert second["class"] == ["button"]
@@ -156,7 +156,7 @@ def test_a_link_is_shown_once_and_is_nowhere_else(page, work):
         said = " ".join(soup(joined).select_one("#join").text.split())
         assert f"Alice Arnaud invites you to {TITLES[0]} as viewer." in said
         links = [one["href"] for one in soup(joined).select("#join a.primary")]
-        assert links == [f"http://alice.localhost:{work.public}/user/alice/work/desktop/"]
+        assert links == [f"http://alice.localhost:{work.public}/user/alice/tooth/desktop/"]
         tile = soup(carol.get(work.url)).select_one("#shared .tile")
         assert "Alice Arnaud" in tile.text
         assert [one["data-do"] for one in tile.select("a")] == ["desktop", "leave"]
@@ -191,7 +191,7 @@ def test_a_link_asks_for_what_the_site_allows(page, work):
     assert form.select_one("#link-uses")["aria-invalid"] == "true"
     assert form.select_one("input[name=role][checked]")["value"] == "collaborator"
     assert form.select_one("option[selected]")["value"] == "168"
-    assert call(work, "alice", "GET", "visa/sharing/alice/work").json()["links"] == []
+    assert call(work, "alice", "GET", "visa/sharing/alice/tooth").json()["links"] == []
 
 
 def test_the_join_page_is_there_without_a_login_and_joins_nobody_by_itself(work, alice):
@@ -205,7 +205,11 @@ def test_the_join_page_is_there_without_a_login_and_joins_nobody_by_itself(work,
         assert "/hub/api/oauth2/authorize?" in login.headers["Location"]
         assert stranger.post(f"{work.url}join", data={"code": "x"}, headers=origin(work)).status_code == 403
     code = call(
-        work, "alice", "POST", "visa/sharing/alice/work/links", json={"role": "viewer", "hours": 1, "uses": 1}
+        work,
+        "alice",
+        "POST",
+        "visa/sharing/alice/tooth/links",
+        json={"role": "viewer", "hours": 1, "uses": 1},
     ).json()["code"]
     with browser(work, "carol") as carol:
         for way in (f"join?code={code}", f"join/{code}", "join"):
@@ -223,9 +227,9 @@ def test_lock(page, work):
     assert "the others go on as before" in page.get().select_one("#lock").text
     page.send("lock", locked="1")
     assert "The session is locked: when you close" in " ".join(page.get().select_one("#lock").text.split())
-    assert call(work, "alice", "GET", "visa/sharing/alice/work").json()["locked"] is True
+    assert call(work, "alice", "GET", "visa/sharing/alice/tooth").json()["locked"] is True
     page.send("lock", locked="0")
-    assert call(work, "alice", "GET", "visa/sharing/alice/work").json()["locked"] is False
+    assert call(work, "alice", "GET", "visa/sharing/alice/tooth").json()["locked"] is False
 
 
 ACTIONS = {
@@ -249,8 +253,8 @@ def test_nobody_else_sees_or_changes_it(page, work):
             assert carol.get(theirs.at + path).status_code == 404
         for action, form in ACTIONS.items():
             assert theirs.send(action, **form).status_code == 404, action
-        assert carol.get(f"{work.url}sessions/work/help").status_code == 404
-    now = call(work, "alice", "GET", "visa/sharing/alice/work").json()
+        assert carol.get(f"{work.url}sessions/tooth/help").status_code == 404
+    now = call(work, "alice", "GET", "visa/sharing/alice/tooth").json()
     assert [one["role"] for one in now["members"]] == ["viewer"]
     assert (now["links"], now["locked"], now["teams"][0]["role"]) == ([], False, "")
 
@@ -265,7 +269,7 @@ def test_forged_forms_change_nothing(page, work):
         assert page.send(action, **(form | {"extra": "1"})).status_code == 400, action
         # A GET asks or leads back, and does nothing.
         assert page.client.get(f"{page.at}/{action}", params=form).status_code == 200, action
-    now = call(work, "alice", "GET", "visa/sharing/alice/work").json()
+    now = call(work, "alice", "GET", "visa/sharing/alice/tooth").json()
     assert [(one["name"], one["role"]) for one in now["members"]] == [("carol", "viewer")]
     assert (now["links"], now["locked"], now["teams"][0]["role"]) == ([], False, "")
 
@@ -273,11 +277,11 @@ def test_forged_forms_change_nothing(page, work):
 def test_a_stranger_gets_nothing(work):
     with closing(work.client(None)) as stranger:
         stranger.follow_redirects = False
-        for path in ("sessions/work/sharing", "history", "sessions/work/help", "shared/alice/work/leave"):
+        for path in ("sessions/tooth/sharing", "history", "sessions/tooth/help", "shared/alice/tooth/leave"):
             assert stranger.get(work.url + path).status_code == 302
-        for path in ("sessions/work/sharing/now", "notices"):
+        for path in ("sessions/tooth/sharing/now", "notices"):
             assert stranger.get(work.url + path).status_code == 401
-        for path in ("sessions/work/sharing/end-all", "shared/alice/work/leave", "notices/1/seen"):
+        for path in ("sessions/tooth/sharing/end-all", "shared/alice/tooth/leave", "notices/1/seen"):
             assert stranger.post(work.url + path, headers=origin(work)).status_code == 403
 
 
@@ -297,7 +301,7 @@ def test_leaving(work):
         assert theirs.get(work.origin + leave).status_code == 404
     assert members(work) == {}
     with browser(work, "bob") as bob:
-        assert bob.get(f"{work.url}shared/alice/work/leave").status_code == 404
+        assert bob.get(f"{work.url}shared/alice/tooth/leave").status_code == 404
 
 
 def test_the_hub_is_told_the_browsers_address(work):
@@ -305,7 +309,7 @@ def test_the_hub_is_told_the_browsers_address(work):
     with closing(work.client("alice", transport=elsewhere)) as client:
         # What the browser says of itself does not count; the proxy's word does.
         Page(work, client).send("let-in", {"X-Forwarded-For": "203.0.113.9"}, name="carol", role="viewer")
-    events = call(work, "alice", "GET", "visa/history?session=alice/work").json()["events"]
+    events = call(work, "alice", "GET", "visa/history?session=alice/tooth").json()["events"]
     granted = next(one for one in events if one["what"] == "member-granted")
     assert granted["address"] == "127.0.0.5"
 

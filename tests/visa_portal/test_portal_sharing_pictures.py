@@ -31,7 +31,7 @@ def test_sharing_drawn(work, chromium):
     comes(work, "carol", "collaborator")
     let_in(work, "o'neill")
     with looking(work, chromium) as (visitor, page):
-        visitor.go("sessions/work/sharing")
+        visitor.go("sessions/tooth/sharing")
         visitor.picture("sharing")
         take(page, "sharing")
         page.get_by_role("button", name="Make a link").click()
@@ -44,7 +44,7 @@ def test_sharing_drawn(work, chromium):
         page.get_by_role("button", name="Let in", exact=True).click()
         page.get_by_role("heading", name="Let bob watch all the same?").wait_for()
         visitor.picture("despite")
-        visitor.go("sessions/work/help")
+        visitor.go("sessions/tooth/help")
         visitor.picture("help")
         visitor.complaints = [one for one in visitor.complaints if "404" not in one]
 
@@ -54,13 +54,13 @@ def test_support_and_history_drawn(work, chromium):
     body = {"role": "collaborator", "message": words}
     let_in(work, "carol", "collaborator")
     comes(work, "carol", "collaborator")
-    call(work, "heidi", "POST", "visa/support/alice/work/ask", json=body)
+    call(work, "heidi", "POST", "visa/support/alice/tooth/ask", json=body)
     told = {"words": "Node n3 stops for maintenance at 18:00; please save your work."}
-    call(work, "adam", "POST", "visa/admin/sessions/alice/work/message", json=told)
+    call(work, "adam", "POST", "visa/admin/sessions/alice/tooth/message", json=told)
     with looking(work, chromium) as (visitor, page):
         page.locator(".asking").wait_for()
         visitor.picture("asked")
-        take(page, "support-asks", "#session-work")
+        take(page, "support-asks", "#session-tooth")
         page.get_by_role("button", name="Work together").click()
         page.locator(".banner").wait_for()
         visitor.picture("support-inside")
@@ -72,7 +72,7 @@ def test_support_and_history_drawn(work, chromium):
 
 def test_members_pages_drawn(work, chromium):
     body = {"role": "viewer", "hours": 1, "uses": 1}
-    link = call(work, "alice", "POST", "visa/sharing/alice/work/links", json=body).json()
+    link = call(work, "alice", "POST", "visa/sharing/alice/tooth/links", json=body).json()
     with looking(work, chromium, "carol") as (visitor, page):
         page.goto(f"{work.url}join#{link['code']}")
         page.get_by_role("button", name="Join").wait_for()
