@@ -156,12 +156,14 @@ async def test_the_launcher_needs_one_script_of_jupyterlabs_and_the_rest_comes_l
     assert "immutable" in answered[own].headers["cache-control"]
     assert [url for url in scripts if "/static/lab/" in url] == []
     assert [url for url in scripts if "slurm" in url] == [], "no cluster is reached here"
-    assert len(scripts) <= 21, scripts
-    seconds, began = await lab.evaluate("""() => [window.tilesCame, performance.getEntriesByType("resource")
-        .filter((it) => it.name.includes("jupyterlab-h5web")).map((it) => it.startTime)]""")
-    assert min(began, default=seconds) >= seconds
+    begin = [url for url in scripts if "/jupyterlab-h5web/" not in url]  # may be asked for by now; when, is below
+    assert len(begin) <= 21, begin
     async with lab.expect_console_message(lambda it: "jupyterlab-h5web is activated" in it.text):
         drawn.set()
+    # The browser tells of a request once it is over.
+    seconds, began = await lab.evaluate("""() => [window.tilesCame, performance.getEntriesByType("resource")
+        .filter((it) => it.name.includes("jupyterlab-h5web")).map((it) => it.startTime)]""")
+    assert began and min(began) >= seconds
     await lab.get_by_role("menuitem", name="File", exact=True).click()
     await lab.get_by_role("menuitem", name="Open from Path").click()
     await lab.locator(".jp-Dialog input").fill("experiments/HG-1/raw/scan/scan_0001/scan_0001.h5")
