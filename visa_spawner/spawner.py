@@ -17,7 +17,7 @@ from traitlets import default
 from wrapspawner import WrapSpawner
 
 from . import words
-from .api import calls, data, ready, suspending
+from .api import calls, data, ready, still, suspending
 from .asked import forms
 from .asked.admission import Admission, as_spawn_exception
 from .asked.authorise import Accepted
@@ -38,7 +38,7 @@ from .start.steps import Steps
 from .start.vouched import VouchedServer
 from .start.waiting import Waiting
 
-for _calls in (calls, data, ready, suspending):
+for _calls in (calls, data, ready, still, suspending):
     _calls.join_hub()
 
 #: How much of a session's log is kept when it ends: lines, and characters a line.
@@ -162,7 +162,7 @@ class VisaSpawner(
                 config=self.config,
             )
             child.remember, child.renew_token = self.remember, self.renew_token
-            child.reported_port = self._kept.port
+            child.looked, child.reported_port = self.follow_suspension, self._kept.port
             if self.child_state:
                 child.load_state(self.child_state)
             self.child_spawner = child

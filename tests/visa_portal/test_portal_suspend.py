@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from portal_pictures import visiting
-from portal_sharing import call
+from portal_sharing import call, here, let_in
 from portal_support import hidden
 from test_portal_http import soup
 
@@ -97,3 +97,30 @@ def test_by_keyboard_alone_and_drawn(working, chromium):
         tile.get_by_role("button", name="Resume").focus()
         page.keyboard.press("Enter")
         expect(tile.locator(".state")).to_have_text("Running")
+
+
+def test_opened_by_its_address_it_says_so_and_opens_by_itself(working, chromium):
+    address = f"http://alice.localhost:{working.public}/user/alice/tooth/lab"
+    here(working, "dalal")
+    let_in(working, "dalal")
+    with visiting(working, chromium, bypass_csp=True) as visitor, closing(working.client("dalal")) as member:
+        assert call(working, "alice", "POST", "visa/sessions/alice/tooth/suspend").status_code == 200
+        page = visitor.page
+        page.goto(address)
+        expect(page.get_by_role("heading", level=1)).to_have_text("This session is suspended")
+        expect(page.locator("main")).to_contain_text("it stands still until you resume it")
+        visitor.picture("opened-suspended")
+        axe = (node.install(Path(__file__).parents[1] / "axe") / "axe-core" / "axe.min.js").read_text()
+        page.evaluate(axe)
+        problems = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        # It comes back by itself, and the hub's own pages have no script that could ask.
+        problems = [one for one in problems if one["id"] != "meta-refresh"]
+        assert not problems, [(one["id"], one["nodes"][0]["html"]) for one in problems]
+        mine = page.get_by_role("link", name="My sessions")
+        assert mine.get_attribute("href") == f"{working.url}#session-tooth"
+        answer = member.get(address)
+        assert answer.status_code == 503 and "It can be opened when it goes on" in answer.text
+        assert "Resume it" not in answer.text and "until you resume it" not in answer.text
+        assert call(working, "alice", "POST", "visa/sessions/alice/tooth/resume").status_code == 200
+        expect(page.get_by_role("heading", name="/user/alice/tooth/lab")).to_be_visible()
+        visitor.complaints.clear()  # that it was answered with 503 is one

@@ -2,9 +2,9 @@
 
 Arguments: a directory of marks and, where a backend of these tests runs it, its key and its image, which says
 how it behaves. It says where it listens, and answers with what it knows of itself; `/leave?7` ends it with
-code 7, `/eat?300` takes 300 MB. Where it is given an authority it serves TLS, unless its image is `old`.
-While the mark `hold-ready` is there it does not say that it listens, while `hold-answer` is it answers
-nobody.
+code 7, `/eat?300` takes 300 MB, and a line that is upgraded gives back what comes in. Where it is given an
+authority it serves TLS, unless its image is `old`. While the mark `hold-ready` is there it does not say that
+it listens, while `hold-answer` is it answers nobody.
 """
 
 import json
@@ -41,6 +41,8 @@ def held(mark):
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         held("hold-answer")
+        if "Upgrade" in self.headers:
+            return self.give_back()
         path, _, number = self.path.partition("?")
         if path.endswith("/leave"):
             threading.Timer(0.1, leave, [int(number or 7)]).start()
@@ -59,6 +61,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("X-JupyterHub-Version", "6.1.1")
         self.end_headers()
         self.wfile.write(json.dumps(answer).encode())
+
+    def give_back(self):
+        self.send_response(101)
+        self.send_header("Upgrade", self.headers["Upgrade"])
+        self.send_header("Connection", "Upgrade")
+        self.end_headers()
+        while piece := self.rfile.read1(100):
+            self.wfile.write(piece)
 
     def log_message(self, *args):
         pass

@@ -47,6 +47,7 @@ c.JupyterHub.init_spawners_timeout = 1
 c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 1.5}}
 c.JupyterHub.bind_url = SETTINGS["url"]
 c.JupyterHub.hub_bind_url = SETTINGS["hub_url"]
+c.JupyterHub.proxy_class = "visa_spawner.running.proxy.WatchedProxy"
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = SETTINGS["proxy_api"]
 c.JupyterHub.services = [{{"name": "admin", "api_token": SETTINGS["admin_token"]}}]

@@ -87,6 +87,9 @@ class Backend(HasTraits):
     #: being ended, or has. Set by `VisaSpawner`.
     renew_token: Callable[[], str] = Any(lambda: "")
 
+    #: Called without arguments when a look may have changed how the session stands. Set by `VisaSpawner`.
+    looked: Callable[[], None] = Any(lambda: None)
+
     #: Called once a start with the image that the session really gets, as soon as that is known. Gives the
     #: text of its passport, to stand at `PASSPORT` inside, where nobody may change it; empty: no file.
     #: Set by `VisaSpawner`.

@@ -50,7 +50,9 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
         self._stopping_since = datetime.now(UTC)
         self._known_since = time.monotonic()
         self._settling: asyncio.Task | None = None
-        self._running_since: Status | None = None
+        self._standing: Status | None = None
+        #: Whether it was paused at the last look; None before there was one.
+        self._was_paused: bool | None = None
         self._meter = usage.Meter()
         self._reset_start()
 
@@ -114,6 +116,13 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
         return seen is None or not seen.alive
 
     @property
+    def _is_paused(self) -> bool:
+        """Whether somebody has its processes stand still, by `podman pause` or its like."""
+        watch = self._watch
+        seen = watch.seen.get(self.object_name) if watch else None
+        return seen is not None and seen.paused
+
+    @property
     def status(self) -> Status | None:
         """What the node's watch last said."""
         if self._final is not None:
@@ -129,9 +138,11 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
             return Status(State.UNKNOWN, f"Node {self.node_name} does not answer{late}", since)
         if self._stop_wanted:
             return Status(State.STOPPING, "Stopping", self._stopping_since)
-        if self._running_since is None:
-            self._running_since = Status(State.RUNNING, f"Running on {self.node_name}.")
-        return self._running_since
+        paused = self._is_paused
+        if self._standing is None or self._standing.held is not paused:
+            running = Status(State.RUNNING, f"Running on {self.node_name}.")
+            self._standing = words.paused() if paused else running
+        return self._standing
 
     def noticed(self, watch: Watch) -> None:
         """The watch has looked again: if this session has ended, find out how and clear up."""
@@ -142,6 +153,9 @@ class ContainerBackend(ChangesData, Making, DockerSpawner):
             self._settling = self.fleet.keep(self._settle_half())
         elif self._gone_or_ended():
             self._settling = self.fleet.keep(self._settle())
+        elif self._was_paused is not self._is_paused:
+            self._was_paused = self._is_paused
+            self.looked()
 
     def may_have_ended(self) -> bool:
         """Whether the watch has said so, or has not looked since this backend knows the container."""

@@ -35,6 +35,11 @@ class Seen:
         return self.state in ("running", "paused", "restarting", "stopping", "removing")
 
     @property
+    def paused(self) -> bool:
+        """Whether its processes are there and stand still."""
+        return self.state == "paused"
+
+    @property
     def ended(self) -> bool:
         """Whether its process has run and ended."""
         return self.state in ("exited", "dead", "stopped")

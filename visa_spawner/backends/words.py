@@ -29,6 +29,15 @@ REMOVED = Status(State.FAILED, "The session was removed on its node by somebody 
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[^\t\x20-\x7e\x80-\U0010ffff]|[\x80-\x9f]")
 
 
+def paused() -> Status:
+    """The session's processes are there and stand still, by staff's hand: its owner has no such button."""
+    said = (
+        "The facility's staff have paused the session on its node. It goes on by itself where it was when"
+        " they let it; nothing is lost."
+    )
+    return Status(State.SUSPENDED, said, held=True)
+
+
 def size(count: int) -> str:
     """A number of bytes for people: `16 GB`, `300 MB`."""
     for unit, name in ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB")):

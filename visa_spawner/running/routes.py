@@ -87,6 +87,8 @@ def _moment(route: dict[str, Any] | None) -> datetime | None:
 async def mend(proxy, app: JupyterHub, routes: Routes) -> None:
     """Have the proxy lead to each session that is ready and to each service, and nowhere else.
 
+    Not to one that stands still either: it would answer nobody, where the hub says how it stands.
+
     `routes` are what it says it has. Raises what the proxy's calls raise.
     """
     good, work = {app.hub.routespec}, _Writing()
@@ -103,7 +105,7 @@ async def mend(proxy, app: JupyterHub, routes: Routes) -> None:
         await proxy.add_route(spec, url, {"extra": True})
     async for user in in_turns(app.users.values()):
         for name, spawner in list(user.spawners.items()):
-            if not (spawner.ready or spawner.pending):
+            if not _is_led_to(spawner):
                 continue
             good.add(spawner.proxy_spec)
             known = routes.get(spawner.proxy_spec)
@@ -121,7 +123,11 @@ async def mend(proxy, app: JupyterHub, routes: Routes) -> None:
 def _is_wanted(app: JupyterHub, route: dict[str, Any]) -> bool:
     user = app.users.get(route["data"].get("user"))
     spawner = user and dict.get(user.spawners, route["data"].get("server_name"))
-    return bool(spawner and (spawner.ready or spawner.pending))
+    return bool(spawner and _is_led_to(spawner))
+
+
+def _is_led_to(spawner) -> bool:
+    return bool(spawner.ready or spawner.pending) and not spawner.withheld
 
 
 class _Writing:

@@ -2,6 +2,9 @@
 
 Its lifetime goes on meanwhile; that nobody works in it does not count. What the database keeps is when it was
 suspended, for the log: how it stands is its backend's word alone, and a cluster may suspend it by itself.
+
+What stands still takes connections and answers none. So the proxy does not lead to it meanwhile, but to the
+hub, whose page (`api/still.py`) says how it stands. What was open before stays open, and goes on with it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from ..session import StartRefused, State
+from ..start import rerouting
 
 #: Seconds after which whoever asked for it is told that it goes on by itself.
 PATIENCE = 20.0
@@ -22,8 +26,15 @@ _REFUSED = {
 class Suspending:
     """Mixed into `VisaSpawner`."""
 
-    #: Whether it stood still at the last look.
-    _stood_still = False
+    #: The run that stood still at the last look, by when it began; None where none did.
+    _still: datetime | None = None
+    _leading: asyncio.Task | None = None
+
+    @property
+    def withheld(self) -> bool:
+        """Whether it stands still, so that the proxy leads to the hub in its place."""
+        still = self._still is not None and self._still == self.kept.runs_since
+        return still and self.kept.phase == "running"
 
     @property
     def may_suspend(self) -> bool:
@@ -56,27 +67,56 @@ class Suspending:
 
     def _changed(self, task: asyncio.Task) -> None:
         self._changing.discard(task)
+        self.follow_suspension()
         if not task.cancelled() and (error := task.exception()):
             self.log.warning("%s: not suspended or resumed: %s", self._log_name, error)
 
     async def _suspend(self) -> None:
         await self.child_spawner.suspend()
         self._note(datetime.now(UTC))
+        await self._until_followed()
 
     async def _resume(self) -> None:
         if self.kept.suspended is None:  # by a hub that was killed before it had noted it
             self._note(datetime.now(UTC))
         await self.child_spawner.resume()
         self._has_gone_on()
+        await self._until_followed()
 
     def follow_suspension(self) -> None:
-        """Count from now where it goes on by its backend's doing, staff's, or a hub's that was killed."""
+        """Take in how it stands by its backend's last word; called at each look that may have changed that.
+
+        Its idleness counts from now where it goes on by its backend's doing, staff's, or a hub's that was
+        killed.
+        """
         status = self.child_spawner.status if self.child_spawner else None
-        runs = status is not None and status.state is State.RUNNING
-        if (self.kept.suspended or self._stood_still) and runs and not self._changing:
+        if status is None or self.kept.phase != "running":
+            return
+        runs, was_withheld = status.state is State.RUNNING, self.withheld
+        if (self.kept.suspended or was_withheld) and runs and not self._changing:
             self._has_gone_on()
-        if runs or (status is not None and status.held):  # not where nobody can tell how it stands
-            self._stood_still = status.held
+        if runs or status.held:  # not where nobody can tell how it stands
+            self._still = self.kept.runs_since if status.held else None
+        # A hub that starts looks at all routes when it knows how each session stands.
+        if self.withheld is not was_withheld and self.ready:
+            self._follow_route()
+
+    def _follow_route(self) -> None:
+        if self._leading is None or self._leading.done():
+            self._leading = asyncio.create_task(self._lead())
+
+    async def _until_followed(self) -> None:
+        """Return when the proxy does as the session stands, or has been asked in vain for long."""
+        self.follow_suspension()
+        if self._leading is not None:
+            await asyncio.wait([self._leading])
+
+    async def _lead(self) -> None:
+        """Have the proxy lead to it or not, as it stands once that is done."""
+        led = None
+        while self.ready and led is not (withheld := self.withheld):
+            await (rerouting.forget(self) if withheld else rerouting.reach(self))
+            led = withheld
 
     def _has_gone_on(self) -> None:
         # Or it would end at once, for nobody has worked in it.

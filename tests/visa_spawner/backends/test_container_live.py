@@ -169,6 +169,28 @@ async def test_a_container_killed_or_removed_by_somebody_else_is_noticed(engine,
     assert (await killed.poll(), await removed.poll()) == (137, 1)
 
 
+async def test_one_that_staff_pause_says_so_until_it_goes_on(engine, make_backend):
+    backend = await started(make_backend, engine, plan(command=("visa-session",)))
+    backend.reported_port, looks = 8888, []
+    backend.looked = lambda: looks.append(backend.status.held)
+    await until(lambda: looks == [False])
+    engine.client.pause(backend.object_name)
+    await until(lambda: looks == [False, True])
+    assert backend.status.state is State.SUSPENDED and "have paused the session" in backend.status.words
+    assert not backend.may_resume and await backend.poll() is None
+    state = backend.get_state()
+    await backend.fleet.close()
+    backend = make_backend(backend.config, state=state)
+    assert await backend.poll() is None
+    assert backend.status.held, "a hub that starts anew sees it too"
+    engine.client.unpause(backend.object_name)
+    await until(lambda: backend.status.state is State.RUNNING)
+    engine.client.pause(backend.object_name)
+    await until(lambda: backend.status.held)
+    await backend.stop()
+    assert engine.containers(HUB) == []
+
+
 async def test_gpus_are_given_one_by_one_and_only_those(engine, make_backend, devices):
     gpus = {str(number): {"type": "made-up", "devices": [path]} for number, path in enumerate(devices[:2])}
     config = settings([node(engine, gpus=gpus, gpu_common=[devices[2]])])

@@ -125,6 +125,7 @@ def a_user(number, ready=True, **row):
         proxy_spec=f"/user/u{number}/work/",
         ready=ready,
         pending=None,
+        withheld=False,
         server=SimpleNamespace(host=f"http://10.0.0.1:{number}"),
         orm_spawner=SimpleNamespace(**{"last_activity": None} | row),
         _log_name=f"u{number}:work",
@@ -194,6 +195,16 @@ async def test_routes_are_made_right_and_right_ones_left_alone():
         ("hub",),
         ("service", "visa"),
     ]
+
+
+async def test_no_route_leads_to_a_session_that_stands_still():
+    app = an_app([a_user(number) for number in range(3)])
+    proxy, found = Proxy(), routes_of(app)
+    for number in (0, 1):
+        app.users[number].spawners["work"].withheld = True
+    del found["/user/u1/work/"]
+    await routes.mend(proxy, app, found)
+    assert proxy.calls == [("delete", "/user/u0/work/")]
 
 
 async def test_the_route_of_a_session_that_was_started_meanwhile_stays(monkeypatch):
@@ -281,18 +292,56 @@ async def test_a_session_that_is_held_ends_by_its_lifetime_and_not_as_idle(monke
     assert ended == ["over"]
 
 
+class Stands(Suspending):
+    """A session whose backend says what it is told to; `led` is what the proxy is asked for."""
+
+    ready = True
+
+    def __init__(self):
+        self.led = []
+        self.kept = SimpleNamespace(
+            suspended=None, phase="running", runs_since=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        self.kept.but = lambda suspended: self.kept
+        self.remember = lambda: None
+        self.orm_spawner = SimpleNamespace(last_activity=datetime(2026, 1, 1))
+
+    def says(self, state, held=False):
+        self.child_spawner = SimpleNamespace(status=Status(state, held=held))
+        self.follow_suspension()
+
+    def _follow_route(self):
+        self.led.append(not self.withheld)
+
+
 def test_what_its_backend_had_stand_still_counts_from_when_it_goes_on():
     """Or a session that a cluster suspended for hours would end as idle at the moment it goes on."""
-    one, before = Suspending(), datetime(2026, 1, 1)
-    one.kept = SimpleNamespace(suspended=None, phase="running", but=lambda suspended: one.kept)
-    one.remember = lambda: None
-    one.orm_spawner = SimpleNamespace(last_activity=before)
+    one, before = Stands(), datetime(2026, 1, 1)
     for state, held, counts in (
         (State.RUNNING, False, False),
         (State.SUSPENDED, True, False),
         (State.UNKNOWN, False, False),
         (State.RUNNING, False, True),
     ):
-        one.child_spawner = SimpleNamespace(status=Status(state, held=held))
-        one.follow_suspension()
+        one.says(state, held)
         assert (one.orm_spawner.last_activity != before) is counts, state
+
+
+def test_silence_of_its_backend_changes_nothing_about_where_the_proxy_leads():
+    one = Stands()
+    one.says(State.RUNNING)
+    one.says(State.UNKNOWN)
+    assert one.led == []
+    one.says(State.SUSPENDED, held=True)
+    one.says(State.UNKNOWN)
+    one.says(State.SUSPENDED, held=True)
+    assert one.led == [False] and one.withheld
+    one.says(State.RUNNING)
+    assert one.led == [False, True]
+
+
+def test_what_stood_still_in_another_run_is_none_of_this_ones():
+    one = Stands()
+    one.says(State.SUSPENDED, held=True)
+    one.kept.runs_since = datetime(2026, 1, 2, tzinfo=UTC)
+    assert not one.withheld

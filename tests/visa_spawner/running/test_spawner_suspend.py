@@ -2,10 +2,12 @@
 
 import os
 import signal
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 from queue_support import moment
+from raw_line import RawLine
 from spawner_support import GOOD_OPTIONS
 
 
@@ -72,6 +74,21 @@ def test_one_that_goes_on_without_the_hub_counts_from_then(hub, work):
     now = datetime.now(UTC).replace(microsecond=0)
     hub.until(lambda: last_activity(hub) >= now, 20, "that it goes on is noted")
     assert hub.session("work")["state"] == "running"
+
+
+def test_nobody_is_led_into_what_stands_still(hub, work):
+    """But to the hub, whose page says how it stands."""
+    with closing(RawLine(hub.address("work"))) as line:
+        move(hub, "suspend")
+        with closing(hub.login("alice")) as browser:
+            answer = browser.get(hub.address("work") + "lab", follow_redirects=True)
+            # Without the portal's pages it is the hub's own for what did not work.
+            assert answer.status_code == 503
+            assert "This session is suspended. Standing still" in answer.text
+            move(hub, "resume")
+            again = browser.get(answer.url, follow_redirects=True)
+            assert again.json()["pid"] == hub.process("alice+work")
+        assert line.gives_back(b"it was open all the while")
 
 
 def test_no_room_is_said_and_it_is_suspended_still(hub, work):

@@ -1,6 +1,7 @@
 """A real JupyterHub with a real proxy whose sessions are jobs of a real Slurm cluster."""
 
 import json
+from pathlib import Path
 
 import yaml
 from local_backend import SESSION
@@ -17,9 +18,12 @@ CONFIG = CONFIG.replace(
     'c.LocalBackend.marks_dir = SETTINGS["marks"]\n'
     'c.VisaSite.backends = {{"container": "local_backend.LocalBackend"}}\n',
     'for name, value in SETTINGS["slurm"].items():\n    setattr(c.SlurmBackend, name, value)\n'
-    'if SETTINGS["cmd"]:\n    c.VisaSpawner.cmd = SETTINGS["cmd"]\n',
+    'if SETTINGS["cmd"]:\n    c.VisaSpawner.cmd = SETTINGS["cmd"]\n'
+    'c.JupyterHub.template_paths = SETTINGS["pages"]\n'
+    'c.JupyterHub.template_vars = {{"portal_url": "/services/visa/"}}\n',
 )
 assert "SlurmBackend" in CONFIG
+PORTAL = Path(__file__).parents[3] / "visa_portal"
 
 LIGHT = {"experiments": [], "profile": "light", "plan": "small", "interface": "lab"}
 
@@ -69,7 +73,8 @@ class SlurmHub(Hub):
         } | dict(slurm)
 
     def settings(self):
-        return super().settings() | {"slurm": self.slurm, "cmd": self.cmd}
+        pages = [str(PORTAL / name) for name in ("hub_templates", "static")]
+        return super().settings() | {"slurm": self.slurm, "cmd": self.cmd, "pages": pages}
 
     # What Slurm says ---------------------------------------------------------------------------------
     def run(self, *command, **options):

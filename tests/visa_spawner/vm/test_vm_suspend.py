@@ -30,6 +30,25 @@ async def test_it_stands_still_and_others_have_its_room(hub, world):
         await backend.resume()
 
 
+async def test_each_step_of_it_is_told_as_it_happens(hub, world):
+    """The proxy leads to it only while it runs: not from the moment at which it begins to stand still."""
+    backend, held = await running(hub), []
+    backend.looked = lambda: held.append(backend.status.held)
+    world.holds["suspend"] = asyncio.Event()
+    moving = asyncio.create_task(backend.suspend())
+    await until(lambda: True in held)
+    assert world.machines[backend.machine_name].stands is Stands.RUNNING, "before it does"
+    world.holds["suspend"].set()
+    await moving
+    held.clear()
+    await backend.resume()
+    assert held[-1] is False and True in held
+    # By its host's staff it is the next look that tells.
+    name = backend.machine_name
+    world.machines[name] = replace(world.machines[name], stands=Stands.PAUSED)
+    await until(lambda: held[-1] is True)
+
+
 async def test_what_waits_gives_way_for_it(hub, world):
     backend = await running(hub)
     await backend.suspend()

@@ -19,6 +19,7 @@ class Following:
     def noticed(self) -> None:
         """The monitor has looked again, answered or not."""
         cluster, monitor, job = self.cluster, self.cluster.monitor, None
+        before = self._job and self._job.state
         # Until all of it is gone through: what fails here is tried again at the next look.
         self.unsettled = True
         if self.mark and self._final is None and monitor.answering:
@@ -33,6 +34,8 @@ class Following:
         listed = job is not None and not job.ended and self._renewal.settled(job)
         self.unsettled = not listed and self._final is None
         self._wake()
+        if self._job is not None and self._job.state != before:
+            self.looked()
 
     def _saw(self, job: Job) -> None:
         self._job = job

@@ -139,6 +139,8 @@ class VMSpawner(ChangesData, Suspending, Spawner):
                 self._settling = self.machines.keep(self._settle_half())
         elif self._gone_or_ended():
             self._settling = self.machines.keep(self._settle())
+        else:
+            self.looked()
 
     def may_have_ended(self) -> bool:
         """Whether the watch has said so, or has not looked since this backend knows the machine."""

@@ -59,6 +59,7 @@ class Suspending(Making):
         """Go through with it, whoever stops waiting; raises StartRefused."""
         # At once, so that no second one begins.
         self._moving = words.suspended(said, datetime.now(UTC))
+        self.looked()
         self._move_task = self.machines.keep(self._carry_out(work))
         refused = await asyncio.shield(self._move_task)
         if refused is not None:
@@ -80,6 +81,7 @@ class Suspending(Making):
             return StartRefused(words.NOT_MOVED, field="session", status=500)
         finally:
             self._moving = None
+            self.looked()
         return None
 
     async def _stand_still(self) -> None:
