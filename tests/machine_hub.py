@@ -25,7 +25,7 @@ class Processes:
     def _begin(self):
         self.machines = Machines.of(self._config)
 
-    def backend(self, name="work", state=None, **plan_changes):
+    def backend(self, name="tooth", state=None, **plan_changes):
         backend = VMSpawner(config=self._config)
         backend.session = replace(plan(name), **plan_changes)
         if state is not None:

@@ -15,7 +15,7 @@ from . import facility
 from .machines import Machine
 
 #: The name of the session that tests have.
-SESSION = "work"
+SESSION = "tooth"
 
 
 @dataclass

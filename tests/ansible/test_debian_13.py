@@ -44,10 +44,10 @@ def test_converges_and_has_sessions(around, tmp_path):
         site.log_in("alice")
         token = site.token("alice")
         asked = {"profile": "general", "plan": "medium", "experiments": [facility.EXPERIMENT]}
-        started = site.call("POST", "users/alice/servers/work", token, json={"user_options": asked})
+        started = site.call("POST", "users/alice/servers/tooth", token, json={"user_options": asked})
         assert started.status_code in (201, 202), started.text
-        site.until_running(token, "work")
-        assert site.answers(token, "alice", "work") == 200
+        site.until_running(token, "tooth")
+        assert site.answers(token, "alice", "tooth") == 200
     finally:
         site.disconnect()
         facility.remove_sessions()

@@ -60,10 +60,10 @@ def test_a_secret_is_hidden(text, secret):
 @pytest.mark.parametrize(
     "text",
     [
-        "200 GET /hub/api/users/alice/servers/work?include=stopped (alice@10.88.0.1) 12.34ms",
+        "200 GET /hub/api/users/alice/servers/tooth?include=stopped (alice@10.88.0.1) 12.34ms",
         "refusing to bind /data/visitor/ma1234/id19/20260101/RAW_DATA: a link",
         "cannot read the token: /etc/visa/monitoring/token",
-        "alice/work ended with exit code: 1, status code=403",
+        "alice/tooth ended with exit code: 1, status code=403",
         "general@sha256:" + "0123456789abcdef" * 4,
         "machine 3f2a6c1e-59f1-4c0e-9b1d-1a2b3c4d5e6f is gone",
         "302 GET /hub/ -> http://visa.test:8000/hub/login (@::1) 1.00ms",

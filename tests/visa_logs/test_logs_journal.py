@@ -32,9 +32,9 @@ def log(journal, output, monkeypatch):
 
 
 def test_a_call_is_a_record(log, journal):
-    log.warning("the container of %s is gone", "alice/work")
+    log.warning("the container of %s is gone", "alice/tooth")
     record = journal.read()
-    assert record["MESSAGE"] == "the container of alice/work is gone"
+    assert record["MESSAGE"] == "the container of alice/tooth is gone"
     assert (record["PRIORITY"], record["LOGGER"]) == ("4", "visa_test")
     assert record["CODE_FILE"] == __file__ and record["CODE_FUNC"] == "test_a_call_is_a_record"
     assert int(record["CODE_LINE"]) == test_a_call_is_a_record.__code__.co_firstlineno + 1
@@ -55,10 +55,10 @@ def test_a_traceback_is_in_the_same_record_without_secrets(log, journal):
         except LookupError as error:
             raise RuntimeError("cannot start") from error
     except RuntimeError:
-        log.exception("alice/work, %s", f"token={TOKEN}")
+        log.exception("alice/tooth, %s", f"token={TOKEN}")
     (record,) = journal.all()
     first, *lines = record["MESSAGE"].splitlines()
-    assert first == "alice/work, token=[secret]"
+    assert first == "alice/tooth, token=[secret]"
     assert lines[0] == "Traceback (most recent call last):" and lines[-1] == "RuntimeError: cannot start"
     assert "LookupError: Authorization: [secret]" in lines
     assert f'File "{__file__}"' in record["MESSAGE"]  # paths stay
@@ -149,7 +149,7 @@ def test_a_line_costs_little(log, journal):
     for _ in range(5):
         began = time.process_time()
         for _ in range(5):
-            log.info("200 GET /hub/api/users/alice/servers/work (alice@10.88.0.1) 12.34ms")
+            log.info("200 GET /hub/api/users/alice/servers/tooth (alice@10.88.0.1) 12.34ms")
         taken += time.process_time() - began
         journal.all()
     assert taken / 25 < 0.001

@@ -24,7 +24,7 @@ os.environ["HOME"] = beside
 subprocess.run(["mount", "--bind", raw, raw], check=True)
 subprocess.run(["mount", "-o", "remount,bind,ro", raw], check=True)
 files = SessionFiles(root_dir="/")
-files.info = SessionInfo("alice", "work", experiments=(ExperimentInfo("A-1", raw=raw),))
+files.info = SessionInfo("alice", "tooth", experiments=(ExperimentInfo("A-1", raw=raw),))
 text = {"type": "file", "format": "text", "content": "x"}
 notebook = {"type": "notebook", "content": {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}}
 tries = {
@@ -83,7 +83,7 @@ def test_what_lies_among_raw_data_and_is_meant_for_results_is_none_of_them(tmp_p
     for below in ("raw/sub", "raw/results", "rawer"):
         (tmp_path / below).mkdir(parents=True)
     one = ExperimentInfo("A-1", raw=f"{tmp_path}/raw", processed=f"{tmp_path}/raw/results")
-    info = SessionInfo("alice", "work", experiments=(ExperimentInfo("B-2"), one))
+    info = SessionInfo("alice", "tooth", experiments=(ExperimentInfo("B-2"), one))
     found = {
         below: places.raw_data_of(info, f"{tmp_path}/{below}")
         for below in ("raw", "raw/sub/new", "raw/results/new", "rawer/new", "new")

@@ -26,7 +26,7 @@ DOCUMENT = {
     "gids": [2001, 2002],
     "environment": {"HOME": "/home/alice", "NAME": "Zoë"},
     "files": base64.b64encode(b"a tar").decode(),
-    "hostname": "work",
+    "hostname": "tooth",
 }
 
 
@@ -38,7 +38,7 @@ def test_a_document_is_read_as_it_was_meant():
     found = read(document())
     assert (found.uid, found.gid, found.gids) == (1001, 1002, (2001, 2002))
     assert found.environment == {"HOME": "/home/alice", "NAME": "Zoë"}
-    assert (found.files, found.hostname) == (b"a tar", "work")
+    assert (found.files, found.hostname) == (b"a tar", "tooth")
     assert read(document(gids=[], hostname="", files="")).gids == ()
 
 
@@ -273,10 +273,10 @@ def test_a_new_name_stands_where_the_old_one_did(tmp_path):
     (tmp_path / "hostname").write_text("visa-warm\n")
     (tmp_path / "hosts").write_text("127.0.0.1\tlocalhost\n10.0.0.2\tvisa-warm visa-warm-er\n")
     environment = {"HOSTNAME": "visa-warm"}
-    hostname.follow("visa-warm", "work", environment, tmp_path)
-    assert (tmp_path / "hostname").read_text() == "work\n"
-    assert (tmp_path / "hosts").read_text() == "127.0.0.1\tlocalhost\n10.0.0.2\twork\tvisa-warm-er\n"
-    assert environment == {"HOSTNAME": "work"}
+    hostname.follow("visa-warm", "tooth", environment, tmp_path)
+    assert (tmp_path / "hostname").read_text() == "tooth\n"
+    assert (tmp_path / "hosts").read_text() == "127.0.0.1\tlocalhost\n10.0.0.2\ttooth\tvisa-warm-er\n"
+    assert environment == {"HOSTNAME": "tooth"}
 
 
 def test_a_door_is_made_once(tmp_path):

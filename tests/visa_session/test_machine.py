@@ -19,7 +19,7 @@ MOUNT = {
 GOOD = {
     "network": {"address": "10.1.0.7/32", "gateway": "10.1.0.1", "dns": ["10.1.0.1"]},
     "mounts": [MOUNT],
-    "session": {"hostname": "work"},
+    "session": {"hostname": "tooth"},
 }
 
 
@@ -30,8 +30,8 @@ def text(**changes):
 def test_a_document_is_read():
     given = machine.read(text())
     assert given.network == machine.Network("10.1.0.7/32", "10.1.0.1", ("10.1.0.1",))
-    assert given.mounts == (machine.Mount(**MOUNT),) and given.hostname == "work"
-    assert json.loads(given.session) == {"hostname": "work"}
+    assert given.mounts == (machine.Mount(**MOUNT),) and given.hostname == "tooth"
+    assert json.loads(given.session) == {"hostname": "tooth"}
     assert machine.read(text(network=None)).network is None
 
 

@@ -15,7 +15,7 @@ from .hubside import Session, later, wait_until
 from .launch import Launched
 from .peoplesockets import Socket, Stream, ended, started
 
-MEMBERS = "visa/sharing/alice/work/members"
+MEMBERS = "visa/sharing/alice/tooth/members"
 OPTIONS = {"experiments": ["A-1"], "profile": "general", "plan": "small"}
 
 
@@ -29,18 +29,18 @@ def hub():
 def session(hub):
     """The hub's own stand-in waits; the real one says that it is ready, by the same token."""
     (hub.marks / "hold-ready").touch()
-    answer = hub.start_session("work", OPTIONS)
+    answer = hub.start_session("tooth", OPTIONS)
     assert answer.status_code in (201, 202), answer.text
-    plan = hub.marks / "alice+work.plan"
+    plan = hub.marks / "alice+tooth.plan"
     wait_until(lambda: plan.exists() and plan.read_text().endswith("}"), 20)
     given = json.loads(plan.read_text())["plan"]["environment"]
     ours = ("HOME", "PATH", "PYTHONPATH", INFO_VARIABLE)
     env = {name: value for name, value in given.items() if name not in ours}
-    env["JUPYTERHUB_SERVICE_URL"] = "http://127.0.0.1:0/user/alice/work/"
-    launched = Launched(0, {"name": "work"}, **env).start()
+    env["JUPYTERHUB_SERVICE_URL"] = "http://127.0.0.1:0/user/alice/tooth/"
+    launched = Launched(0, {"name": "tooth"}, **env).start()
     try:
-        wait_until(lambda: (hub.session("work") or {}).get("ready"), 40, launched.said)
-        session = Session(hub, "alice", "work", hub.token("alice"))
+        wait_until(lambda: (hub.session("tooth") or {}).get("ready"), 40, launched.said)
+        session = Session(hub, "alice", "tooth", hub.token("alice"))
         session.launched = launched
         yield session
     finally:
@@ -58,7 +58,7 @@ async def test_let_in_and_out_by_each_way_the_hub_has(hub, session):
     assert await later(status, session, bob) == 403
     ways = [
         lambda: hub.api("DELETE", f"{MEMBERS}/bob", "alice"),
-        lambda: hub.api("PATCH", "shares/alice/work", json={"user": "bob"}),
+        lambda: hub.api("PATCH", "shares/alice/tooth", json={"user": "bob"}),
         lambda: session.get("visa/members/bob", method="DELETE"),
         lambda: session.get("visa/members", method="DELETE"),
         lambda: session.get(f"visa/members/{'nobody'}", method="DELETE"),
@@ -87,7 +87,7 @@ async def test_support_asks_and_the_owner_answers_inside(hub, session):
     news = await started(Stream(session, "visa/news", session.token))
     asked = await later(
         lambda: hub.api(
-            "POST", "visa/support/alice/work/ask", "heidi", json={"role": "collaborator", "message": "Help?"}
+            "POST", "visa/support/alice/tooth/ask", "heidi", json={"role": "collaborator", "message": "Help?"}
         )
     )
     assert asked.status_code == 201, asked.text
@@ -111,18 +111,18 @@ def test_a_member_logs_in_with_a_browser(hub, session):
     """JupyterHub's own login, whose token carries no scope of ours: the table decides."""
     browser = hub.login("erin")
     assert hub.let_in("erin", "viewer").status_code == 201
-    page = browser.get(f"{hub.url}/user/alice/work/", follow_redirects=True)
+    page = browser.get(f"{hub.url}/user/alice/tooth/", follow_redirects=True)
     if "oauth2/authorize" in page.url.path:  # the hub asks whether this session may know who one is
         scopes = [tag for tag in re.findall(r"<input[^>]*>", page.text) if 'name="scopes"' in tag]
         xsrf = next(tag for tag in re.findall(r"<input[^>]*>", page.text) if 'name="_xsrf"' in tag)
         value = re.compile(r'value="([^"]*)"')
         data = {"scopes": [value.search(tag)[1] for tag in scopes], "_xsrf": value.search(xsrf)[1]}
         page = browser.post(page.url, data=data, follow_redirects=True, headers={"Referer": str(page.url)})
-    assert page.url.path == "/user/alice/work/desktop/", page.url
+    assert page.url.path == "/user/alice/tooth/desktop/", page.url
     assert page.status_code == 200, page.text[:500]
-    assert browser.get(f"{hub.url}/user/alice/work/api/contents").status_code == 403
+    assert browser.get(f"{hub.url}/user/alice/tooth/api/contents").status_code == 403
     hub.api("PATCH", f"{MEMBERS}/erin", "alice", json={"role": "collaborator"})
-    wait_until(lambda: browser.get(f"{hub.url}/user/alice/work/api/contents").status_code == 200, 5)
+    wait_until(lambda: browser.get(f"{hub.url}/user/alice/tooth/api/contents").status_code == 200, 5)
     hub.api("DELETE", f"{MEMBERS}/erin", "alice")
-    wait_until(lambda: browser.get(f"{hub.url}/user/alice/work/desktop/").status_code == 403, 5)
+    wait_until(lambda: browser.get(f"{hub.url}/user/alice/tooth/desktop/").status_code == 403, 5)
     browser.close()

@@ -120,12 +120,12 @@ class SharingHub(local_hub.Hub):
         scratch.replace(self.root / "accounts.json")
 
     # A session ---------------------------------------------------------------------------------------
-    def run(self, name="work", who="alice", **options):
+    def run(self, name="tooth", who="alice", **options):
         """Start a session and wait for it; gives its own token."""
         self.run_session(name, GOOD_OPTIONS | options, who)
         return self.session_token(name, who)
 
-    def session_token(self, name="work", who="alice"):
+    def session_token(self, name="tooth", who="alice"):
         plan = json.loads((self.marks / f"{who}+{name}.plan").read_text())
         return plan["plan"]["environment"]["JUPYTERHUB_API_TOKEN"]
 
@@ -133,17 +133,17 @@ class SharingHub(local_hub.Hub):
         return SessionLine(self, token)
 
     # Sharing -----------------------------------------------------------------------------------------
-    def let_in(self, name, role="viewer", session="alice/work", who="alice", **more):
+    def let_in(self, name, role="viewer", session="alice/tooth", who="alice", **more):
         return self.api(
             "POST", f"visa/sharing/{session}/members", who, json={"name": name, "role": role} | more
         )
 
-    def members(self, session="alice/work", who="alice"):
+    def members(self, session="alice/tooth", who="alice"):
         answer = self.api("GET", f"visa/sharing/{session}", who)
         assert answer.status_code == 200, answer.text
         return {member["name"]: member for member in answer.json()["members"]}
 
-    def shares(self, session="alice/work"):
+    def shares(self, session="alice/tooth"):
         """What the hub itself has, by its own API."""
         items = self.api("GET", f"shares/{session}").json()["items"]
         return {(item["user"] or {"name": None})["name"]: item["scopes"] for item in items}

@@ -39,20 +39,20 @@ class StaffHub(SharingHub):
         return super().start()
 
     # Support -----------------------------------------------------------------------------------------
-    def ask(self, who, role="collaborator", session="alice/work", **more):
+    def ask(self, who, role="collaborator", session="alice/tooth", **more):
         body = {"role": role, "message": "May I?"} | more
         return self.api("POST", f"visa/support/{session}/ask", who, json=body)
 
-    def asked(self, who, role="collaborator", session="alice/work"):
+    def asked(self, who, role="collaborator", session="alice/tooth"):
         answer = self.ask(who, role, session)
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
-    def answer(self, number, said, session="alice/work", who="alice"):
+    def answer(self, number, said, session="alice/tooth", who="alice"):
         body = {"request": number, "answer": said}
         return self.api("POST", f"visa/sharing/{session}/answers", who, json=body)
 
-    def second(self, who, number, session="alice/work"):
+    def second(self, who, number, session="alice/tooth"):
         return self.api("POST", f"visa/support/{session}/second", who, json={"request": number})
 
     def supported(self, who, **query):

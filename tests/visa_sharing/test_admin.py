@@ -14,7 +14,7 @@ def hub():
     with a_sharing_hub(kind=StaffHub) as hub:
         for name in hub.accounts:
             hub.token(name)
-        hub.work = hub.run("work")
+        hub.work = hub.run("tooth")
         hub.run("bobs", who="bob")
         yield hub
 
@@ -33,8 +33,8 @@ def announce(hub, words, **more):
     ("method", "path", "body"),
     [
         ("GET", "visa/admin/sessions", None),
-        ("POST", "visa/admin/sessions/alice/work/message", {"words": "x"}),
-        ("DELETE", "visa/admin/sessions/alice/work", None),
+        ("POST", "visa/admin/sessions/alice/tooth/message", {"words": "x"}),
+        ("DELETE", "visa/admin/sessions/alice/tooth", None),
         ("GET", "visa/admin/nodes", None),
         ("PUT", "visa/admin/nodes/container/here", {"drained": True}),
         ("GET", "visa/admin/announcements", None),
@@ -47,22 +47,22 @@ def test_nobody_else_gets_there(hub, method, path, body):
     for who in ("alice", "heidi", "ivan", hub.work, None):
         answer = hub.api(method, path, who, json=body)
         assert answer.status_code == 403, (who, answer.text)
-    assert hub.session("work")["state"] == "running"
+    assert hub.session("tooth")["state"] == "running"
 
 
 def test_everybodys_sessions_are_listed_with_their_members(hub):
     assert hub.let_in("bob").status_code == 201
     answer = hub.api("GET", "visa/admin/sessions", "adam").json()
     found = {f"{one['owner']}/{one['name']}": one for one in answer["sessions"]}
-    assert set(found) == {"alice/work", "bob/bobs"}
-    assert [member["name"] for member in found["alice/work"]["members"]] == ["bob"]
-    assert found["alice/work"]["started"] and found["alice/work"]["image"] == "general"
+    assert set(found) == {"alice/tooth", "bob/bobs"}
+    assert [member["name"] for member in found["alice/tooth"]["members"]] == ["bob"]
+    assert found["alice/tooth"]["started"] and found["alice/tooth"]["image"] == "general"
     only = hub.api("GET", "visa/admin/sessions", "adam", params={"q": "bob b"}).json()["sessions"]
     assert [one["name"] for one in only] == ["bobs"]
     # And a membership is ended from there.
     line = hub.line(hub.work)
     line.roles(bob="viewer")
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "adam").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "adam").status_code == 204
     line.roles()
     line.close()
     assert hub.last("member-ended")["who"] == "adam"
@@ -70,7 +70,7 @@ def test_everybodys_sessions_are_listed_with_their_members(hub):
 
 def test_words_reach_the_owner_in_the_session_and_on_the_portal_until_seen(hub):
     line, other = hub.line(hub.work), hub.line(hub.session_token("bobs", "bob"))
-    path = "visa/admin/sessions/alice/work/message"
+    path = "visa/admin/sessions/alice/tooth/message"
     told = hub.api("POST", path, "adam", json={"words": " Please save. "})
     assert told.status_code == 201
     [notice] = line.until(lambda table: table["notices"], 3)[1]["notices"]

@@ -15,7 +15,7 @@ def hub(tmp_path_factory):
         hub.path = path
         for name in ("alice", "bob", "adam"):
             hub.token(name)
-        hub.run("work")
+        hub.run("tooth")
         yield hub
 
 
@@ -48,7 +48,7 @@ def test_what_was_committed_before_the_kill_is_in_the_file_after_it_once(hub, to
     before = len(committed(hub))
     change(hub, "collaborator")
     change(hub, "viewer")
-    hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice")
     assert len(committed(hub)) == before + 3
     assert len(numbers(aside.read_text())) == before
     hub.kill()
@@ -63,7 +63,7 @@ def test_what_was_committed_before_the_kill_is_in_the_file_after_it_once(hub, to
     hub.until(lambda: in_step(hub), 10, "the file is followed")
     last = json.loads(hub.path.read_text().splitlines()[-1])
     assert (last["what"], last["whom"], last["details"]["way"]) == ("member-granted", "bob", "person")
-    hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice")
 
 
 def test_rotated_under_a_running_and_under_a_dead_hub(hub):

@@ -15,7 +15,7 @@ from visa_spawner.site import VisaSite
 
 SAID = {
     "owner": "alice",
-    "session": "work",
+    "session": "tooth",
     "address": "10.1.0.6",
     "machine": "visa-here-1",
     "why": "too late",
@@ -43,7 +43,7 @@ def test_every_backend_is_given_the_log_and_writes_into_it(factory, monkeypatch)
     backends.begin(factory, Config())
     with factory() as db:
         one, two = db.query(Event).all()
-    assert (one.what, one.owner, one.session, one.address) == ("claim-refused", "alice", "work", "10.1.0.6")
+    assert (one.what, one.owner, one.session, one.address) == ("claim-refused", "alice", "tooth", "10.1.0.6")
     assert one.details == {"machine": "visa-here-1", "why": "too late"} and two.owner == ""
 
 

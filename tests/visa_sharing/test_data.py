@@ -7,7 +7,7 @@ import pytest
 import yaml
 from sharing_hub import ACCOUNTS, SharingHub, a_sharing_hub, entry, say, write_teams
 
-DATA = "visa/sessions/alice/work/data"
+DATA = "visa/sessions/alice/tooth/data"
 LINK = {"role": "viewer", "hours": 1, "uses": 5}
 LOOKS = {"role": "viewer"}
 
@@ -53,11 +53,11 @@ def add_experiments(root):
 @pytest.fixture
 def work(hub):
     """A session with A-1; gone again afterwards."""
-    (hub.marks / "alice+work.data").unlink(missing_ok=True)
+    (hub.marks / "alice+tooth.data").unlink(missing_ok=True)
     yield hub.run()
     for mark in ("fixed", "down", "hold-mount", "hold-add", "hold-remove", "fail-add"):
         (hub.marks / mark).unlink(missing_ok=True)
-    hub.stop_session("work")
+    hub.stop_session("tooth")
 
 
 def add(hub, experiment="B-2", who="alice", **more):
@@ -70,25 +70,25 @@ def take(hub, experiment="B-2", who="alice"):
 
 def ask(hub, who, role="viewer"):
     body = {"role": role, "message": "May I?"}
-    return hub.api("POST", "visa/support/alice/work/ask", who, json=body).json()["id"]
+    return hub.api("POST", "visa/support/alice/tooth/ask", who, json=body).json()["id"]
 
 
 def answer(hub, number, said):
     return hub.api(
-        "POST", "visa/sharing/alice/work/answers", "alice", json={"request": number, "answer": said}
+        "POST", "visa/sharing/alice/tooth/answers", "alice", json={"request": number, "answer": said}
     )
 
 
 def start_again(hub):
     """Start the session once more with what it had last; gives its own token."""
-    answer = hub.api("POST", "users/alice/servers/work", "alice")
+    answer = hub.api("POST", "users/alice/servers/tooth", "alice")
     assert answer.status_code in (201, 202), answer.text
-    hub.until(lambda: hub.session("work")["ready"], 30, "it runs again")
+    hub.until(lambda: hub.session("tooth")["ready"], 30, "it runs again")
     return hub.session_token()
 
 
 def given(hub):
-    file = hub.marks / "alice+work.data"
+    file = hub.marks / "alice+tooth.data"
     return json.loads(file.read_text()) if file.exists() else {"mounts": {}, "links": {}}
 
 
@@ -102,7 +102,7 @@ def passport_ids(hub):
     return [one["id"] for one in json.loads(given(hub)["passport"])["experiments"]]
 
 
-def state(hub, name="work"):
+def state(hub, name="tooth"):
     ((found,),) = hub.sql("SELECT state FROM spawners WHERE name = ?", name)
     return json.loads(found)["visa"]
 
@@ -120,23 +120,23 @@ def test_data_come_and_go_and_everybody_who_must_know_knows(hub, work):
     _, table = line.until(lambda table: len(table["experiments"]) == 2)
     assert table["experiments"][1]["raw"] == raw
     assert [one["name"] for one in table["experiments"][1]["datasets"]] == ["scan"]
-    passport = hub.api("GET", "visa/sessions/alice/work/passport", "alice").json()
+    passport = hub.api("GET", "visa/sessions/alice/tooth/passport", "alice").json()
     assert json.loads(inside["passport"]) == passport
     assert [(one["id"], one["proposal"]) for one in passport["experiments"]] == [
         ("A-1", "A-1"),
         ("B-2", "B-2"),
     ]
     assert passport["options"]["experiments"] == ["A-1", "B-2"]
-    assert hub.session("work")["experiments"] == ["A-1", "B-2"]
+    assert hub.session("tooth")["experiments"] == ["A-1", "B-2"]
     (event,) = hub.events(what="data-added")
-    assert (event["owner"], event["session"], event["who"]) == ("alice", "work", "alice")
+    assert (event["owner"], event["session"], event["who"]) == ("alice", "tooth", "alice")
     assert event["details"] == {"experiment": "B-2"}
     assert hub.mounts() == []
     # The hub knows them after a restart, and the session keeps them.
     hub.kill()
     hub.start()
-    hub.until(lambda: hub.session("work")["ready"], 20, "it is found again")
-    assert hub.session("work")["experiments"] == ["A-1", "B-2"]
+    hub.until(lambda: hub.session("tooth")["ready"], 20, "it is found again")
+    assert hub.session("tooth")["experiments"] == ["A-1", "B-2"]
     assert given(hub) == inside
     refused(add(hub), 409, "experiment: it is in this session already")
     line = hub.line(work)
@@ -147,7 +147,7 @@ def test_data_come_and_go_and_everybody_who_must_know_knows(hub, work):
     line.until(lambda table: len(table["experiments"]) == 1)
     (event,) = hub.events(what="data-removed")
     assert event["details"] == {"experiment": "B-2"}
-    passport = hub.api("GET", "visa/sessions/alice/work/passport", "alice").json()
+    passport = hub.api("GET", "visa/sessions/alice/tooth/passport", "alice").json()
     assert passport["options"]["experiments"] == ["A-1"]
     assert passport["options"]["datasets"] == []
     line.close()
@@ -155,9 +155,9 @@ def test_data_come_and_go_and_everybody_who_must_know_knows(hub, work):
 
 def test_a_session_that_is_started_again_has_what_it_had_last(hub, work):
     assert add(hub).status_code == 200
-    hub.stop_session("work", remove=False)
+    hub.stop_session("tooth", remove=False)
     start_again(hub)
-    plan = json.loads((hub.marks / "alice+work.plan").read_text())["plan"]
+    plan = json.loads((hub.marks / "alice+tooth.plan").read_text())["plan"]
     assert f"{hub.root}/visitor/b2/RAW_DATA" in [bind["target"] for bind in plan["binds"]]
 
 
@@ -176,7 +176,7 @@ def test_whoever_may_not_see_it_is_out_before_it_is_there(hub, work):
         assert given(hub)["mounts"] == {}
         (hub.marks / "hold-mount").unlink()
         assert answer.result().status_code == 200
-    (ended,) = [one for one in hub.events(what="member-ended", whom="bob") if one["session"] == "work"][-1:]
+    (ended,) = [one for one in hub.events(what="member-ended", whom="bob") if one["session"] == "tooth"][-1:]
     assert ended["details"]["why"] == "may not see B-2, which was added"
     refused(hub.let_in("bob"), 403, "B-2")
     assert take(hub).status_code == 200
@@ -184,14 +184,14 @@ def test_whoever_may_not_see_it_is_out_before_it_is_there(hub, work):
     # A session that cannot be told is given nothing.
     hub.until(lambda: add(hub).status_code == 503, 10, "nobody listens")
     assert given(hub)["mounts"] == {}
-    assert hub.session("work")["experiments"] == ["A-1"]
+    assert hub.session("tooth")["experiments"] == ["A-1"]
 
 
 def test_what_was_taken_away_counts_until_the_session_is_started_anew(hub, work):
     hub.token("bob")
     hub.token("heidi")
-    link = hub.api("POST", "visa/sharing/alice/work/links", "alice", json=LINK).json()
-    assert hub.api("PUT", "visa/sharing/alice/work/teams/A-1", "alice", json=LOOKS).status_code < 300
+    link = hub.api("POST", "visa/sharing/alice/tooth/links", "alice", json=LINK).json()
+    assert hub.api("PUT", "visa/sharing/alice/tooth/teams/A-1", "alice", json=LOOKS).status_code < 300
     hub.until(lambda: "bob" in hub.members(), 10, "the team is in")
     line = hub.line(work)
     line.until(lambda table: "bob" in [one["name"] for one in table["members"]])
@@ -211,7 +211,7 @@ def test_what_was_taken_away_counts_until_the_session_is_started_anew(hub, work)
     # The hub knows it after a restart; while it is there again, it is in it, and not what was.
     hub.kill()
     hub.start()
-    hub.until(lambda: hub.session("work")["ready"], 20, "it is found again")
+    hub.until(lambda: hub.session("tooth")["ready"], 20, "it is found again")
     refused(hub.let_in("bob"), 403, was)
     line.close()
     line = hub.line(work)
@@ -220,7 +220,7 @@ def test_what_was_taken_away_counts_until_the_session_is_started_anew(hub, work)
     assert hub.let_in("bob").json()["message"] == "name: Bob B may not see B-2"
     assert take(hub).status_code == 200
     line.close()
-    hub.stop_session("work", remove=False)
+    hub.stop_session("tooth", remove=False)
     start_again(hub)
     assert hub.let_in("bob").status_code < 300
 
@@ -233,7 +233,7 @@ def test_who_has_worked_in_it_and_may_not_see_it_keeps_it_out(hub, work):
     line = hub.line(work)
     line.roles(bob="collaborator", erin="viewer")
     # They came as a viewer, while the owner was away, and are one by now.
-    assert hub.api("PATCH", "visa/sharing/alice/work/members/bob", "alice", json=LOOKS).status_code == 200
+    assert hub.api("PATCH", "visa/sharing/alice/tooth/members/bob", "alice", json=LOOKS).status_code == 200
     line.roles(bob="viewer", erin="viewer")
     say(hub, work, entry("bob-worked", "bob"), entry("erin-looked", "erin"))
     words = "experiment: Bob B has worked in this session and may not see B-2; start a new session with it"
@@ -241,12 +241,12 @@ def test_who_has_worked_in_it_and_may_not_see_it_keeps_it_out(hub, work):
     assert set(hub.members()) == {"bob", "erin"}
     assert state(hub)["adding"] is None
     # What they left running is the owner's, wherever they are themselves.
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice").status_code == 204
     refused(add(hub), 409, words)
     assert given(hub)["mounts"] == {}
     assert set(hub.members()) == {"erin"}
     line.close()
-    hub.stop_session("work", remove=False)
+    hub.stop_session("tooth", remove=False)
     work = start_again(hub)
     # Of this run alone; who only watched is out, and keeps nothing out.
     line = hub.line(work)
@@ -265,7 +265,7 @@ def test_support_that_is_in_sees_nothing_more_than_its_owner_agreed_to(hub, work
     line.roles(ivan="viewer", heidi="viewer")
     refused(add(hub), 409, "Heidi H is in this session as support and may not see B-2; end that first")
     assert set(hub.members()) == {"ivan", "heidi"}
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/heidi", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/heidi", "alice").status_code == 204
     line.roles(ivan="viewer")
     # The instrument's scientist may see it anyway.
     assert add(hub).status_code == 200
@@ -280,7 +280,7 @@ def test_a_session_that_has_not_heard_who_is_out_is_given_nothing(hub, work):
     line.roles(bob="viewer")
     say(hub, work, entry("bob-came", "bob"))
     line.close()
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice").status_code == 204
     # Bob has no share any more, and the session still believes that he may be in it.
     hub.until(lambda: add(hub).status_code == 503, 10, "nobody listens")
     assert given(hub)["mounts"] == {}
@@ -308,7 +308,7 @@ def test_only_the_owner_and_only_what_they_may_see(hub, work):
     )
     (hub.marks / "fixed").touch()
     refused(add(hub), 409, "session: data stay as they are here")
-    assert hub.session("work")["why_not_added"] == "data stay as they are here"
+    assert hub.session("tooth")["why_not_added"] == "data stay as they are here"
     assert given(hub)["mounts"] == {}
     assert not hub.events(what="data-added", session="other")
 
@@ -368,10 +368,10 @@ def test_a_hub_that_is_killed_midway_sets_it_right(hub, work, moment):
         hub.kill()
     (hub.marks / f"hold-{moment}").unlink()
     hub.start()
-    hub.until(lambda: hub.session("work")["ready"], 20, "it is found again")
+    hub.until(lambda: hub.session("tooth")["ready"], 20, "it is found again")
     hub.until(lambda: not state(hub)["adding"] and not state(hub)["removing"], 20, "it is set right")
     assert given(hub)["mounts"] == {}
-    assert hub.session("work")["experiments"] == ["A-1"]
+    assert hub.session("tooth")["experiments"] == ["A-1"]
     assert passport_ids(hub) == ["A-1"]
     assert hub.mounts() == []
     assert add(hub).status_code == 200

@@ -12,12 +12,12 @@ def hub():
     with a_sharing_hub(kind=StaffHub) as hub:
         for name in hub.accounts:
             hub.token(name)
-        hub.work = hub.run("work")
+        hub.work = hub.run("tooth")
         yield hub
 
 
 def ask(hub, text="It does not plot", who="alice"):
-    return hub.api("POST", "visa/sharing/alice/work/help", who, json={"message": text})
+    return hub.api("POST", "visa/sharing/alice/tooth/help", who, json={"message": text})
 
 
 def step(hub, number, what, who, **body):
@@ -67,7 +67,7 @@ def test_it_goes_to_those_who_may_help_and_one_of_them_takes_it(hub):
     assert step(hub, number, "close", closer, words="Install it").status_code == 200
     table = line.until(lambda table: table["help"] is None)[1]
     full_name = hub.accounts[closer]["name"]
-    assert f"{full_name} closed your request for help with Work: Install it" in [
+    assert f"{full_name} closed your request for help with Tooth: Install it" in [
         n["words"] for n in table["notices"]
     ]
     assert message(step(hub, number, "close", closer, words="x")) == "request: it is closed"
@@ -78,17 +78,17 @@ def test_the_owner_takes_it_back(hub):
     assert ask(hub).status_code == 201
     [number] = listed(hub, "ivan")
     for who in ("bob", "heidi", hub.work):
-        assert hub.api("DELETE", "visa/sharing/alice/work/help", who).status_code in (403, 404)
-    assert hub.api("DELETE", "visa/sharing/alice/work/help", "alice").status_code == 204
+        assert hub.api("DELETE", "visa/sharing/alice/tooth/help", who).status_code in (403, 404)
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/help", "alice").status_code == 204
     assert listed(hub, "ivan") == {}
     assert message(step(hub, number, "take", "ivan")) == "request: its owner took it back"
-    assert hub.api("DELETE", "visa/sharing/alice/work/help", "alice").status_code == 404
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/help", "alice").status_code == 404
     # One that was taken, too.
     assert ask(hub).status_code == 201
     [number] = listed(hub, "ivan")
     assert step(hub, number, "take", "ivan").status_code == 200
     assert message(step(hub, number, "take", "ivan")) == "request: you have taken it already"
-    assert hub.api("DELETE", "visa/sharing/alice/work/help", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/help", "alice").status_code == 204
     assert hub.last("help-withdrawn")["whom"] == "ivan"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sharing_hub import ACCOUNTS, GOOD_OPTIONS, SessionLine, entry, say
 
-MEMBERS = "visa/sharing/alice/work/members"
+MEMBERS = "visa/sharing/alice/tooth/members"
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +41,23 @@ def test_the_first_table_comes_at_once_and_is_whole(hub, token):
 
 
 def test_a_later_end_is_told_at_once_and_written_down(hub, line):
-    before = hub.session("work")["ends"]
+    before = hub.session("tooth")["ends"]
     assert line.last[1]["ends"] == before
-    answer = hub.api("POST", "visa/sessions/alice/work/extend", "alice", json={"hours": 0.5})
+    answer = hub.api("POST", "visa/sessions/alice/tooth/extend", "alice", json={"hours": 0.5})
     assert answer.status_code == 200, answer.text
     ends = answer.json()["ends"]
     assert ends > before
     line.until(lambda table: table["ends"] == ends)
-    (event,) = hub.events(what="session-extended", session="work")
+    (event,) = hub.events(what="session-extended", session="tooth")
     assert (event["owner"], event["who"], event["whom"]) == ("alice", "alice", "")
     assert event["details"]["until"][:19] == ends[:19]
 
 
 def test_that_it_stands_still_and_goes_on_is_written_down(hub, line):
     for what in ("suspend", "resume"):
-        assert hub.api("POST", f"visa/sessions/alice/work/{what}", "alice").status_code == 200
+        assert hub.api("POST", f"visa/sessions/alice/tooth/{what}", "alice").status_code == 200
     for what in ("session-suspended", "session-resumed"):
-        (event,) = hub.events(what=what, session="work")
+        (event,) = hub.events(what=what, session="tooth")
         assert (event["owner"], event["who"], event["details"]) == ("alice", "alice", {})
 
 
@@ -191,7 +191,7 @@ def test_who_is_present_by_what_the_session_says(hub, line, token):
     say(hub, token, entry("k4", "bob", "left"))
     assert hub.members()["bob"]["present"] is None
     told = hub.events(who="bob", what="entered")[-1]
-    assert (told["owner"], told["session"], told["address"]) == ("alice", "work", "192.0.2.9")
+    assert (told["owner"], told["session"], told["address"]) == ("alice", "tooth", "192.0.2.9")
 
 
 def test_sent_twice_counts_once(hub, line, token):

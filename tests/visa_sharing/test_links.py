@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sharing_hub import ACCOUNTS
 
-LINKS = "visa/sharing/alice/work/links"
+LINKS = "visa/sharing/alice/tooth/links"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def line(hub, token):
     yield line
     line.close()
     hub.tell_accounts(ACCOUNTS)
-    hub.api("DELETE", "visa/sharing/alice/work/members", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice")
 
 
 def make(hub, role="viewer", hours=1, uses=5):
@@ -38,7 +38,7 @@ def join(hub, who, link):
 
 
 def shown(hub, link):
-    links = hub.api("GET", "visa/sharing/alice/work", "alice").json()["links"]
+    links = hub.api("GET", "visa/sharing/alice/tooth", "alice").json()["links"]
     return next((one for one in links if one["id"] == link["id"]), None)
 
 
@@ -56,10 +56,10 @@ def test_it_lets_in_as_it_says(hub, line):
     assert answer.json() == {
         "owner": "alice",
         "owner_full_name": "Alice A",
-        "name": "work",
-        "title": "Work",
+        "name": "tooth",
+        "title": "Tooth",
         "role": "collaborator",
-        "url": "/user/alice/work/",
+        "url": "/user/alice/tooth/",
     }
     line.roles(bob="collaborator")
     member = hub.members()["bob"]
@@ -85,7 +85,7 @@ def test_a_member_uses_none_up_and_stays_what_they_are(hub, line):
     # Nor does another link raise them: it was the owner who made them a viewer.
     assert join(hub, "bob", collaborators).json()["role"] == "viewer"
     assert hub.api(
-        "PATCH", "visa/sharing/alice/work/members/bob", "alice", json={"role": "collaborator"}
+        "PATCH", "visa/sharing/alice/tooth/members/bob", "alice", json={"role": "collaborator"}
     ).is_success
     assert join(hub, "bob", viewers).json()["role"] == "collaborator"
     assert (shown(hub, viewers)["uses"], shown(hub, collaborators)["uses"]) == (1, 0)
@@ -169,7 +169,7 @@ def test_two_at_once_for_the_last_use(hub, line):
             answers = sorted(each.result().status_code for each in tries)
         assert answers == [200, 404, 404]
         assert len(hub.members()) == 1 and shown(hub, link)["uses"] == 1
-        hub.api("DELETE", "visa/sharing/alice/work/members", "alice")
+        hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice")
 
 
 def test_one_person_twice_at_once_uses_it_once(hub, line):

@@ -4,7 +4,7 @@ import pytest
 from sharing_hub import ACCOUNTS, a_sharing_hub
 
 VIEW, CONTROL, ACCESS = (
-    f"{scope}!server=alice/work" for scope in ("custom:visa:view", "custom:visa:control", "access:servers")
+    f"{scope}!server=alice/tooth" for scope in ("custom:visa:view", "custom:visa:control", "access:servers")
 )
 
 
@@ -22,9 +22,9 @@ def line(hub, token):
     yield line
     line.close()
     hub.tell_accounts(ACCOUNTS)
-    assert hub.api("DELETE", "visa/sharing/alice/work/members", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice").status_code == 204
     for name in list(hub.shares()):
-        hub.api("PATCH", "shares/alice/work", json={"user": name} if name else {"group": "experiment-A-1"})
+        hub.api("PATCH", "shares/alice/tooth", json={"user": name} if name else {"group": "experiment-A-1"})
     assert hub.shares() == {}
 
 
@@ -39,16 +39,16 @@ def test_let_in_change_and_end(hub, line):
     line.roles(bob="viewer")
     assert hub.shares() == {"bob": sorted([VIEW, ACCESS])}
 
-    answer = hub.api("PATCH", "visa/sharing/alice/work/members/bob", "alice", json={"role": "collaborator"})
+    answer = hub.api("PATCH", "visa/sharing/alice/tooth/members/bob", "alice", json={"role": "collaborator"})
     assert answer.status_code == 200 and answer.json()["role"] == "collaborator"
     line.roles(bob="collaborator")
     assert hub.shares() == {"bob": sorted([CONTROL, ACCESS])}
-    answer = hub.api("PATCH", "visa/sharing/alice/work/members/bob", "alice", json={"role": "viewer"})
+    answer = hub.api("PATCH", "visa/sharing/alice/tooth/members/bob", "alice", json={"role": "viewer"})
     line.roles(bob="viewer")
     # Down means down: what was granted before is not left beside it.
     assert hub.shares() == {"bob": sorted([VIEW, ACCESS])}
 
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice").status_code == 204
     line.roles()
     assert hub.shares() == {} and hub.members() == {}
     assert hub.let_in("bob", "collaborator").status_code == 201
@@ -58,8 +58,8 @@ def test_let_in_change_and_end(hub, line):
 def test_every_step_is_in_the_log_with_who_and_from_where(hub, line):
     before = len(hub.events())
     hub.let_in("bob")
-    hub.api("PATCH", "visa/sharing/alice/work/members/bob", "alice", json={"role": "collaborator"})
-    hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice")
+    hub.api("PATCH", "visa/sharing/alice/tooth/members/bob", "alice", json={"role": "collaborator"})
+    hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice")
     told = [
         (event["what"], event["who"], event["whom"], event["role"], event["address"])
         for event in hub.events()[before:]
@@ -74,7 +74,7 @@ def test_every_step_is_in_the_log_with_who_and_from_where(hub, line):
 def test_the_browsers_address_is_what_the_portal_passes_on(hub, line):
     headers = {"Authorization": f"token {hub.token('alice')}", "X-Forwarded-For": "192.0.2.7"}
     hub.http.post(
-        f"{hub.hub_url}/hub/api/visa/sharing/alice/work/members",
+        f"{hub.hub_url}/hub/api/visa/sharing/alice/tooth/members",
         headers=headers,
         json={"name": "bob", "role": "viewer"},
     )
@@ -84,13 +84,13 @@ def test_the_browsers_address_is_what_the_portal_passes_on(hub, line):
 def test_end_all_ends_every_way_in(hub, line):
     for name in ("bob", "erin"):
         hub.let_in(name)
-    hub.api("PUT", "visa/sharing/alice/work/teams/A-1", "alice", json={"role": "viewer"})
+    hub.api("PUT", "visa/sharing/alice/tooth/teams/A-1", "alice", json={"role": "viewer"})
     made = {"role": "viewer", "hours": 1, "uses": 3}
-    hub.api("POST", "visa/sharing/alice/work/links", "alice", json=made)
+    hub.api("POST", "visa/sharing/alice/tooth/links", "alice", json=made)
     line.roles(bob="viewer", erin="viewer")
-    assert hub.api("DELETE", "visa/sharing/alice/work/members", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice").status_code == 204
     line.roles()
-    sharing = hub.api("GET", "visa/sharing/alice/work", "alice").json()
+    sharing = hub.api("GET", "visa/sharing/alice/tooth", "alice").json()
     assert sharing["members"] == sharing["links"] == []
     assert {team["role"] for team in sharing["teams"]} == {""}
 
@@ -99,29 +99,29 @@ def test_a_session_ends_members_for_its_owner_and_cannot_let_anybody_in(hub, lin
     hub.let_in("bob")
     line.roles(bob="viewer")
     body = {"name": "carol", "role": "viewer"}
-    assert hub.api("POST", "visa/sharing/alice/work/members", token, json=body).status_code == 403
-    answer = hub.api("PATCH", "visa/sharing/alice/work/members/bob", token, json={"role": "collaborator"})
+    assert hub.api("POST", "visa/sharing/alice/tooth/members", token, json=body).status_code == 403
+    answer = hub.api("PATCH", "visa/sharing/alice/tooth/members/bob", token, json={"role": "collaborator"})
     assert answer.status_code == 403
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", token).status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", token).status_code == 204
     line.roles()
     assert "inside the session" in hub.events(what="member-ended")[-1]["details"]["why"]
     # What the session says of where somebody is could be made up by whoever works in it.
     hub.let_in("bob")
     told = {"Authorization": f"token {token}", "X-Forwarded-For": "192.0.2.7", "X-Real-Ip": "192.0.2.8"}
-    hub.http.delete(f"{hub.hub_url}/hub/api/visa/sharing/alice/work/members/bob", headers=told)
+    hub.http.delete(f"{hub.hub_url}/hub/api/visa/sharing/alice/tooth/members/bob", headers=told)
     ended = hub.events(what="member-ended", whom="bob")[-1]
     assert (ended["who"], ended["address"]) == ("alice", "the session")
 
 
 def test_a_member_leaves_and_nobody_else_ends_them(hub, line):
     hub.let_in("bob")
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "erin").status_code == 404
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "heidi").status_code == 404
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "erin").status_code == 404
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "heidi").status_code == 404
     assert "bob" in hub.members()
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "bob").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "bob").status_code == 204
     line.roles()
     hub.let_in("bob")
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", "adam").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "adam").status_code == 204
     assert hub.events(what="member-ended")[-1]["who"] == "adam"
     line.roles()
 
@@ -167,11 +167,11 @@ def test_an_outsider_watches_where_the_site_and_the_owner_agree():
         assert hub.let_in("carol", despite=["A-1"]).status_code == 201
         line.roles(carol="viewer")
         raised = {"role": "collaborator"}
-        path = "visa/sharing/alice/work/members/carol"
+        path = "visa/sharing/alice/tooth/members/carol"
         assert hub.api("PATCH", path, "alice", json=raised).status_code == 403
         # By the hub's own API she is made more than a watcher can be, and is a watcher again.
         scopes = {"user": "carol", "scopes": [CONTROL, ACCESS]}
-        assert hub.api("POST", "shares/alice/work", json=scopes).status_code == 200
+        assert hub.api("POST", "shares/alice/tooth", json=scopes).status_code == 200
         hub.until(lambda: hub.shares()["carol"] == sorted([VIEW, ACCESS]), 5, "a watcher again")
         assert hub.members()["carol"]["role"] == "viewer"
         line.close()
@@ -180,12 +180,12 @@ def test_an_outsider_watches_where_the_site_and_the_owner_agree():
 # The hub's own API ---------------------------------------------------------------------------------------
 def test_a_share_of_the_hubs_api_lets_nobody_in_without_the_owner(hub, line):
     for name in ("bob", "erin"):
-        hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [CONTROL, ACCESS]})
+        hub.api("POST", "shares/alice/tooth", json={"user": name, "scopes": [CONTROL, ACCESS]})
     hub.until(lambda: hub.shares() == {}, 5, "both shares are gone")
     assert hub.events(what="member-ended")[-1]["details"]["why"] == "was not let in by the owner"
     hub.let_in("bob", "viewer")
     line.roles(bob="viewer")
-    hub.api("POST", "shares/alice/work", json={"user": "bob", "scopes": [CONTROL, ACCESS]})
+    hub.api("POST", "shares/alice/tooth", json={"user": "bob", "scopes": [CONTROL, ACCESS]})
     hub.until(lambda: hub.shares()["bob"] == sorted([VIEW, ACCESS]), 5, "a watcher again")
     assert hub.members()["bob"]["role"] == "viewer"
 
@@ -193,7 +193,7 @@ def test_a_share_of_the_hubs_api_lets_nobody_in_without_the_owner(hub, line):
 def test_what_the_hubs_api_takes_away_is_gone(hub, line):
     hub.let_in("bob", "collaborator")
     line.roles(bob="collaborator")
-    hub.api("PATCH", "shares/alice/work", json={"user": "bob", "scopes": [CONTROL]})
+    hub.api("PATCH", "shares/alice/tooth", json={"user": "bob", "scopes": [CONTROL]})
     line.roles()
 
 
@@ -202,7 +202,7 @@ def test_where_the_site_lets_it_a_share_of_the_hubs_api_counts_within_the_same_r
         hub.token("bob"), hub.token("carol")
         line = hub.line(hub.run())
         for name in ("bob", "carol"):
-            hub.api("POST", "shares/alice/work", json={"user": name, "scopes": [VIEW, ACCESS]})
+            hub.api("POST", "shares/alice/tooth", json={"user": name, "scopes": [VIEW, ACCESS]})
         line.roles(bob="viewer")
         hub.until(lambda: set(hub.shares()) == {"bob"}, 5, "carol's share is gone")
         assert hub.members()["bob"]["way"] == "hub"
@@ -212,14 +212,14 @@ def test_where_the_site_lets_it_a_share_of_the_hubs_api_counts_within_the_same_r
             ("member-granted", "bob"),
             ("member-granted", "carol"),
         ]
-        hub.api("PATCH", "shares/alice/work", json={"user": "bob"})
+        hub.api("PATCH", "shares/alice/tooth", json={"user": "bob"})
         line.roles()
         assert hub.events(what="member-ended")[-1]["details"]["why"] == "by the hub's own API"
         line.close()
 
 
 def test_a_share_without_a_role_of_ours_lets_nobody_in(hub, line):
-    hub.api("POST", "shares/alice/work", json={"user": "bob"})
+    hub.api("POST", "shares/alice/tooth", json={"user": "bob"})
     hub.let_in("erin")
     line.roles(erin="viewer")
     assert set(hub.shares()) == {"bob", "erin"}
@@ -227,7 +227,7 @@ def test_a_share_without_a_role_of_ours_lets_nobody_in(hub, line):
 
 def test_a_group_share_lets_nobody_in(hub, line):
     body = {"group": "experiment-A-1", "scopes": [CONTROL, ACCESS]}
-    assert hub.api("POST", "shares/alice/work", json=body).status_code == 200
+    assert hub.api("POST", "shares/alice/tooth", json=body).status_code == 200
     hub.let_in("erin")
     line.roles(erin="viewer")
     assert set(hub.members()) == {"erin"}
@@ -238,20 +238,20 @@ def test_a_member_may_do_nothing_to_the_server_by_the_hubs_api(hub, line):
     hub.let_in("bob", "collaborator")
     line.roles(bob="collaborator")
     tries = [
-        ("DELETE", "users/alice/servers/work"),
-        ("POST", "users/alice/servers/work"),
+        ("DELETE", "users/alice/servers/tooth"),
+        ("POST", "users/alice/servers/tooth"),
         ("GET", "users/alice"),
-        ("GET", "users/alice/servers/work/progress"),
-        ("GET", "shares/alice/work"),
+        ("GET", "users/alice/servers/tooth/progress"),
+        ("GET", "shares/alice/tooth"),
         ("GET", "users/alice/tokens"),
     ]
     for method, path in tries:
         assert hub.api(method, path, "bob").status_code in (403, 404), (method, path)
     share = {"user": "carol", "scopes": [CONTROL, ACCESS]}
-    assert hub.api("POST", "shares/alice/work", "bob", json=share).status_code in (403, 404)
+    assert hub.api("POST", "shares/alice/tooth", "bob", json=share).status_code in (403, 404)
     # Nor does the owner herself give shares past our calls.
-    assert hub.api("POST", "shares/alice/work", "alice", json=share).status_code in (403, 404)
-    assert hub.session("work")["state"] == "running"
+    assert hub.api("POST", "shares/alice/tooth", "alice", json=share).status_code in (403, 404)
+    assert hub.session("tooth")["state"] == "running"
 
 
 def test_the_hub_lets_members_log_in_at_the_session_and_nobody_else(hub, line):
@@ -260,9 +260,9 @@ def test_the_hub_lets_members_log_in_at_the_session_and_nobody_else(hub, line):
     def login(name):
         browser = hub.login(name)
         question = {
-            "client_id": "jupyterhub-user-alice-work",
+            "client_id": "jupyterhub-user-alice-tooth",
             "response_type": "code",
-            "redirect_uri": "/user/alice/work/oauth_callback",
+            "redirect_uri": "/user/alice/tooth/oauth_callback",
             "state": "x",
         }
         answer = browser.get("/hub/api/oauth2/authorize", params=question)
@@ -272,7 +272,7 @@ def test_the_hub_lets_members_log_in_at_the_session_and_nobody_else(hub, line):
     assert login("bob") == 403
     hub.let_in("bob")
     assert login("bob") in (200, 302)
-    hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice")
     assert login("bob") == login("carol") == 403
 
 
@@ -282,15 +282,15 @@ def test_shared_with_me(hub, line):
     hub.let_in("bob")
     (session,) = hub.api("GET", "visa/shared", "bob").json()["sessions"]
     assert session["owner"] == "alice" and session["owner_full_name"] == "Alice A"
-    assert (session["name"], session["role"], session["ready"]) == ("work", "viewer", True)
-    assert session["url"] == "/user/alice/work/"
+    assert (session["name"], session["role"], session["ready"]) == ("tooth", "viewer", True)
+    assert session["url"] == "/user/alice/tooth/"
 
 
 def test_lock_makes_leave_into_view_only(hub, line):
     assert line.last[1]["away"] == "leave"
-    assert hub.api("PUT", "visa/sharing/alice/work/lock", "alice", json={"locked": True}).status_code == 204
+    assert hub.api("PUT", "visa/sharing/alice/tooth/lock", "alice", json={"locked": True}).status_code == 204
     line.until(lambda table: table["away"] == "view-only")
-    hub.api("PUT", "visa/sharing/alice/work/lock", "alice", json={"locked": False})
+    hub.api("PUT", "visa/sharing/alice/tooth/lock", "alice", json={"locked": False})
     line.until(lambda table: table["away"] == "leave")
     assert [event["what"] for event in hub.events()[-2:]] == ["locked", "unlocked"]
 
@@ -321,6 +321,6 @@ def test_lock_makes_leave_into_view_only(hub, line):
     ],
 )
 def test_a_bad_body_is_refused_by_the_fields_name(hub, line, method, path, body, field):
-    answer = hub.api(method, f"visa/sharing/alice/work/{path}", "alice", json=body)
+    answer = hub.api(method, f"visa/sharing/alice/tooth/{path}", "alice", json=body)
     assert 400 <= answer.status_code < 500
     assert answer.json()["message"].startswith(f"{field}: "), answer.text

@@ -18,7 +18,7 @@ def hub(postgres, tmp_path_factory):
         hub.path = path
         for name in hub.accounts:
             hub.token(name)
-        hub.work = hub.run("work")
+        hub.work = hub.run("tooth")
         yield hub
 
 
@@ -37,7 +37,7 @@ def test_the_hub_is_on_it(hub):
 
 
 def test_one_of_two_takes_a_request_for_help(hub):
-    made = hub.api("POST", "visa/sharing/alice/work/help", "alice", json={"message": "Help"})
+    made = hub.api("POST", "visa/sharing/alice/tooth/help", "alice", json={"message": "Help"})
     number = made.json()["id"]
     take = f"visa/support/help/{number}/take"
     answers = all_at_once(lambda who: hub.api("POST", take, who), ["heidi", "ivan", "hanna", "adam"])
@@ -47,7 +47,7 @@ def test_one_of_two_takes_a_request_for_help(hub):
 
 def test_a_link_for_one_lets_one_in(hub):
     link = {"role": "viewer", "hours": 1, "uses": 1}
-    made = hub.api("POST", "visa/sharing/alice/work/links", "alice", json=link).json()
+    made = hub.api("POST", "visa/sharing/alice/tooth/links", "alice", json=link).json()
     people = ["bob", "erin", "frank", "dave"]
     join = {"code": made["code"]}
     answers = all_at_once(lambda who: hub.api("POST", "visa/join", who, json=join), people)
@@ -55,7 +55,7 @@ def test_a_link_for_one_lets_one_in(hub):
     assert len(joined) == 1 and set(hub.members()) == set(joined)
     assert [line["who"] for line in hub.audit(what="link-used")] == joined
     assert {line["who"] for line in hub.audit(what="link-refused")} == set(people) - set(joined)
-    hub.api("DELETE", "visa/sharing/alice/work/members", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice")
 
 
 def test_support_is_asked_for_answered_searched_and_survives_a_kill(hub):
@@ -78,6 +78,6 @@ def test_support_is_asked_for_answered_searched_and_survives_a_kill(hub):
     assert message(refused) == "request: it has been answered"
     lines = len(hub.audit())
     hub.until(lambda: len(hub.path.read_text().splitlines()) == lines, 10, "the file follows")
-    hub.stop_session("work")
+    hub.stop_session("tooth")
     hub.until(lambda: hub.audit(what="member-ended")[-1]["whom"] in ("ivan", "heidi"), 10, "both are out")
     assert hub.seen_by("heidi") == set()

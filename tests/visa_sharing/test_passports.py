@@ -37,7 +37,7 @@ def images(hub):
         (hub.marks / name).unlink(missing_ok=True)
 
 
-def passport_of(hub, name="work", owner="alice", who="alice"):
+def passport_of(hub, name="tooth", owner="alice", who="alice"):
     return hub.api("GET", f"visa/sessions/{owner}/{name}/passport", who)
 
 
@@ -52,13 +52,13 @@ def used(hub, *experiments, who="alice"):
 
 
 def test_what_a_session_was_started_with(hub):
-    run(hub, "work", datasets=["A-1-scan"], lifetime_hours=1.0)
+    run(hub, "tooth", datasets=["A-1-scan"], lifetime_hours=1.0)
     answer = passport_of(hub)
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert {name: told[name] for name in ("visa_passport", "session", "owner", "facility")} == {
         "visa_passport": 1,
-        "session": "work",
+        "session": "tooth",
         "owner": "alice",
         "facility": "Test facility",
     }
@@ -75,7 +75,7 @@ def test_what_a_session_was_started_with(hub):
     assert (experiment["id"], experiment["datasets"]) == ("A-1", [{"id": "A-1-scan", "name": "scan"}])
     assert told["options"]["lifetime_hours"] == 1 and "image" not in told["options"]
     # The file inside says the same.
-    given = json.loads((hub.marks / "alice+work.plan").read_text())
+    given = json.loads((hub.marks / "alice+tooth.plan").read_text())
     assert json.loads(given["passport"]) == told
     # And it is told whether to leave it beside the results, and the short ways to what was chosen.
     assert SessionInfo.from_environment(given["plan"]["environment"]).passport_in_processed

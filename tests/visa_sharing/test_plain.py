@@ -40,13 +40,13 @@ def hub(tmp_path, monkeypatch):
         user = orm.User(name=f"p{number}")
         db.add(user)
         db.flush()
-        db.add(orm.Spawner(name="work", user=user, state=state))
+        db.add(orm.Spawner(name="tooth", user=user, state=state))
         kept = SimpleNamespace(phase="running", token=number + 1)
         users[user.id] = a_person(user, kept)
     db.commit()
     rows = db.query(orm.Spawner).order_by(orm.Spawner.id).all()
     for row in rows:
-        lines.open(row.id, Line(users[row.user].spawners["work"].kept.token))
+        lines.open(row.id, Line(users[row.user].spawners["tooth"].kept.token))
     monkeypatch.setattr("visa_sharing.table.report.session", lambda owner, row, with_log: {"may_extend": 3})
     asked = []
     listen = event.listen(db.get_bind(), "before_cursor_execute", lambda *args: asked.append(args[2]))
@@ -61,7 +61,7 @@ def a_person(user, kept):
         id=user.id,
         name=user.name,
         encrypted_auth_state=None,
-        spawners={"work": SimpleNamespace(kept=kept)},
+        spawners={"tooth": SimpleNamespace(kept=kept)},
     )
 
 
@@ -87,7 +87,7 @@ async def test_each_has_the_notices_that_are_for_it(hub):
         ("to all", "", ""),
         ("to p3", "p3", ""),
         ("about another", "p3", "other"),
-        ("to p4", "p4", "work"),
+        ("to p4", "p4", "tooth"),
     ):
         hub.db.add(database.Notice(words=words, made_by="adam", account=account, session=session))
     hub.db.add(database.Notice(words="over", made_by="adam", until=database.now() - timedelta(seconds=1)))
@@ -98,7 +98,7 @@ async def test_each_has_the_notices_that_are_for_it(hub):
 
 
 async def test_one_whose_token_is_not_the_sessions_is_closed(hub):
-    hub.app.users[hub.rows[0].user].spawners["work"].kept.token = 99999
+    hub.app.users[hub.rows[0].user].spawners["tooth"].kept.token = 99999
     (line,) = hub.lines.of(hub.rows[0].id)
     await plain.tell(hub.app, [hub.rows[0].id])
     assert line.closed and not line._newest
@@ -153,7 +153,7 @@ async def test_members_are_looked_for_in_shared_sessions_alone(hub, monkeypatch)
     row, bob = hub.rows[0], hub.rows[9].user
     row.state = {"visa": row.state["visa"] | {"started": "2026-11-01T00:00:00+00:00"}}
     hub.db.add(orm.Share(owner=row.user, spawner=row, user=bob, scopes=[], created_at=database.now()))
-    hub.db.add(database.Event(what="entered", owner=row.user.name, session="work", who=bob.name))
+    hub.db.add(database.Event(what="entered", owner=row.user.name, session="tooth", who=bob.name))
     hub.db.commit()
     hub.asked.clear()
     await refresh.refresh_present(hub.app)

@@ -75,7 +75,7 @@ def test_the_owner_and_whoever_is_let_in_are_told_and_nobody_else(runs):
     told = [call.over().json()["pulse"] for call in (owner, member)]
     assert told == [pulse(runs, "alice"), pulse(runs, "bob")]
     member = hold(runs, "bob")
-    assert runs.api("DELETE", "visa/sharing/alice/work/members/bob", "alice").status_code == 204
+    assert runs.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice").status_code == 204
     member.over()
     assert runs.api("GET", "visa/mine", "bob").json()["shared"] == []
     assert stranger.is_held
@@ -84,14 +84,14 @@ def test_the_owner_and_whoever_is_let_in_are_told_and_nobody_else(runs):
 def test_what_a_start_does_is_told_to_its_owner_and_to_its_members(runs):
     runs.let_in("bob")
     owner, member = hold(runs, "alice"), hold(runs, "bob")
-    other = "visa/sharing/alice/work"
+    other = "visa/sharing/alice/tooth"
     assert runs.api("GET", other, "alice").status_code == 200  # a look changes nothing
     assert owner.is_held
     runs.run_session("more", GOOD_OPTIONS, "alice")
     owner.over()
     assert member.is_held
     runs.api("DELETE", "users/alice/servers/more", "alice")
-    runs.api("DELETE", "users/alice/servers/work", "alice")
+    runs.api("DELETE", "users/alice/servers/tooth", "alice")
     member.over()
     runs.run()
 
@@ -102,7 +102,7 @@ def test_who_comes_and_goes_is_told_to_the_owner(runs):
     say(runs, runs.session_token(), entry("pulse-1", "bob"))
     owner.over()
     (inside,) = [
-        one for one in runs.api("GET", "visa/mine", "alice").json()["sessions"] if one["name"] == "work"
+        one for one in runs.api("GET", "visa/mine", "alice").json()["sessions"] if one["name"] == "tooth"
     ]
     assert [one["name"] for one in inside["members"] if one["present"]] == ["bob"]
 

@@ -26,7 +26,7 @@ def line(hub, token):
     yield line
     line.close()
     hub.tell_accounts(ACCOUNTS)
-    hub.api("DELETE", "visa/sharing/alice/work/members", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice")
 
 
 def blocked(*names):
@@ -74,7 +74,7 @@ def test_blocked_while_no_hub_ran(hub, line, token):
 
 
 def test_a_catalogue_that_lists_somebody_else(hub, line):
-    hub.api("PUT", "visa/sharing/alice/work/teams/A-1", "alice", json={"role": "viewer"})
+    hub.api("PUT", "visa/sharing/alice/tooth/teams/A-1", "alice", json={"role": "viewer"})
     line.roles(bob="viewer", erin="viewer", dave="viewer")
     write_teams(hub.root, {"A-1": ["alice", "heidi"], "B-2": ["alice"]})
     # In by the catalogue's list alone, at the first login.

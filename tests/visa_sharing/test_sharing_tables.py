@@ -40,7 +40,7 @@ def test_they_are_made_as_the_models_say_and_taken_away_again(hub_engine):
 def test_what_belongs_to_a_session_goes_with_it_and_its_history_stays(our_engine):
     with Session(our_engine) as db:
         alice, bob = orm.User(name="alice"), orm.User(name="bob")
-        spawner = orm.Spawner(name="work", user=alice)
+        spawner = orm.Spawner(name="tooth", user=alice)
         db.add_all([alice, bob, spawner])
         db.flush()
         share = orm.Share(owner=alice, spawner=spawner, user=bob, scopes=["x"])
@@ -53,7 +53,7 @@ def test_what_belongs_to_a_session_goes_with_it_and_its_history_stays(our_engine
         db.add(ours.NotAgain(**key, user_id=bob.id))
         db.add(ours.Link(**key, digest="d", role="viewer", expires=ours.now(), max_uses=1, made_by="alice"))
         db.add(ours.Request(**key, kind="help", message="please"))
-        record(db, "locked", owner="alice", session="work", who="alice")
+        record(db, "locked", owner="alice", session="tooth", who="alice")
         db.commit()
         db.delete(spawner)
         db.commit()

@@ -13,7 +13,7 @@ def hub():
     with a_sharing_hub(kind=StaffHub) as hub:
         for name in hub.accounts:
             hub.token(name)
-        hub.work = hub.run("work")
+        hub.work = hub.run("tooth")
         hub.run("other", experiments=["B-2"], who="alice")
         # A session without any experiment: heidi's role may have one.
         hub.run_session("bare", GOOD_OPTIONS | {"experiments": [], "profile": "general"}, "heidi")
@@ -24,42 +24,42 @@ def hub():
 def line(hub):
     line = hub.line(hub.work)
     yield line
-    hub.api("DELETE", "visa/support/alice/work/ask", "heidi")
-    hub.api("DELETE", "visa/support/alice/work/ask", "ivan")
+    hub.api("DELETE", "visa/support/alice/tooth/ask", "heidi")
+    hub.api("DELETE", "visa/support/alice/tooth/ask", "ivan")
     line.until(lambda table: not table["requests"] and not table["members"])
     line.close()
 
 
 def test_staff_see_the_sessions_they_may_help_with_and_no_other(hub):
-    everything = {"alice/work", "alice/other", "heidi/bare"}
+    everything = {"alice/tooth", "alice/other", "heidi/bare"}
     assert hub.seen_by("hanna") == hub.seen_by("adam") == everything
     # Nobody's own.
     assert hub.seen_by("heidi") == everything - {"heidi/bare"}
-    assert hub.seen_by("ivan") == {"alice/work", "alice/other"}
+    assert hub.seen_by("ivan") == {"alice/tooth", "alice/other"}
     assert hub.seen_by("lena") == {"alice/other"}
     for nobody in ("alice", "bob", "carol", "nils", "iris"):
         assert hub.seen_by(nobody) == set()
-        for path in ("visa/support/alice/work", "visa/support/alice/nothing"):
+        for path in ("visa/support/alice/tooth", "visa/support/alice/nothing"):
             assert hub.api("GET", path, nobody).status_code == 404
         assert hub.ask(nobody).status_code == 404
     assert hub.supported("hanna")["may"] == {"all": True, "instruments": []}
     assert hub.supported("ivan")["may"] == {"all": False, "instruments": ["id19"]}
     # By name, a session that is not theirs is not there.
-    assert hub.api("GET", "visa/support/alice/work", "lena").status_code == 404
+    assert hub.api("GET", "visa/support/alice/tooth", "lena").status_code == 404
     assert hub.ask("lena").status_code == 404
 
 
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ({"q": "alice/wo"}, {"alice/work"}),
-        ({"q": "ALICE a"}, {"alice/work", "alice/other"}),
+        ({"q": "alice/to"}, {"alice/tooth"}),
+        ({"q": "ALICE a"}, {"alice/tooth", "alice/other"}),
         ({"q": "about b-2"}, {"alice/other"}),
         ({"q": "id19 other"}, {"alice/other"}),
         ({"q": "helpdesk"}, set()),
-        ({"instrument": "id19"}, {"alice/work", "alice/other"}),
+        ({"instrument": "id19"}, {"alice/tooth", "alice/other"}),
         ({"instrument": "bm18"}, set()),
-        ({"state": "running"}, {"alice/work", "alice/other", "heidi/bare"}),
+        ({"state": "running"}, {"alice/tooth", "alice/other", "heidi/bare"}),
         ({"state": "failed"}, set()),
         ({"node": "nowhere"}, set()),
     ],
@@ -78,7 +78,7 @@ def test_a_long_list_is_cut_and_says_so_and_bad_questions_name_the_field(hub):
 
 
 def test_one_session_closely_shows_its_log_without_its_token(hub):
-    one = hub.api("GET", "visa/support/alice/work", "ivan").json()
+    one = hub.api("GET", "visa/support/alice/tooth", "ivan").json()
     assert any("a line of the session's log" in line for line in one["log"])
     assert hub.work not in str(one)
     assert (one["owner_full_name"], one["image"], one["may_ask"]) == ("Alice A", "general", True)
@@ -98,10 +98,10 @@ def test_an_ask_is_where_the_owner_is_at_once_and_accepted_as_asked(hub, line):
     assert (member["name"], member["role"], member["support"]) == ("ivan", "collaborator", True)
     assert member["until"] is not None
     [ask] = hub.supported("ivan")["asks"][:1]
-    assert (ask["state"], ask["role"], ask["url"]) == ("accepted", "collaborator", "/user/alice/work/")
+    assert (ask["state"], ask["role"], ask["url"]) == ("accepted", "collaborator", "/user/alice/tooth/")
     assert ask["until"] == member["until"]
     # What it means to ivan himself, by the hub's own word.
-    assert any("custom:visa:control!server=alice/work" in scopes for scopes in hub.shares().values())
+    assert any("custom:visa:control!server=alice/tooth" in scopes for scopes in hub.shares().values())
     asked, answered = hub.last("support-asked"), hub.last("support-answered")
     assert (asked["who"], asked["whom"], asked["details"]["staff_role"]) == (
         "ivan",
@@ -110,7 +110,7 @@ def test_an_ask_is_where_the_owner_is_at_once_and_accepted_as_asked(hub, line):
     )
     assert (answered["who"], answered["whom"], answered["details"]["answer"]) == ("alice", "ivan", "as-asked")
     # Either side ends it.
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/ivan", "alice").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/ivan", "alice").status_code == 204
     line.until(lambda table: not table["members"], 3)
     assert hub.supported("ivan")["asks"][0]["state"] == "ended"
 
@@ -127,11 +127,11 @@ def test_watch_only_is_less_than_was_asked_and_more_can_be_asked_for(hub, line):
     line.until(lambda table: [m["role"] for m in table["members"]] == ["collaborator"])
     assert [ask["state"] for ask in hub.supported("heidi")["asks"][:2]] == ["accepted", "ended"]
     # Support leaves by itself.
-    assert hub.api("DELETE", "visa/support/alice/work/ask", "heidi").status_code == 204
+    assert hub.api("DELETE", "visa/support/alice/tooth/ask", "heidi").status_code == 204
     line.until(lambda table: not table["members"])
     ended = hub.last("member-ended")
     assert (ended["who"], ended["whom"], ended["details"]["why"]) == ("heidi", "heidi", "support left")
-    assert hub.api("DELETE", "visa/support/alice/work/ask", "heidi").status_code == 404
+    assert hub.api("DELETE", "visa/support/alice/tooth/ask", "heidi").status_code == 404
 
 
 def test_declined_or_withdrawn_opens_nothing_and_is_answered_once(hub, line):
@@ -142,7 +142,7 @@ def test_declined_or_withdrawn_opens_nothing_and_is_answered_once(hub, line):
         assert (again.status_code, message(again)) == (409, "request: it has been answered")
     number = hub.asked("heidi", "viewer")
     line.until(lambda table: table["requests"])
-    assert hub.api("DELETE", "visa/support/alice/work/ask", "heidi").status_code == 204
+    assert hub.api("DELETE", "visa/support/alice/tooth/ask", "heidi").status_code == 204
     line.until(lambda table: not table["requests"])
     again = hub.answer(number, "as-asked")
     assert (again.status_code, message(again)) == (409, "request: it was withdrawn")
@@ -178,7 +178,7 @@ def test_a_member_is_not_asked_into_support_and_an_odd_ask_names_the_field(hub, 
     assert hub.let_in("adam").status_code == 201
     assert "as a member" in message(hub.ask("adam"))
     assert hub.members()["adam"]["support"] is False
-    hub.api("DELETE", "visa/sharing/alice/work/members/adam", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members/adam", "alice")
     for body, field in (
         ({"role": "owner"}, "role"),
         ({"message": "x" * 2001}, "message"),
@@ -187,7 +187,7 @@ def test_a_member_is_not_asked_into_support_and_an_odd_ask_names_the_field(hub, 
         answer = hub.ask("heidi", **{"role": "viewer"} | body)
         assert answer.status_code == 400 and message(answer).startswith(field)
     for body in ({"request": "1", "answer": "watch"}, {"request": 1, "answer": "yes"}, {"request": 10**12}):
-        assert hub.api("POST", "visa/sharing/alice/work/answers", "alice", json=body).status_code == 400
+        assert hub.api("POST", "visa/sharing/alice/tooth/answers", "alice", json=body).status_code == 400
     assert hub.answer(99999, "watch").status_code == 404
 
 
@@ -242,17 +242,17 @@ def test_owner_reads_all_of_their_history_staff_what_they_did(hub):
         assert answer.status_code == 200, answer.text
         return answer.json()["events"]
 
-    own = history("alice", session="alice/work", limit=500)
+    own = history("alice", session="alice/tooth", limit=500)
     assert {event["owner"] for event in own} == {"alice"} and {"support-asked"} < {e["what"] for e in own}
     assert [event["id"] for event in own] == sorted((event["id"] for event in own), reverse=True)
-    page = history("alice", session="alice/work", limit=3)
-    older = history("alice", session="alice/work", limit=3, before=page[-1]["id"])
+    page = history("alice", session="alice/tooth", limit=3)
+    older = history("alice", session="alice/tooth", limit=3, before=page[-1]["id"])
     assert [event["id"] for event in page + older] == [event["id"] for event in own[:6]]
     theirs = history("heidi", limit=500)
     assert theirs and all("heidi" in (e["who"], e["whom"], e["owner"]) for e in theirs)
-    inside = history("heidi", session="alice/work", limit=500)
+    inside = history("heidi", session="alice/tooth", limit=500)
     assert inside and all("heidi" in (e["who"], e["whom"]) for e in inside)
-    assert history("carol", session="alice/work") == history("carol") == []
-    assert hub.api("GET", "visa/history", "alice", params={"session": "work"}).status_code == 400
+    assert history("carol", session="alice/tooth") == history("carol") == []
+    assert hub.api("GET", "visa/history", "alice", params={"session": "tooth"}).status_code == 400
     for session in (hub.work, None):
         assert hub.api("GET", "visa/history", session).status_code == 403

@@ -16,7 +16,7 @@ def hub():
     with a_sharing_hub(sharing, kind=StaffHub) as hub:
         for name in hub.accounts:
             hub.token(name)
-        hub.work = hub.run("work")
+        hub.work = hub.run("tooth")
         yield hub
 
 
@@ -26,7 +26,7 @@ def line(hub):
     line.until(lambda table: True)
     yield line
     for who in ("heidi", "ivan", "adam"):
-        hub.api("DELETE", "visa/support/alice/work/ask", who)
+        hub.api("DELETE", "visa/support/alice/tooth/ask", who)
     line.close()
 
 
@@ -87,7 +87,7 @@ def test_in_the_owners_absence_another_role_has_to_agree(hub, line):
     assert (details["staff_role"], details["colleague_role"]) == ("instrument-scientist", "helpdesk")
     # The owner is told, until they have read it.
     [notice] = hub.api("GET", "visa/notices", "alice").json()["notices"]
-    assert "Heidi H was let into your session Work to watch, agreed to by Ivan I" in notice["words"]
+    assert "Heidi H was let into your session Tooth to watch, agreed to by Ivan I" in notice["words"]
     assert notice["id"] in {n["id"] for n in table["notices"]}
     seen = f"visa/notices/{notice['id']}/seen"
     for who in ("bob", "heidi"):
@@ -141,7 +141,7 @@ def test_never_is_the_default(tmp_path):
     with a_sharing_hub({"ask_minutes": 0.02}, kind=StaffHub) as hub:
         for name in ("alice", "heidi", "ivan"):
             hub.token(name)
-        hub.run("work")
+        hub.run("tooth")
         number = hub.asked("heidi")
         hub.until(lambda: state_of(hub, number) == "lapsed", 10, "it lapses")
         assert hub.supported("ivan")["asks"] == []

@@ -3,7 +3,7 @@
 import pytest
 from sharing_hub import ACCOUNTS, write_teams
 
-A_1 = "visa/sharing/alice/work/teams/A-1"
+A_1 = "visa/sharing/alice/tooth/teams/A-1"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def line(hub, token):
     hub.tell_accounts(ACCOUNTS)
     write_teams(hub.root, {"A-1": ["alice", "dave", "zoe"], "B-2": ["alice"]})
     hub.api("POST", "groups/experiment-A-1/users", json={"users": ["bob"]})
-    hub.api("DELETE", "visa/sharing/alice/work/members", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice")
 
 
 def share(hub, role="viewer"):
@@ -35,7 +35,7 @@ def test_the_team_by_group_and_by_catalogue_is_in(hub, line):
     line.roles(bob="viewer", dave="viewer")
     members = hub.members()
     assert {(member["way"], member["by_way_of"]) for member in members.values()} == {("team", "A-1")}
-    (team,) = hub.api("GET", "visa/sharing/alice/work", "alice").json()["teams"]
+    (team,) = hub.api("GET", "visa/sharing/alice/tooth", "alice").json()["teams"]
     assert (team["experiment"], team["title"], team["role"]) == ("A-1", "About A-1", "viewer")
     people = {person["name"]: (person["full_name"], person["known"]) for person in team["people"]}
     assert people["dave"] == ("Dave D", True) and people["zoe"] == ("", False)
@@ -99,14 +99,14 @@ def test_a_login_that_brings_other_teams(hub, line):
 def test_whom_the_owner_ended_stays_out_until_asked_in(hub, line):
     share(hub)
     line.roles(bob="viewer", dave="viewer", erin="viewer")
-    hub.api("DELETE", "visa/sharing/alice/work/members/bob", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", "alice")
     line.roles(dave="viewer", erin="viewer")
     hub.api("DELETE", "groups/experiment-A-1/users", json={"users": ["bob"]})
     hub.api("POST", "groups/experiment-A-1/users", json={"users": ["bob"]})
     share(hub, "collaborator")
     line.roles(dave="collaborator", erin="collaborator")
     made = hub.api(
-        "POST", "visa/sharing/alice/work/links", "alice", json={"role": "viewer", "hours": 1, "uses": 2}
+        "POST", "visa/sharing/alice/tooth/links", "alice", json={"role": "viewer", "hours": 1, "uses": 2}
     )
     assert hub.api("POST", "visa/join", "bob", json={"code": made.json()["code"]}).status_code == 404
     assert hub.let_in("bob").status_code == 201
@@ -116,7 +116,7 @@ def test_whom_the_owner_ended_stays_out_until_asked_in(hub, line):
 def test_who_leaves_by_themselves_is_not_let_in_again_at_once(hub, line):
     share(hub)
     line.roles(bob="viewer", dave="viewer", erin="viewer")
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/dave", "dave").status_code == 204
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/dave", "dave").status_code == 204
     line.roles(bob="viewer", erin="viewer")
     share(hub, "collaborator")
     line.roles(bob="collaborator", erin="collaborator")
@@ -128,7 +128,7 @@ def test_whom_the_hubs_api_ended_stays_out(hub, line):
     share(hub)
     members = set(hub.members())
     assert "erin" in members
-    hub.api("PATCH", "shares/alice/work", json={"user": "erin"})
+    hub.api("PATCH", "shares/alice/tooth", json={"user": "erin"})
     line.until(lambda table: "erin" not in {member["name"] for member in table["members"]})
     share(hub, "collaborator")
     line.until(lambda table: {member["role"] for member in table["members"]} == {"collaborator"})
@@ -154,7 +154,7 @@ def test_the_hub_killed_while_somebody_leaves_lets_nobody_stay(hub, token):
     line = hub.line(token)
     line.roles(bob="viewer", erin="viewer")
     line.close()
-    hub.api("DELETE", "visa/sharing/alice/work/members", "alice")
+    hub.api("DELETE", "visa/sharing/alice/tooth/members", "alice")
 
 
 def test_a_session_of_two_experiments_lets_in_who_may_see_both(hub, token):

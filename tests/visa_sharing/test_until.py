@@ -18,10 +18,10 @@ def token(hub):
 def let_support_in(hub, role="viewer"):
     """As it happens: heidi asks, alice accepts."""
     body = {"role": role, "message": "May I look?"}
-    asked = hub.api("POST", "visa/support/alice/work/ask", "heidi", json=body)
+    asked = hub.api("POST", "visa/support/alice/tooth/ask", "heidi", json=body)
     assert asked.status_code == 201, asked.text
     body = {"request": asked.json()["id"], "answer": "as-asked"}
-    answer = hub.api("POST", "visa/sharing/alice/work/answers", "alice", json=body)
+    answer = hub.api("POST", "visa/sharing/alice/tooth/answers", "alice", json=body)
     assert answer.status_code == 204, answer.text
 
 
@@ -35,7 +35,7 @@ def test_support_is_let_in_whatever_data_there_are_and_ended_in_time(hub, token)
     until = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=3)
     with sqlite3.connect(hub.root / "jupyterhub.sqlite", timeout=20) as db:
         db.execute("UPDATE visa_grants SET until = ?", (until.isoformat(" "),))
-    hub.api("PUT", "visa/sharing/alice/work/lock", "alice", json={"locked": True})
+    hub.api("PUT", "visa/sharing/alice/tooth/lock", "alice", json={"locked": True})
     line.until(lambda table: not table["members"], 15)
     late = (datetime.now(UTC).replace(tzinfo=None) - until).total_seconds()
     assert 0 <= late < 1, late
@@ -60,7 +60,7 @@ def test_over_while_no_hub_ran(hub, token):
 
 def test_the_owner_cannot_make_support_more_than_it_asked_for(hub, token):
     let_support_in(hub)
-    path = "visa/sharing/alice/work/members/heidi"
+    path = "visa/sharing/alice/tooth/members/heidi"
     assert hub.api("PATCH", path, "alice", json={"role": "collaborator"}).status_code == 409
     assert hub.let_in("heidi", "collaborator").status_code in (403, 409)
     assert hub.api("DELETE", path, "alice").status_code == 204

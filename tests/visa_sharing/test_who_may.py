@@ -111,13 +111,13 @@ def visitors_token(hub, name):
     from urllib.parse import parse_qs, urlsplit
 
     browser = hub.login(name)
-    client = f"jupyterhub-user-{name}-work"
+    client = f"jupyterhub-user-{name}-tooth"
     answer = browser.get(
         "/hub/api/oauth2/authorize",
         params={
             "client_id": client,
             "response_type": "code",
-            "redirect_uri": f"/user/{name}/work/oauth_callback",
+            "redirect_uri": f"/user/{name}/tooth/oauth_callback",
             "state": "x",
         },
     )
@@ -130,7 +130,7 @@ def visitors_token(hub, name):
             "client_secret": hub.session_token(),
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": f"/user/{name}/work/oauth_callback",
+            "redirect_uri": f"/user/{name}/tooth/oauth_callback",
         },
     )
     browser.close()
@@ -139,7 +139,7 @@ def visitors_token(hub, name):
 
 def address(path):
     for pattern, value in (
-        ("([^/]+)/([^/]+)", "alice/work"),
+        ("([^/]+)/([^/]+)", "alice/tooth"),
         ("members/([^/]+)", "members/bob"),
         ("teams/([^/]+)", "teams/A-1"),
         (r"(\d{1,9})", "999"),
@@ -174,28 +174,28 @@ def test_who_may_is_heard(hub, callers, call):
 def test_a_narrow_token_of_the_owner_shares_nothing(hub, callers):
     narrow = hub.api("POST", "users/alice/tokens", json={"scopes": ["read:users!user"]}).json()["token"]
     body = {"name": "frank", "role": "collaborator"}
-    assert hub.api("POST", "visa/sharing/alice/work/members", narrow, json=body).status_code == 403
-    assert hub.api("GET", "visa/sharing/alice/work", narrow).status_code == 403
+    assert hub.api("POST", "visa/sharing/alice/tooth/members", narrow, json=body).status_code == 403
+    assert hub.api("GET", "visa/sharing/alice/tooth", narrow).status_code == 403
 
 
 def test_a_token_that_calls_itself_a_servers_is_none(hub, callers):
-    note = {"note": "Server at /user/alice/work/"}
+    note = {"note": "Server at /user/alice/tooth/"}
     token = hub.api("POST", "users/alice/tokens", json=note).json()["token"]
-    for method, path in [("GET", "visa/line"), ("DELETE", "visa/sharing/alice/work/members")]:
+    for method, path in [("GET", "visa/line"), ("DELETE", "visa/sharing/alice/tooth/members")]:
         assert hub.api(method, path, token).status_code == 403
-    assert hub.api("GET", "visa/sharing/alice/work", token).status_code == 403
+    assert hub.api("GET", "visa/sharing/alice/tooth", token).status_code == 403
 
 
 def test_one_session_does_not_speak_for_another(hub, callers):
     token = hub.run("other", "frank", experiments=["A-1"])
-    assert hub.api("DELETE", "visa/sharing/alice/work/members/bob", token).status_code == 404
-    assert hub.api("DELETE", "visa/sharing/alice/work/members", token).status_code == 404
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members/bob", token).status_code == 404
+    assert hub.api("DELETE", "visa/sharing/alice/tooth/members", token).status_code == 404
     assert "bob" in hub.members()
 
 
 def test_a_page_of_another_origin_cannot_share_with_the_owners_cookie(hub, callers):
     browser = hub.login("alice")
-    path = "/hub/api/visa/sharing/alice/work/members"
+    path = "/hub/api/visa/sharing/alice/tooth/members"
     body = {"name": "frank", "role": "viewer"}
     assert browser.post(path, json=body).status_code == 403
     assert browser.post(path, content=json.dumps(body)).status_code == 403
@@ -227,7 +227,7 @@ def test_nobody_writes_another_address_into_the_log(hub, callers):
     body = {"role": "viewer", "hours": 1, "uses": 1}
     told = {"X-Real-Ip": "203.0.113.66", "X-Forwarded-For": "203.0.113.77, 192.0.2.5"}
     answer = hub.http.post(
-        f"{hub.hub_url}/hub/api/visa/sharing/alice/work/links",
+        f"{hub.hub_url}/hub/api/visa/sharing/alice/tooth/links",
         json=body,
         headers=told | {"Authorization": f"token {callers[OWNER]}"},
     )

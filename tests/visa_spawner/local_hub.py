@@ -228,7 +228,7 @@ class Hub:
 
     # What is there -------------------------------------------------------------------------------
     def process(self, key):
-        """The pid of a session's process that is alive, by `alice+work`."""
+        """The pid of a session's process that is alive, by `alice+tooth`."""
         try:
             pid = int((self.marks / f"{key}.pid").read_text())
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

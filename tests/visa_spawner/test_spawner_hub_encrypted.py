@@ -39,23 +39,23 @@ def nothing_left(hub):
 def restarted(hub):
     hub.kill()
     hub.start()
-    hub.until(lambda: hub.session("work")["ready"], 20, "it is found again")
+    hub.until(lambda: hub.session("tooth")["ready"], 20, "it is found again")
 
 
-def target(hub, name="work"):
+def target(hub, name="tooth"):
     """Where the proxy leads for it."""
     headers = {"Authorization": f"token {hub.proxy_token}"}
     routes = hub.http.get(f"{hub.proxy_api}/api/routes", headers=headers).json()
     return routes[f"/user/alice/{name}"]["target"]
 
 
-def reached(hub, name="work"):
+def reached(hub, name="tooth"):
     """What it answers through the proxy."""
     return hub.http.get(hub.address(name)).json()["environment"]["JUPYTERHUB_SERVER_NAME"] == name
 
 
 def test_it_is_reached_by_tls_alone(hub):
-    hub.run_session("work", GOOD_OPTIONS)
+    hub.run_session("tooth", GOOD_OPTIONS)
     where = target(hub)
     assert where.startswith("https://127.0.0.1:")
     assert reached(hub)
@@ -68,8 +68,8 @@ def test_it_is_reached_by_tls_alone(hub):
 
 
 def test_its_key_is_in_no_file_no_environment_and_no_record(hub):
-    hub.run_session("work", GOOD_OPTIONS)
-    pid = hub.process("alice+work")
+    hub.run_session("tooth", GOOD_OPTIONS)
+    pid = hub.process("alice+tooth")
     key = b"PRIVATE KEY"
     assert key not in open(f"/proc/{pid}/environ", "rb").read()
     assert key not in open(f"/proc/{pid}/cmdline", "rb").read()
@@ -82,7 +82,7 @@ def test_its_key_is_in_no_file_no_environment_and_no_record(hub):
 
 
 def test_a_hub_that_was_killed_finds_it_by_tls(hub):
-    hub.run_session("work", GOOD_OPTIONS)
+    hub.run_session("tooth", GOOD_OPTIONS)
     before = target(hub)
     restarted(hub)
     assert target(hub) == before
@@ -90,10 +90,10 @@ def test_a_hub_that_was_killed_finds_it_by_tls(hub):
 
 
 def test_one_whose_image_is_older_is_refused_in_words(hub):
-    answer = hub.start_session("work", GOOD_OPTIONS | {"profile": "old"})
+    answer = hub.start_session("tooth", GOOD_OPTIONS | {"profile": "old"})
     assert answer.status_code in (202, 500), answer.text
-    hub.until(lambda: hub.session("work")["state"] == "failed", 20, "it is given up")
-    log = (hub.marks / "alice+work.log").read_text()
+    hub.until(lambda: hub.session("tooth")["state"] == "failed", 20, "it is given up")
+    log = (hub.marks / "alice+tooth.log").read_text()
     assert "request: sessions have to serve TLS here" in log and "build it anew" in log
 
 
@@ -104,30 +104,30 @@ def test_one_that_was_asked_for_before_the_site_had_an_authority_starts_in_plain
     hub.start()
     (hub.marks / "hold-ready").touch()
     try:
-        assert hub.start_session("work", GOOD_OPTIONS).status_code == 202
-        hub.until(lambda: hub.process("alice+work"), 20, "its process runs")
+        assert hub.start_session("tooth", GOOD_OPTIONS).status_code == 202
+        hub.until(lambda: hub.process("alice+tooth"), 20, "its process runs")
         hub.site["authority_dir"] = str(hub.root / "inside")
         hub.kill()
         hub.start()
     finally:
         (hub.marks / "hold-ready").unlink()
-    hub.until(lambda: hub.session("work")["ready"], 20, "it is ready")
+    hub.until(lambda: hub.session("tooth")["ready"], 20, "it is ready")
     assert target(hub).startswith("http://") and reached(hub)
 
 
 def test_what_is_no_request_is_refused_by_name(hub):
     (hub.marks / "hold-ready").touch()
     try:
-        assert hub.start_session("work", GOOD_OPTIONS).status_code == 202
-        token = (hub.marks / "alice+work.log").read_text().rpartition(" ")[2].strip()
+        assert hub.start_session("tooth", GOOD_OPTIONS).status_code == 202
+        token = (hub.marks / "alice+tooth.log").read_text().rpartition(" ")[2].strip()
         for bad in ("", "x", 7, None, ["x"], "x" * 5000):
             answer = hub.api("POST", "visa/ready", token, json={"port": 8888, "request": bad})
             assert answer.status_code == 400, bad
             assert answer.json()["message"].startswith(("request: ", "port: ")), bad
-        assert hub.session("work")["state"] == "starting"
+        assert hub.session("tooth")["state"] == "starting"
     finally:
         (hub.marks / "hold-ready").unlink()
-    hub.until(lambda: hub.session("work")["ready"], 20, "its own word counts, the others did not")
+    hub.until(lambda: hub.session("tooth")["ready"], 20, "its own word counts, the others did not")
     assert reached(hub)
 
 
@@ -135,9 +135,9 @@ def test_a_plain_one_runs_on_when_tls_is_turned_on_and_the_other_way_round(hub):
     hub.site["authority_dir"] = ""
     hub.kill()
     hub.start()
-    hub.run_session("work", GOOD_OPTIONS)
+    hub.run_session("tooth", GOOD_OPTIONS)
     assert target(hub).startswith("http://")
-    assert "VISA_AUTHORITY" not in hub.http.get(hub.address("work")).json()["environment"]
+    assert "VISA_AUTHORITY" not in hub.http.get(hub.address("tooth")).json()["environment"]
 
     hub.site["authority_dir"] = str(hub.root / "inside")
     restarted(hub)

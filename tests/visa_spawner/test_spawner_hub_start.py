@@ -27,7 +27,7 @@ def environment_of(hub, name, who="alice"):
 
 
 def test_a_session_from_start_to_end(hub):
-    session = hub.run_session("work", GOOD_OPTIONS)
+    session = hub.run_session("tooth", GOOD_OPTIONS)
     assert (session["state"], session["ready"], session["words"]) == ("running", True, "Running here")
     assert (session["experiments"], session["profile_title"], session["plan_title"]) == (
         ["A-1"],
@@ -42,35 +42,37 @@ def test_a_session_from_start_to_end(hub):
     (count,) = re.findall(r'visa_start_seconds_count\{backend="container"\} (\S+)', figures.text)
     assert float(count) > 0
 
-    hub.stop_session("work", remove=False)
-    session = hub.session("work")
+    hub.stop_session("tooth", remove=False)
+    session = hub.session("tooth")
     assert (session["state"], session["words"], session["ready"]) == ("stopped", "Stopped.", False)
     assert (session["started"], session["experiments"]) == (None, ["A-1"])
     assert hub.processes() == set()
 
     # Start again, as it was: no options given.
-    assert hub.api("POST", "users/alice/servers/work", "alice").status_code in (201, 202)
-    assert hub.session("work")["keyboard"] == "fr"
-    hub.stop_session("work")
-    assert hub.session("work") is None
+    assert hub.api("POST", "users/alice/servers/tooth", "alice").status_code in (201, 202)
+    assert hub.session("tooth")["keyboard"] == "fr"
+    hub.stop_session("tooth")
+    assert hub.session("tooth") is None
 
 
 def test_who_it_runs_as_and_what_it_is_told(hub):
-    hub.run_session("work", GOOD_OPTIONS | {"datasets": ["A-1-scan"]})
-    seen = environment_of(hub, "work")
+    hub.run_session("tooth", GOOD_OPTIONS | {"datasets": ["A-1-scan"]})
+    seen = environment_of(hub, "tooth")
     assert (seen["uid"], seen["gid"], seen["gids"]) == (20001, 20001, [30001])
     environment = seen["environment"]
     allowed = {"HOME", "USER", "LOGNAME", "LANG", "SITE_SAYS", "VISA_SESSION_INFO", "LC_CTYPE"}
     allowed.add(TRUSTED_VARIABLE)
     assert {name for name in environment if not name.startswith("JUPYTERHUB_")} <= allowed
     assert environment["HOME"] == f"{hub.root}/home/alice"
-    assert environment["SITE_SAYS"] == "hello work"
+    assert environment["SITE_SAYS"] == "hello tooth"
     assert environment[TRUSTED_VARIABLE] == "192.0.2.1"  # else the audit log had the web server's address
-    assert environment["JUPYTERHUB_SERVICE_URL"] == hub.address("work").replace(hub.url, "http://127.0.0.1:0")
+    assert environment["JUPYTERHUB_SERVICE_URL"] == hub.address("tooth").replace(
+        hub.url, "http://127.0.0.1:0"
+    )
     assert "must not leak" not in json.dumps(environment)
     assert hub.proxy_token not in json.dumps(environment)
     info = json.loads(environment["VISA_SESSION_INFO"])
-    assert (info["owner"], info["name"], info["title"]) == ("alice", "work", "Work")
+    assert (info["owner"], info["name"], info["title"]) == ("alice", "tooth", "Tooth")
     assert (info["interface"], info["keyboard"], info["facility"]) == ("desktop", "fr", "Test facility")
     assert info["experiments"][0]["raw"] == f"{hub.root}/visitor/a1/RAW_DATA"
     assert info["experiments"][0]["datasets"] == [{"id": "A-1-scan", "name": "scan", "path": "scan"}]
@@ -80,19 +82,19 @@ def test_who_it_runs_as_and_what_it_is_told(hub):
 
 def test_what_its_backend_is_given(hub):
     (hub.root / "visitor/a1/RAW_DATA/scan.h5").write_text("data")
-    hub.run_session("work", GOOD_OPTIONS)
-    given = json.loads((hub.marks / "alice+work.plan").read_text())
+    hub.run_session("tooth", GOOD_OPTIONS)
+    given = json.loads((hub.marks / "alice+tooth.plan").read_text())
     plan, root = given["plan"], str(hub.root)
     assert [(b["target"], b["read_only"]) for b in plan["binds"]] == [
         (f"{root}/home/alice", False),
         (f"{root}/visitor/a1/PROCESSED_DATA", False),
         (f"{root}/visitor/a1/RAW_DATA", True),
     ]
-    assert all(b["source"].startswith(f"{root}/staging/alice%2Fwork+") for b in plan["binds"])
+    assert all(b["source"].startswith(f"{root}/staging/alice%2Ftooth+") for b in plan["binds"])
     assert given["seen"][f"{root}/visitor/a1/RAW_DATA"] == ["scan.h5"]
     assert plan["short_ways"]["/experiments/A-1/raw"] == f"{root}/visitor/a1/RAW_DATA"
     assert plan["command"] == ["visa-session"]
-    assert plan["labels"]["visa.session"] == plan["key"] == "alice/work"
+    assert plan["labels"]["visa.session"] == plan["key"] == "alice/tooth"
     # Once it runs it keeps its own mounts; the pinned ones are gone.
     assert hub.mounts() == []
 
@@ -119,11 +121,11 @@ def test_a_session_that_dies_at_start_says_why(hub, profile, words):
 
 
 def test_a_session_that_dies_later_says_so(hub):
-    hub.run_session("work", GOOD_OPTIONS)
-    hub.http.get(hub.address("work") + "leave")
-    session = hub.until(lambda: (s := hub.session("work"))["state"] == "failed" and s, 20, "it is seen")
+    hub.run_session("tooth", GOOD_OPTIONS)
+    hub.http.get(hub.address("tooth") + "leave")
+    session = hub.until(lambda: (s := hub.session("tooth"))["state"] == "failed" and s, 20, "it is seen")
     assert session["words"].startswith("The session ended by itself (code 7)")
-    assert hub.session("work", "heidi", owner="alice")["log"]
+    assert hub.session("tooth", "heidi", owner="alice")["log"]
 
 
 def test_a_session_that_never_says_that_it_listens(hub):
@@ -168,17 +170,17 @@ def test_stopping_before_its_process_is_made(hub):
 def test_progress_says_each_step_in_words(hub):
     hold = hub.marks / "hold-ready"
     hold.touch()
-    assert hub.start_session("work", GOOD_OPTIONS).status_code == 202
+    assert hub.start_session("tooth", GOOD_OPTIONS).status_code == 202
     headers = {"Authorization": f"token {hub.token('alice')}"}
     events = []
-    who, name = "alice", "work"
+    who, name = "alice", "tooth"
     address = f"{hub.hub_url}/hub/api/users/{who}/servers/{name}/progress"
     with hub.http.stream("GET", address, headers=headers) as stream:
         for line in stream.iter_lines():
             if line.startswith("data:"):
                 events.append(json.loads(line[5:]))
                 if events[-1]["message"] == "Waiting for the session to answer":
-                    assert hub.session("work")["words"] == "Waiting for the session to answer"
+                    assert hub.session("tooth")["words"] == "Waiting for the session to answer"
                     hold.unlink()
     said = [event["message"] for event in events]
     assert said[1:5] == [
@@ -204,10 +206,10 @@ def test_as_many_sessions_as_allowed_also_at_once(hub):
 
 
 def test_a_tokens_life_ends_with_its_session(hub):
-    hub.run_session("work", GOOD_OPTIONS)
-    token = environment_of(hub, "work")["environment"]["JUPYTERHUB_API_TOKEN"]
+    hub.run_session("tooth", GOOD_OPTIONS)
+    token = environment_of(hub, "tooth")["environment"]["JUPYTERHUB_API_TOKEN"]
     assert hub.api("GET", "user", token).status_code == 200
-    hub.stop_session("work")
+    hub.stop_session("tooth")
     assert hub.api("GET", "user", token).status_code == 403
 
 
@@ -224,8 +226,8 @@ class TestReady:
     @pytest.fixture
     def token(self, hub):
         (hub.marks / "hold-ready").touch()
-        assert hub.start_session("work", GOOD_OPTIONS).status_code == 202
-        line = (hub.marks / "alice+work.log").read_text()
+        assert hub.start_session("tooth", GOOD_OPTIONS).status_code == 202
+        line = (hub.marks / "alice+tooth.log").read_text()
         yield line.rpartition(" ")[2].strip()
         (hub.marks / "hold-ready").unlink(missing_ok=True)
 
@@ -244,7 +246,7 @@ class TestReady:
             answer = self.say(hub, body, token)
             assert answer.status_code == 400, body
             assert answer.json()["message"].startswith("port: "), body
-        assert hub.session("work")["state"] == "starting"
+        assert hub.session("tooth")["state"] == "starting"
 
     def test_no_other_token_speaks_for_a_session(self, hub, token):
         hub.token("bob")
@@ -252,16 +254,16 @@ class TestReady:
             assert self.say(hub, {"port": 8888}, other).status_code == 403
         url = f"{hub.hub_url}/hub/api/visa/ready"
         assert hub.http.post(url, json={"port": 8888}).status_code == 403
-        assert hub.session("work")["state"] == "starting"
+        assert hub.session("tooth")["state"] == "starting"
 
     def test_another_sessions_token_speaks_for_its_own_alone(self, hub, token):
         (hub.marks / "hold-ready").unlink()
-        hub.until(lambda: hub.session("work")["ready"], 10, "the first is ready")
+        hub.until(lambda: hub.session("tooth")["ready"], 10, "the first is ready")
         (hub.marks / "hold-ready").touch()
         assert hub.start_session("other", GOOD_OPTIONS).status_code == 202
         assert self.say(hub, {"port": 8888}, token).status_code == 409
         assert hub.session("other")["state"] == "starting"
-        hub.stop_session("work")
+        hub.stop_session("tooth")
         assert self.say(hub, {"port": 8888}, token).status_code == 403
         assert hub.session("other")["state"] == "starting"
 
@@ -273,14 +275,14 @@ class TestReady:
 
     def test_the_first_word_counts_and_may_be_repeated(self, hub, token):
         (hub.marks / "hold-ready").unlink()
-        hub.until(lambda: hub.session("work")["ready"], 10, "ready")
+        hub.until(lambda: hub.session("tooth")["ready"], 10, "ready")
         routes = hub.http.get(
             f"{hub.proxy_api}/api/routes", headers={"Authorization": f"token {hub.proxy_token}"}
         )
-        target = routes.json()[hub.address("work").removeprefix(hub.url).rstrip("/")]["target"]
+        target = routes.json()[hub.address("tooth").removeprefix(hub.url).rstrip("/")]["target"]
         assert self.say(hub, {"port": int(target.rpartition(":")[2])}, token).status_code == 204
         assert self.say(hub, {"port": 22}, token).status_code == 409
-        assert environment_of(hub, "work")["uid"] == 20001
+        assert environment_of(hub, "tooth")["uid"] == 20001
 
 
 class TestOptions:
@@ -321,8 +323,8 @@ class TestOptions:
     def test_not_for_services_strangers_and_sessions_own_tokens(self, hub, path):
         assert hub.api("GET", path).status_code == 403
         assert hub.http.get(f"{hub.hub_url}/hub/api/{path}").status_code == 403
-        hub.run_session("work", GOOD_OPTIONS)
-        token = environment_of(hub, "work")["environment"]["JUPYTERHUB_API_TOKEN"]
+        hub.run_session("tooth", GOOD_OPTIONS)
+        token = environment_of(hub, "tooth")["environment"]["JUPYTERHUB_API_TOKEN"]
         assert hub.api("GET", path, token).status_code == 403
 
     def test_anothers_sessions_are_for_staff(self, hub):
@@ -337,10 +339,10 @@ def test_titles_are_told_as_they_are(hub):
     title = "<b>\"Ünïcode' \u05d0\u05d1</b>"
     hub.api(
         "POST",
-        "users/alice/servers/work",
+        "users/alice/servers/tooth",
         "alice",
         json={"display_name": title, "user_options": GOOD_OPTIONS},
     )
-    assert hub.session("work")["title"] == title
-    info = json.loads(environment_of(hub, "work")["environment"]["VISA_SESSION_INFO"])
+    assert hub.session("tooth")["title"] == title
+    info = json.loads(environment_of(hub, "tooth")["environment"]["VISA_SESSION_INFO"])
     assert info["title"] == title

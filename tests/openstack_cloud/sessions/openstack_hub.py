@@ -113,7 +113,7 @@ async def started(hub, backend):
     return folder
 
 
-async def running(hub, name="work"):
+async def running(hub, name="tooth"):
     """A session that runs."""
     backend = hub.backend(name)
     await started(hub, backend)

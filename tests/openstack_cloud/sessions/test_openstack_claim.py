@@ -37,7 +37,7 @@ async def test_it_is_redeemed_once_and_a_replay_is_refused_and_audited(hub, clou
     assert "refused" in await told(again) and said(again, "session") is None
     (what, line), *_ = hub.refused
     assert (what, line["why"], line["machine"]) == ("claim-refused", AGAIN, backend.machine_name)
-    assert (line["owner"], line["session"]) == ("alice", "work")
+    assert (line["owner"], line["session"]) == ("alice", "tooth")
     assert line["address"] == server["addresses"]["visa"][0]["addr"]
     hub.guests.boot(server, address="10.214.7.251")
     await until(lambda: len(whys(hub)) == 2)

@@ -79,7 +79,7 @@ async def test_a_session_takes_a_machine_that_waits(hub, cloud):
     async with asyncio.timeout(60):
         await backend.start()
     assert backend.machine_name == name and said(folder, "session")["uid"] == 20001
-    assert cloud.server(name)["metadata"]["visa:session"] == "alice/work"
+    assert cloud.server(name)["metadata"]["visa:session"] == "alice/tooth"
 
 
 async def test_what_waits_survives_a_restart_and_is_found_by_its_claim_again(hub, cloud):

@@ -24,7 +24,7 @@ async def test_a_start_makes_a_server_and_a_stop_leaves_nothing(hub, cloud):
     assert await backend.address() == f"http://{network[0]['addr']}:8888"
     assert backend.status.state is State.RUNNING and await backend.poll() is None
     assert server["security_groups"] == [{"name": "visa"}] and server["config_drive"] == "True"
-    assert server["metadata"]["visa:session"] == "alice/work" and server["metadata"]["visa-claim"].endswith(
+    assert server["metadata"]["visa:session"] == "alice/tooth" and server["metadata"]["visa-claim"].endswith(
         "used"
     )
     everything = json.dumps(server)

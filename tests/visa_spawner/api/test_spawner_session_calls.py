@@ -43,7 +43,7 @@ async def served(tmp_path):
     db.commit()
     token = "a-token-of-a-session"
     db.add(orm.OAuthClient(identifier="jupyterhub"))
-    row = orm.APIToken(note="Server at /user/alice/work/", scopes=[], client_id="jupyterhub")
+    row = orm.APIToken(note="Server at /user/alice/tooth/", scopes=[], client_id="jupyterhub")
     row.token, row.user = token, user
     db.add(row)
     db.commit()

@@ -10,7 +10,7 @@ from spawner_support import GOOD_OPTIONS
 
 from visa_spawner.backends import container_data
 
-DATA = "visa/sessions/alice/work/data"
+DATA = "visa/sessions/alice/tooth/data"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def hub(podman, site_files, monkeypatch):
 
 
 def test_data_come_read_only_stay_over_a_restart_and_go(hub, podman, site_files):
-    hub.run_session("work", GOOD_OPTIONS | {"interface": "lab"})
+    hub.run_session("tooth", GOOD_OPTIONS | {"interface": "lab"})
     (container,) = podman.containers(HUB_ID)
 
     def inside(text, user="20001:20001"):
@@ -49,8 +49,8 @@ def test_data_come_read_only_stay_over_a_restart_and_go(hub, podman, site_files)
     assert (site_files / "visitor/b2/PROCESSED_DATA/mine").stat().st_uid == 20001
     hub.kill()
     hub.start()
-    hub.until(lambda: hub.session("work")["ready"], 30, "it is found again")
-    assert hub.session("work")["experiments"] == ["A-1", "B-2"]
+    hub.until(lambda: hub.session("tooth")["ready"], 30, "it is found again")
+    assert hub.session("tooth")["experiments"] == ["A-1", "B-2"]
     assert inside("cat /experiments/B-2/raw/scan.h5")[1] == "counts"
     answer = hub.api("DELETE", f"{DATA}/B-2", "alice")
     assert answer.json() == {"experiments": ["A-1"], "datasets": []}
@@ -63,7 +63,7 @@ def test_data_come_read_only_stay_over_a_restart_and_go(hub, podman, site_files)
     assert "cannot be opened safely" in answer.json()["message"]
     assert hub.mounts() == []
     assert inside("ls /experiments")[1].split() == ["A-1", "mine", "passport.json"]
-    hub.stop_session("work")
+    hub.stop_session("tooth")
 
 
 async def test_a_node_elsewhere_says_so(podman, make_backend):

@@ -360,10 +360,10 @@ async def test_a_hand_over_is_given_to_the_first_process_and_answered(podman, da
     hands = Hands()
     try:
         await until((waiting.root / "run/visa/handover").exists)
-        await hands.hand_over(waiting.pid, binds(data), "work", document, container=waiting.id)
+        await hands.hand_over(waiting.pid, binds(data), "tooth", document, container=waiting.id)
         told = json.loads(podman.client.logs(waiting.id).splitlines()[-1])
-        assert told == [[0, 0], 1001, 300_000, "work", True]
-        assert os.uname().nodename != "work"
+        assert told == [[0, 0], 1001, 300_000, "tooth", True]
+        assert os.uname().nodename != "tooth"
         await hands.unbind(waiting.pid, TARGETS, [], container=waiting.id)
         document["answer"] = '{"refused": "not me"}'
         with pytest.raises(HandsRefused, match="not me"):
@@ -377,5 +377,5 @@ async def test_a_hand_over_is_given_to_the_first_process_and_answered(podman, da
     finally:
         podman.client.remove_container(waiting.id, force=True)
     with pytest.raises(HandsRefused, match="does not wait for a hand-over"):
-        await hands.hand_over(box.pid, binds(data), "work", document, container=box.id)
+        await hands.hand_over(box.pid, binds(data), "tooth", document, container=box.id)
     assert "/data/e1/raw" not in box.mounts()

@@ -76,7 +76,7 @@ class Child:
 class Spawner(adding.Adding):
     """As much of a session as that takes."""
 
-    log, _log_name, key, name = logging.getLogger(__name__), "alice:work", "alice/work", "work"
+    log, _log_name, key, name = logging.getLogger(__name__), "alice:tooth", "alice/tooth", "tooth"
     ready, put_back, orm_spawner = True, False, SimpleNamespace()
 
     def __init__(self, *data):

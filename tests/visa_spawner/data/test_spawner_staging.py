@@ -12,7 +12,7 @@ from visa_spawner.data.binds import Unsafe, Wanted
 from visa_spawner.data.staging import Staging
 from visa_spawner.session import StartRefused
 
-KEY = "alice/work"
+KEY = "alice/tooth"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ BACKENDS = {"container": ContainerBackend, "slurm": SlurmBackend, "vm": VMSpawne
 class Session(HasChild):
     """As much of a session as it takes; `fails`: its backend cannot be made."""
 
-    log, _log_name = logging.getLogger("test"), "ada:work"
+    log, _log_name = logging.getLogger("test"), "ada:tooth"
 
     site = SimpleNamespace(backend=BACKENDS.__getitem__)
 

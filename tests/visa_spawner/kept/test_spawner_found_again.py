@@ -51,9 +51,9 @@ def asked_at_start(tmp_path, monkeypatch):
             role, group = orm.Role(name="user"), orm.Group(name="experiment-1")
             for number in range(count):
                 user = orm.User(name=f"p{number}", roles=[role], groups=[group])
-                server = orm.Server(ip="127.0.0.1", port=1, base_url=f"/user/p{number}/work/")
+                server = orm.Server(ip="127.0.0.1", port=1, base_url=f"/user/p{number}/tooth/")
                 db.add_all([user, orm.Spawner(name="", user=user)])
-                db.add(orm.Spawner(name="work", user=user, server=server))
+                db.add(orm.Spawner(name="tooth", user=user, server=server))
             db.commit()
         db = orm.new_session_factory(address)()
         settings = {"config": Config(), "spawner_class": Runs, "hub": Hub(ip="127.0.0.1", port=1)}
@@ -69,7 +69,7 @@ def asked_at_start(tmp_path, monkeypatch):
         event.listen(db.get_bind(), "before_cursor_execute", lambda *args: asked.append(args[2]))
         assert await JupyterHub.init_spawners(app) == count
         assert len(app.users) == count
-        assert all(user.spawners["work"].ready for user in app.users.values())
+        assert all(user.spawners["tooth"].ready for user in app.users.values())
         db.close()
         return len(asked)
 
@@ -105,7 +105,7 @@ def test_sessions_are_counted_at_each_start_only_where_a_limit_needs_it(monkeypa
     counting.join_hub()
     counting.join_hub()
     users = UserDict(None, {"concurrent_spawn_limit": limit})
-    dict.__setitem__(users, 1, SimpleNamespace(spawners={"work": Looked()}))
+    dict.__setitem__(users, 1, SimpleNamespace(spawners={"tooth": Looked()}))
     monkeypatch.setattr(Looked, "looks", 0)
     for _ in range(5):
         counts = users.count_active_users()

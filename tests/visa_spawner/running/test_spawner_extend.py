@@ -9,7 +9,7 @@ from queue_support import moment, move, put_back, queue
 from spawner_support import GOOD_OPTIONS
 
 
-def extend(hub, body, who="alice", name="work", owner="alice"):
+def extend(hub, body, who="alice", name="tooth", owner="alice"):
     content = body if isinstance(body, str) else json.dumps(body)
     return hub.api("POST", f"visa/sessions/{owner}/{name}/extend", who, content=content)
 
@@ -37,7 +37,7 @@ def hub(waiting_hub):
 @pytest.fixture
 def work(hub):
     """A container session of 2 hours, of at most 4."""
-    return hub.run_session("work", GOOD_OPTIONS)
+    return hub.run_session("tooth", GOOD_OPTIONS)
 
 
 def test_a_container_simply_lives_longer(hub, work):
@@ -45,7 +45,7 @@ def test_a_container_simply_lives_longer(hub, work):
     answer = extend(hub, {"hours": 1.5})
     assert answer.status_code == 200
     assert close(answer.json()["ends"], later(work["ends"], 1.5))
-    session = hub.session("work")
+    session = hub.session("tooth")
     assert session["ends"] == answer.json()["ends"]
     assert session["lifetime_hours"] == pytest.approx(3.5, abs=0.01)
     assert session["may_extend"] == pytest.approx(0.5, abs=0.02)
@@ -54,10 +54,10 @@ def test_a_container_simply_lives_longer(hub, work):
     # A restarted hub knows it.
     hub.kill()
     hub.start()
-    again = hub.until(lambda: (s := hub.session("work"))["ready"] and s, 15, "it is found again")
+    again = hub.until(lambda: (s := hub.session("tooth"))["ready"] and s, 15, "it is found again")
     assert again["ends"] == session["ends"]
     assert extend(hub, {"hours": session["may_extend"]}).status_code == 200
-    assert hub.session("work")["may_extend"] == pytest.approx(0, abs=0.02)
+    assert hub.session("tooth")["may_extend"] == pytest.approx(0, abs=0.02)
 
 
 def test_two_at_once_cannot_both_have_the_last_hours(hub, work):
@@ -73,32 +73,32 @@ def test_two_at_once_cannot_both_have_the_last_hours(hub, work):
 )  # fmt: skip
 def test_anything_but_a_number_of_hours_is_refused(hub, work, body):
     refused(extend(hub, body), 400, "hours")
-    assert hub.session("work")["ends"] == work["ends"]
+    assert hub.session("tooth")["ends"] == work["ends"]
 
 
 def test_nobody_but_the_owner(hub, work):
     hub.token("bob")
     hub.token("heidi")
-    token = hub.http.get(hub.address("work")).json()["environment"]["JUPYTERHUB_API_TOKEN"]
+    token = hub.http.get(hub.address("tooth")).json()["environment"]["JUPYTERHUB_API_TOKEN"]
     for who in ("bob", "heidi"):
         refused(extend(hub, {"hours": 1}, who), 404, "session")
     for other in (token, None, "f" * 32):
         assert extend(hub, {"hours": 1}, other).status_code == 403
     narrow = hub.api("POST", "users/alice/tokens", json={"scopes": ["read:users!user"]}).json()["token"]
     assert extend(hub, {"hours": 1}, narrow).status_code == 403
-    assert hub.session("work")["ends"] == work["ends"]
+    assert hub.session("tooth")["ends"] == work["ends"]
 
 
 def test_what_does_not_run(hub):
     refused(extend(hub, {"hours": 1}, name="none"), 404, "session")
     queue(hub)
-    assert hub.session("work")["may_extend"] == 0
+    assert hub.session("tooth")["may_extend"] == 0
     refused(extend(hub, {"hours": 1}), 409, "session")
     move(hub)
     put_back(hub)
     refused(extend(hub, {"hours": 1}), 409, "session")
-    hub.api("DELETE", "users/alice/servers/work", "alice")
-    hub.until(lambda: hub.session("work")["state"] == "stopped", 10, "it is stopped")
+    hub.api("DELETE", "users/alice/servers/tooth", "alice")
+    hub.until(lambda: hub.session("tooth")["state"] == "stopped", 10, "it is stopped")
     assert extend(hub, {"hours": 1}).status_code in (404, 409)
 
 
@@ -112,12 +112,12 @@ def test_a_cluster_agrees_or_says_why_not(hub):
     (hub.marks / "down").touch()
     refused(extend(hub, {"hours": 1}), 503, "hours")
     (hub.marks / "down").unlink()
-    assert hub.session("work")["ends"] == session["ends"]
+    assert hub.session("tooth")["ends"] == session["ends"]
     # The plan's 3 hours are less than the profile's 4.
     refused(extend(hub, {"hours": 2}), 409, "hours")
     answer = extend(hub, {"hours": 1})
     assert close(answer.json()["ends"], later(session["ends"], 1))
-    assert close((hub.marks / "alice+work.until").read_text(), answer.json()["ends"])
+    assert close((hub.marks / "alice+tooth.until").read_text(), answer.json()["ends"])
     # Put back into the queue, it gets as long again.
     put_back(hub)
     again = move(hub)
@@ -128,5 +128,5 @@ def test_a_cluster_that_ends_it_sooner_is_believed(hub):
     queue(hub)
     session = move(hub)
     sooner = later(session["ends"], -1)
-    (hub.marks / "alice+work.until").write_text(sooner)
-    hub.until(lambda: close(hub.session("work")["ends"], sooner), 10, "it is told")
+    (hub.marks / "alice+tooth.until").write_text(sooner)
+    hub.until(lambda: close(hub.session("tooth")["ends"], sooner), 10, "it is told")

@@ -64,13 +64,13 @@ def test_a_session_that_is_found_again_asks_the_database_nothing_more(monkeypatc
     factory = orm.new_session_factory(f"sqlite:///{tmp_path}/hub.sqlite")
     with factory() as db:
         user = orm.User(name="alice")
-        server = orm.Server(ip="127.0.0.1", port=1, base_url="/user/alice/work/")
+        server = orm.Server(ip="127.0.0.1", port=1, base_url="/user/alice/tooth/")
         db.add_all([user, orm.Spawner(name="", user=user)])
-        db.add(orm.Spawner(name="work", user=user, server=server, state={"visa": {"phase": ""}}))
+        db.add(orm.Spawner(name="tooth", user=user, server=server, state={"visa": {"phase": ""}}))
         db.commit()
         settings = {"config": Config(), "spawner_class": VisaSpawner, "hub": Hub(ip="127.0.0.1", port=1)}
         asked = []
         monkeypatch.setattr(db, "query", asked.append)
-        spawner = User(user, settings).spawners["work"]
-        assert spawner.name == "work" and spawner.server is not None
+        spawner = User(user, settings).spawners["tooth"]
+        assert spawner.name == "tooth" and spawner.server is not None
         assert asked == []

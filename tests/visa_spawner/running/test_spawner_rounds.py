@@ -122,16 +122,16 @@ class Users(dict):
 
 def a_user(number, ready=True, **row):
     spawner = SimpleNamespace(
-        proxy_spec=f"/user/u{number}/work/",
+        proxy_spec=f"/user/u{number}/tooth/",
         ready=ready,
         pending=None,
         withheld=False,
         server=SimpleNamespace(host=f"http://10.0.0.1:{number}"),
         orm_spawner=SimpleNamespace(**{"last_activity": None} | row),
-        _log_name=f"u{number}:work",
+        _log_name=f"u{number}:tooth",
     )
     orm_user = SimpleNamespace(last_activity=None)
-    return SimpleNamespace(name=f"u{number}", orm_user=orm_user, spawners={"work": spawner})
+    return SimpleNamespace(name=f"u{number}", orm_user=orm_user, spawners={"tooth": spawner})
 
 
 class Proxy:
@@ -180,18 +180,18 @@ async def test_routes_are_made_right_and_right_ones_left_alone():
     proxy, found = Proxy(), routes_of(app)
     await routes.mend(proxy, app, found)
     assert proxy.calls == []
-    del found["/user/u1/work/"], found["/"]
-    found["/user/u2/work/"]["target"] = "http://10.9.9.9:1"
+    del found["/user/u1/tooth/"], found["/"]
+    found["/user/u2/tooth/"]["target"] = "http://10.9.9.9:1"
     found["/services/visa/"]["target"] = "http://10.9.9.9:2"
-    found["/user/gone/work/"] = {"target": "http://x", "data": {"user": "gone", "server_name": "work"}}
-    app.users[3].spawners["work"].ready = False
-    app.users[4].spawners["work"].ready, app.users[4].spawners["work"].pending = False, "stop"
+    found["/user/gone/tooth/"] = {"target": "http://x", "data": {"user": "gone", "server_name": "tooth"}}
+    app.users[3].spawners["tooth"].ready = False
+    app.users[4].spawners["tooth"].ready, app.users[4].spawners["tooth"].pending = False, "stop"
     await routes.mend(proxy, app, found)
     assert sorted(proxy.calls) == [
         ("add", "u1"),
         ("add", "u2"),
-        ("delete", "/user/gone/work/"),
-        ("delete", "/user/u3/work/"),
+        ("delete", "/user/gone/tooth/"),
+        ("delete", "/user/u3/tooth/"),
         ("hub",),
         ("service", "visa"),
     ]
@@ -201,10 +201,10 @@ async def test_no_route_leads_to_a_session_that_stands_still():
     app = an_app([a_user(number) for number in range(3)])
     proxy, found = Proxy(), routes_of(app)
     for number in (0, 1):
-        app.users[number].spawners["work"].withheld = True
-    del found["/user/u1/work/"]
+        app.users[number].spawners["tooth"].withheld = True
+    del found["/user/u1/tooth/"]
     await routes.mend(proxy, app, found)
-    assert proxy.calls == [("delete", "/user/u0/work/")]
+    assert proxy.calls == [("delete", "/user/u0/tooth/")]
 
 
 async def test_the_route_of_a_session_that_was_started_meanwhile_stays(monkeypatch):
@@ -213,7 +213,7 @@ async def test_the_route_of_a_session_that_was_started_meanwhile_stays(monkeypat
     async def starts_meanwhile(things):
         for thing in list(things):
             yield thing
-        app.users[0].spawners["work"].ready = True
+        app.users[0].spawners["tooth"].ready = True
 
     monkeypatch.setattr(routes, "in_turns", starts_meanwhile)
     proxy = Proxy()

@@ -23,7 +23,7 @@ def db(tmp_path):
     for number in range(PEOPLE):
         person = orm.User(name=f"u{number}")
         db.add(person)
-        db.add(orm.Spawner(name="work", user=person, server=orm.Server(base_url=f"/user/u{number}/work/")))
+        db.add(orm.Spawner(name="tooth", user=person, server=orm.Server(base_url=f"/user/u{number}/tooth/")))
     db.commit()
     yield db
     db.close()
@@ -75,7 +75,7 @@ def app(db):
     users = [
         SimpleNamespace(
             orm_user=row.user,
-            spawners={"work": SimpleNamespace(orm_spawner=row, proxy_spec=row.server.base_url)},
+            spawners={"tooth": SimpleNamespace(orm_spawner=row, proxy_spec=row.server.base_url)},
         )
         for row in db.query(orm.Spawner)
     ]
@@ -84,16 +84,16 @@ def app(db):
 
 def used(app, at: str) -> dict:
     """What the proxy says when all of them were last used at one time."""
-    return {f"/user/u{number}/work/": {"data": {"last_activity": at}} for number in app.users}
+    return {f"/user/u{number}/tooth/": {"data": {"last_activity": at}} for number in app.users}
 
 
 async def test_activity_is_written_down_in_a_few_statements(app, db):
-    rows = {number: user.spawners["work"].orm_spawner for number, user in app.users.items()}
+    rows = {number: user.spawners["tooth"].orm_spawner for number, user in app.users.items()}
     late, at = datetime(2026, 11, 2), datetime(2026, 11, 1, 10)
     rows[7].last_activity = late
     db.commit()
     found = used(app, "2026-11-01T10:00:00.000Z")
-    found["/user/u8/work/"]["data"]["last_activity"] = "not a time"
+    found["/user/u8/tooth/"]["data"]["last_activity"] = "not a time"
     statements = counted(db)
     assert await routes.note_activity(app, found) == PEOPLE - 2
     written = [one for one in statements if one.startswith("UPDATE")]

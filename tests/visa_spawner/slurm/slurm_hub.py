@@ -169,7 +169,7 @@ def write_profiles(root):
     (root / "profiles/light.yaml").write_text(yaml.safe_dump(light))
 
 
-def refusal(hub, options, name="work"):
+def refusal(hub, options, name="tooth"):
     """What the owner reads: in the answer, or on the tile where the answer was given before."""
     answer = hub.start_session(name, options)
     if answer.status_code != 202:

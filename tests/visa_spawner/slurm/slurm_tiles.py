@@ -6,12 +6,12 @@ import sqlite3
 from slurm_hub import LIGHT
 
 
-def states(hub, name="work"):
+def states(hub, name="tooth"):
     session = hub.session(name)
     return session["state"], session["words"]
 
 
-def says(hub, state, *parts, name="work", seconds=60):
+def says(hub, state, *parts, name="tooth", seconds=60):
     """Wait until the tile shows a state with these words."""
 
     def there():
@@ -21,7 +21,7 @@ def says(hub, state, *parts, name="work", seconds=60):
     hub.until(there, seconds, f"{state}, {parts}, and not {states(hub, name)}")
 
 
-def running(hub, name="work", **options):
+def running(hub, name="tooth", **options):
     """A session that runs: its job, and what it says of itself."""
     hub.run_session(name, LIGHT | options)
     found = hub.until(lambda: hub.ask(name), 30, "it answers")
@@ -29,7 +29,7 @@ def running(hub, name="work", **options):
 
 
 def over(hub, *parts):
-    hub.until(lambda: hub.is_over("work"), 60, f"it is over: {states(hub)}")
+    hub.until(lambda: hub.is_over("tooth"), 60, f"it is over: {states(hub)}")
     state, words = states(hub)
     assert state == "failed"
     assert all(part in words for part in parts), words
@@ -47,7 +47,7 @@ def runs_anew(hub, job, before):
     found = hub.until(
         # Not its process: each node counts them for itself, so that another may have the same number.
         lambda: (
-            hub.session("work")["ready"] and (f := hub.ask("work")) and f["token"] != before["token"] and f
+            hub.session("tooth")["ready"] and (f := hub.ask("tooth")) and f["token"] != before["token"] and f
         ),
         90,
         f"it runs anew: {states(hub)}",
@@ -56,7 +56,7 @@ def runs_anew(hub, job, before):
     assert hub.api("GET", "user", found["token"]).status_code == 200
     assert hub.api("GET", "user", before["token"]).status_code == 403
     node = hub.jobs()[job][2]
-    assert hub.route("work").startswith(f"http://{hub.address_of(node)}:")
+    assert hub.route("tooth").startswith(f"http://{hub.address_of(node)}:")
     return found
 
 

@@ -31,38 +31,38 @@ ATTACKS = [
 @pytest.fixture
 def session(slurm_hub):
     hub = slurm_hub
-    hub.run_session("work", LIGHT)
-    return hub.until(lambda: hub.ask("work"), 20, "it answers")
+    hub.run_session("tooth", LIGHT)
+    return hub.until(lambda: hub.ask("tooth"), 20, "it answers")
 
 
 def test_a_session_cannot_set_anything_of_its_spawner(slurm_hub, session, tmp_path):
     hub, proof = slurm_hub, tmp_path / "proof"
     tmp_path.chmod(0o777)
-    before, job = hub.session("work"), hub.job()
+    before, job = hub.session("tooth"), hub.job()
     for attack in ATTACKS:
         body = _with(attack, str(proof))
         answer = hub.api("POST", "batchspawner", session["token"], json=body)
         assert answer.status_code == 400, (attack, answer.text)
         assert "port" in answer.json()["message"]
     # The hub looks at its sessions many times a second here; then it ends this one.
-    hub.until(lambda: hub.session("work")["ready"], 10, "it runs")
-    assert hub.session("work") == before
+    hub.until(lambda: hub.session("tooth")["ready"], 10, "it runs")
+    assert hub.session("tooth") == before
     assert hub.job() == job
-    hub.end_session("work")
+    hub.end_session("tooth")
     assert hub.jobs() == {}
     assert not proof.exists()
 
 
 def test_the_port_is_taken_once_and_from_the_session_itself(slurm_hub, session):
     hub = slurm_hub
-    port = int(hub.route("work").rpartition(":")[2])
+    port = int(hub.route("tooth").rpartition(":")[2])
     own = session["token"]
     assert hub.api("POST", "batchspawner", own, json={"port": port}).status_code == 204
     assert hub.api("POST", "batchspawner", own, json={"port": port % 60000 + 1}).status_code == 409
     for other in (hub.token("alice"), hub.token("bob"), hub.admin_token, "wrong"):
         assert hub.api("POST", "batchspawner", other, json={"port": port}).status_code == 403
     assert hub.http.post(f"{hub.hub_url}/hub/api/batchspawner", json={"port": port}).status_code == 403
-    assert hub.ask("work")["token"] == session["token"]
+    assert hub.ask("tooth")["token"] == session["token"]
 
 
 def test_batchspawners_own_handler_is_in_no_hub(slurm_hub):

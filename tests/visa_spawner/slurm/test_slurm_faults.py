@@ -18,10 +18,10 @@ def test_silence_while_a_session_runs_is_unknown_and_ends_nothing(slurm_hub, slu
     job, found = running(hub)
     with slurm.silent(daemon):
         says(hub, "unknown", "has not answered since")
-        assert hub.ask("work")["pid"] == found["pid"]
+        assert hub.ask("tooth")["pid"] == found["pid"]
     says(hub, "running", "Running on")
     assert hub.job() == job
-    assert hub.ask("work")["pid"] == found["pid"]
+    assert hub.ask("tooth")["pid"] == found["pid"]
 
 
 def test_accounting_stopped_changes_nothing(slurm_hub, slurm):
@@ -29,7 +29,7 @@ def test_accounting_stopped_changes_nothing(slurm_hub, slurm):
     with slurm.silent("accounting"):
         running(hub)
         says(hub, "running", "Running on")
-        hub.end_session("work")
+        hub.end_session("tooth")
         assert hub.jobs() == {}
         # It alone knows who cancelled a job; without its answer the end is told all the same.
         job, _ = running(hub)
@@ -39,7 +39,7 @@ def test_accounting_stopped_changes_nothing(slurm_hub, slurm):
 
 def test_the_controller_is_silent_while_a_session_waits(slurm_hub, slurm, full_cluster):
     hub = slurm_hub
-    hub.start_session("work", LIGHT)
+    hub.start_session("tooth", LIGHT)
     says(hub, "starting", "in the queue")
     job = hub.job()
     with slurm.silent("controller"):
@@ -47,7 +47,7 @@ def test_the_controller_is_silent_while_a_session_waits(slurm_hub, slurm, full_c
     says(hub, "starting", "in the queue")
     assert hub.job() == job
     full_cluster.free()
-    hub.until(lambda: hub.session("work")["ready"], 60, "its turn has come")
+    hub.until(lambda: hub.session("tooth")["ready"], 60, "its turn has come")
     assert hub.job() == job
 
 
@@ -56,10 +56,10 @@ def test_the_controller_falls_silent_at_the_submission(slurm_hub, slurm):
     hub = slurm_hub
     running(hub, "first")
     with slurm.silent("controller"):
-        hub.start_session("work", LIGHT)
+        hub.start_session("tooth", LIGHT)
         hub.until(lambda: "was not answered" in hub.log.read_text(), 40, "the launcher gives up")
-    hub.until(lambda: hub.is_over("work") or hub.session("work")["ready"], 60, "it is settled")
-    there = not hub.is_over("work")
+    hub.until(lambda: hub.is_over("tooth") or hub.session("tooth")["ready"], 60, "it is settled")
+    there = not hub.is_over("tooth")
     hub.until(lambda: len(hub.jobs()) == 1 + there, 60, "there is one job for it, or none")
 
 
@@ -68,7 +68,7 @@ def test_the_controller_is_down_at_the_submission(slurm_hub, slurm):
     hub.token("alice")
     with slurm.down("controller"):
         # At first the hub may not know yet; then the next one is told at once.
-        for name in ("work", "next"):
+        for name in ("tooth", "next"):
             words = refusal(hub, LIGHT, name)
             assert "The cluster d" in words, words
     hub.until(lambda: not hub.jobs() and not hub.spool(), 60, "nothing is left")
@@ -97,8 +97,8 @@ def test_a_session_ended_while_nothing_answers_is_ended_when_it_does(slurm_hub, 
     hub = slurm_hub
     job, found = running(hub)
     with slurm.silent("controller"):
-        hub.end_session("work", remove=False)
-        assert "as soon as" in hub.session("work")["words"]
+        hub.end_session("tooth", remove=False)
+        assert "as soon as" in hub.session("tooth")["words"]
         assert hub.api("GET", "user", found["token"]).status_code == 403
     hub.until(lambda: not hub.jobs() and not hub.spool(), 60, "it is ended after all")
     assert hub.job_state(job) == "CANCELLED"
@@ -124,9 +124,9 @@ def test_a_slurmd_that_dies_takes_no_session_with_it(slurm_hub, slurm):
     job, found = running(hub)
     node = hub.jobs()[job][2]
     with slurm.down(f"slurmd-{node}"):
-        assert hub.ask("work")["pid"] == found["pid"]
+        assert hub.ask("tooth")["pid"] == found["pid"]
     says(hub, "running", f"Running on {node}")
-    assert (hub.job(), hub.ask("work")["pid"]) == (job, found["pid"])
+    assert (hub.job(), hub.ask("tooth")["pid"]) == (job, found["pid"])
 
 
 def test_a_suspended_session_runs_on_when_it_is_resumed(slurm_hub):
@@ -134,11 +134,11 @@ def test_a_suspended_session_runs_on_when_it_is_resumed(slurm_hub):
     job, found = running(hub)
     hub.run("scontrol", "suspend", str(job))
     says(hub, "suspended", "has suspended the session")
-    still = hub.session("work")
+    still = hub.session("tooth")
     assert (still["ready"], still["may_suspend"], still["may_resume"]) == (True, False, False)
     hub.run("scontrol", "resume", str(job))
     says(hub, "running", "Running on")
-    assert hub.ask("work")["pid"] == found["pid"]
+    assert hub.ask("tooth")["pid"] == found["pid"]
 
 
 # The end -----------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_cancelled_by_root(slurm_hub):
 
 
 def test_cancelled_by_root_while_it_waits(slurm_hub, full_cluster):
-    slurm_hub.start_session("work", LIGHT)
+    slurm_hub.start_session("tooth", LIGHT)
     says(slurm_hub, "starting", "in the queue")
     slurm_hub.run("scancel", str(slurm_hub.job()))
     over(slurm_hub, "cancelled on the cluster", "administrator")
@@ -164,7 +164,7 @@ def test_cancelled_by_root_while_it_waits(slurm_hub, full_cluster):
 def test_out_of_memory_says_how_much_there_was(slurm_hub):
     running(slurm_hub)
     try:
-        slurm_hub.ask("work", "eat?500")
+        slurm_hub.ask("tooth", "eat?500")
     except Exception:
         pass
     over(slurm_hub, "more than its 300 MB of memory")
@@ -172,7 +172,7 @@ def test_out_of_memory_says_how_much_there_was(slurm_hub):
 
 def test_ended_by_itself(slurm_hub):
     running(slurm_hub)
-    slurm_hub.ask("work", "leave?7")
+    slurm_hub.ask("tooth", "leave?7")
     over(slurm_hub, "code 7")
 
 
@@ -180,12 +180,12 @@ def test_ended_by_itself(slurm_hub):
 def test_a_session_has_the_gpu_it_asked_for_or_does_not_start(slurm_hub, slurm):
     hub = slurm_hub
     running(hub, plan="gpu")
-    hub.end_session("work")
+    hub.end_session("tooth")
     devices = [Path(slurm.layout.gpu_device.format(node="n1", index=index)) for index in (0, 1)]
     for device in devices:
         device.rename(f"{device}.away")
     try:
-        hub.start_session("work", LIGHT | {"plan": "gpu"})
+        hub.start_session("tooth", LIGHT | {"plan": "gpu"})
         over(hub, "GPU it was promised")
     finally:
         for device in devices:
@@ -207,10 +207,10 @@ def test_a_name_that_needs_quoting(slurm_hub, slurm):
     home = hub.root / "home" / name
     home.mkdir(mode=0o700, exist_ok=True)
     os.chown(home, account["uid"], account["gid"])
-    hub.run_session("work", LIGHT, name)
-    found = hub.until(lambda: hub.ask("work", who=name), 30, "it answers")
+    hub.run_session("tooth", LIGHT, name)
+    found = hub.until(lambda: hub.ask("tooth", who=name), 30, "it answers")
     assert found["uid"] == account["uid"]
     assert found["environment"]["USER"] == name
     assert [job[1] for job in hub.jobs().values()] == [name]
-    hub.end_session("work", name)
+    hub.end_session("tooth", name)
     assert hub.jobs() == {}

@@ -72,7 +72,7 @@ class Site:
         job = Job(number, 20001, new_mark("heard"), state, "Priority", "main", 1000 - number, host="n1")
         session = Session(config=self.cluster_config)
         session.reported_port, session.renew_token = reported_port, session.next_token
-        session.load_state({"mark": job.mark, "job": number, "person": ALICE, "key": "alice/work"} | kept)
+        session.load_state({"mark": job.mark, "job": number, "person": ALICE, "key": "alice/tooth"} | kept)
         self.sessions.append(session)
         if listed:
             self.client.listed = [*self.client.listed, job]

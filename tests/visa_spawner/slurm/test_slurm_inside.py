@@ -58,10 +58,10 @@ def write_work(root):
 @pytest.fixture(scope="module")
 def session(hub):
     """A session of alice's with the cluster, as everybody in this module uses it."""
-    assert hub.start_session("work", OPTIONS).status_code in (201, 202)
-    hub.until(lambda: (s := hub.session("work")) and s["ready"], 120, "the session runs")
-    yield "work"
-    hub.stop_session("work")
+    assert hub.start_session("tooth", OPTIONS).status_code in (201, 202)
+    hub.until(lambda: (s := hub.session("tooth")) and s["ready"], 120, "the session runs")
+    yield "tooth"
+    hub.stop_session("tooth")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_slurms_commands_work_as_the_sessions_owner(slurm, shell):
 def test_the_sessions_token_is_in_nothing_that_it_sends(hub, slurm, shell, session):
     """A job takes the environment along: no token is in it, nor in what Slurm keeps of it."""
     variables = slurm_inside.podman(
-        "inspect", "--format", "{{json .Config.Env}}", hub.containers()["alice/work"]
+        "inspect", "--format", "{{json .Config.Env}}", hub.containers()["alice/tooth"]
     )
     token = dict(one.split("=", 1) for one in json.loads(variables))["JUPYTERHUB_API_TOKEN"]
     shell.put("look.sh", "#!/bin/sh\nenv > look.out\ncat /proc/self/environ >> look.out\nsleep 100\n")

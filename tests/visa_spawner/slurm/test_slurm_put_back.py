@@ -80,13 +80,13 @@ def test_put_back_before_its_first_answer(slurm_hub):
     """The hub waits for an answer from where the session was: that none comes is no reason to end it."""
     hub = slurm_hub
     (hub.marks / "hold-answer").touch()
-    hub.start_session("work", LIGHT)
-    hub.until(lambda: kept(hub, "work")["port"], 60, "it has said that it listens")
+    hub.start_session("tooth", LIGHT)
+    hub.until(lambda: kept(hub, "tooth")["port"], 60, "it has said that it listens")
     job = hub.job()
     hub.run("scontrol", "requeue", str(job))
     says(hub, "starting", "put it back into the queue")
     (hub.marks / "hold-answer").unlink()
     begin_now(hub, job)
-    hub.until(lambda: hub.session("work")["ready"], 60, f"it runs: {hub.session('work')}")
+    hub.until(lambda: hub.session("tooth")["ready"], 60, f"it runs: {hub.session('tooth')}")
     assert hub.job() == job
-    assert hub.until(lambda: hub.ask("work"), 20, "it answers")["uid"] == 20001
+    assert hub.until(lambda: hub.ask("tooth"), 20, "it answers")["uid"] == 20001

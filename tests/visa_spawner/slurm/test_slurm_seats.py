@@ -100,11 +100,11 @@ def test_a_session_takes_its_seat_and_any_job_that_waits_the_others(hub, slurm):
     assert (about["Requeue"], about["JobName"], about["Nice"]) == ("0", "visa-seat", "1000000")
     others = fill(hub, slurm, 2)
     assert free(hub, "kept")[0] == 1
-    hub.run_session("work", KEPT)
+    hub.run_session("tooth", KEPT)
     assert list(seats(hub)) == [half]
     job = next(iter(set(hub.jobs()) - {half}))
     assert hub.jobs()[job][1:] == ("alice", node)
-    assert hub.ask("work")["uid"] == hub.accounts["alice"]["uid"]
+    assert hub.ask("tooth")["uid"] == hub.accounts["alice"]["uid"]
 
     # It is made anew where there is room, and where there is room no session takes it.
     slurm.run("scancel", str(others))
@@ -115,7 +115,7 @@ def test_a_session_takes_its_seat_and_any_job_that_waits_the_others(hub, slurm):
     waiting = slurm.submit("sleep 600", "bob", "--cpus-per-task=4")
     slurm.until(waiting, "RUNNING")
     assert again not in seats(hub)
-    for name in ("work", "next"):
+    for name in ("tooth", "next"):
         hub.end_session(name)
 
 
@@ -124,19 +124,19 @@ def test_a_killed_hub_finds_its_seats_and_loses_nothing_between_seat_and_submiss
     half, _ = a_seat(hub, cpus=2)
     others = fill(hub, slurm, 2)
     hub.flag.touch()
-    hub.start_session("work", KEPT)
+    hub.start_session("tooth", KEPT)
     hub.until(lambda: list(seats(hub)) == [half], 20, f"its seat is given up: {hub.jobs()}")
     # Else one that begins while the hub is killed may find the file gone, and submit after all.
     hub.until(hub.stands_still.exists, 20, "its submission waits")
     hub.kill()
     hub.flag.unlink()
     hub.start()
-    hub.until(lambda: hub.is_over("work"), 30, f"it never started: {hub.session('work')}")
+    hub.until(lambda: hub.is_over("tooth"), 30, f"it never started: {hub.session('tooth')}")
     # Nothing is lost but the start. One seat was found again, the other is made anew.
     again, node = a_seat(hub, but=[seat])
     assert half in seats(hub)
     hub.until(lambda: free(hub, "kept")[0] == 1, 20, "it is full again")
-    hub.run_session("work", KEPT)
+    hub.run_session("tooth", KEPT)
     (job,) = set(hub.jobs()) - {half}
     assert hub.jobs()[job][1:] == ("alice", node)
 
@@ -151,5 +151,5 @@ def test_a_killed_hub_finds_its_seats_and_loses_nothing_between_seat_and_submiss
     hub.slurm["seats"] = 0
     hub.start()
     hub.until(lambda: seats(hub) == {}, 30, "it is turned off")
-    assert hub.session("work")["state"] == "running"
-    hub.end_session("work")
+    assert hub.session("tooth")["state"] == "running"
+    hub.end_session("tooth")

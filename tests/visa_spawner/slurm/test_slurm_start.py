@@ -9,19 +9,19 @@ from slurm_hub import LIGHT, refusal
 
 def test_a_session_is_one_job_of_its_owner(slurm_hub):
     hub = slurm_hub
-    hub.run_session("work", LIGHT)
+    hub.run_session("tooth", LIGHT)
     job = hub.job()
-    found = hub.until(lambda: hub.ask("work"), 20, "it answers")
+    found = hub.until(lambda: hub.ask("tooth"), 20, "it answers")
     owner = hub.accounts["alice"]
     assert (found["uid"], found["gid"]) == (owner["uid"], owner["gid"])
     assert set(owner["gids"]) <= set(found["gids"])
     environment = found["environment"]
     assert environment["HOME"] == str(hub.root / "home/alice")
-    assert environment["SITE_SAYS"] == "hello work"
+    assert environment["SITE_SAYS"] == "hello tooth"
     assert "SECRET_OF_THE_HUB" not in environment
     assert json.loads(environment["VISA_SESSION_INFO"])["plan"] == "small"
     # It is reached on its node's own address.
-    assert hub.route("work").startswith(f"http://{hub.address_of(hub.jobs()[job][2])}:")
+    assert hub.route("tooth").startswith(f"http://{hub.address_of(hub.jobs()[job][2])}:")
 
     # The token is nowhere but in the session.
     token = found["token"]
@@ -33,10 +33,10 @@ def test_a_session_is_one_job_of_its_owner(slurm_hub):
     processes = [f"/proc/{pid}/" for pid in os.listdir("/proc") if pid.isdigit()]
     assert not [p for p in processes if token in _read(p + "cmdline") + _read(p + "environ")]
 
-    hub.end_session("work", remove=False)
+    hub.end_session("tooth", remove=False)
     assert hub.jobs() == {}
     assert hub.spool() == []
-    session = hub.session("work")
+    session = hub.session("tooth")
     assert (session["state"], session["words"]) == ("stopped", "Stopped.")
     assert hub.api("GET", "user", token).status_code == 403
     # Staff read the end of its log, without the token and what would act on a terminal.
@@ -54,9 +54,9 @@ def _read(path):
 
 def test_a_session_waits_in_the_queue_and_is_told_where(slurm_hub, full_cluster):
     hub = slurm_hub
-    assert hub.start_session("work", LIGHT).status_code == 202
-    hub.until(lambda: "in the queue" in hub.session("work")["words"], 20, "it waits")
-    waiting = hub.session("work")
+    assert hub.start_session("tooth", LIGHT).status_code == 202
+    hub.until(lambda: "in the queue" in hub.session("tooth")["words"], 20, "it waits")
+    waiting = hub.session("tooth")
     assert (waiting["state"], waiting["ready"]) == ("starting", False)
     job = hub.job()
     assert hub.job_state(job) == "PENDING"
@@ -66,28 +66,28 @@ def test_a_session_waits_in_the_queue_and_is_told_where(slurm_hub, full_cluster)
     hub.end_session("next")
     assert list(hub.jobs()) == [job]
     full_cluster.free()
-    hub.until(lambda: hub.session("work")["ready"], 30, "its turn has come")
+    hub.until(lambda: hub.session("tooth")["ready"], 30, "its turn has come")
     assert hub.job() == job
 
 
 def test_a_session_in_the_queue_is_cancelled(slurm_hub, full_cluster):
     hub = slurm_hub
-    hub.start_session("work", LIGHT)
+    hub.start_session("tooth", LIGHT)
     hub.until(lambda: hub.jobs(), 20, "it is in the queue")
-    hub.end_session("work", remove=False)
+    hub.end_session("tooth", remove=False)
     assert hub.jobs() == {}
     assert hub.spool() == []
-    assert hub.session("work")["state"] == "stopped"
+    assert hub.session("tooth")["state"] == "stopped"
 
 
 def test_a_start_is_cancelled_at_each_moment(slurm_hub):
     """Whenever somebody changes their mind, nothing is left."""
     hub = slurm_hub
     for number in range(6):
-        hub.start_session("work", LIGHT)
+        hub.start_session("tooth", LIGHT)
         hub.until(lambda n=number: n < 2 or hub.jobs(), 20, "it is submitted")
         hub.until(lambda n=number: n < 4 or "RUNNING" in str(hub.jobs()), 20, "it runs")
-        hub.end_session("work", remove=False)
+        hub.end_session("tooth", remove=False)
         hub.until(lambda: not hub.jobs(), 20, "its job is gone")
         assert hub.spool() == []
 

@@ -38,7 +38,7 @@ async def config(slurm, tmp_path):
     await cluster.close()
 
 
-def plan(key="alice/work", **resources):
+def plan(key="alice/tooth", **resources):
     given = {"cpus": 1, "memory": 300 * MB} | resources
     environment = {
         INFO_VARIABLE: SessionInfo(*key.split("/")).to_json(),
@@ -167,7 +167,7 @@ async def test_a_node_that_is_closed_on_the_hub_gets_no_session(config, slurm):
     await asyncio.wait_for(backend.placed(), 30)
     assert backend.node_name in ("n3", "n4")
     nodes = {node.name: node for node in await SlurmBackend.nodes(config)}
-    assert nodes[backend.node_name].sessions == ("alice/work",)
+    assert nodes[backend.node_name].sessions == ("alice/tooth",)
     closed |= {"n3": "", "n4": ""}
     with pytest.raises(StartRefused, match="No machine"):
         await a_backend(config).start()

@@ -35,7 +35,7 @@ def hub(slurm_daemons, node_has_it_all):
 def real_hub(hub, slurm):
     """The hub, whose session is ended before the cluster is looked at."""
     yield hub
-    hub.end_session("work")
+    hub.end_session("tooth")
 
 
 def write_profile(root):
@@ -75,11 +75,11 @@ def is_session(process):
 
 def test_a_desktop_on_an_experiments_data(real_hub):
     hub = real_hub
-    hub.run_session("work", OPTIONS)
+    hub.run_session("tooth", OPTIONS)
     headers = {"Authorization": f"token {hub.token('alice')}"}
 
     def said():
-        answer = hub.http.get(hub.address("work") + "visa/session", headers=headers)
+        answer = hub.http.get(hub.address("tooth") + "visa/session", headers=headers)
         return answer.json() if answer.status_code == 200 else None
 
     session = hub.until(said, 30, "it answers its owner")
@@ -89,11 +89,11 @@ def test_a_desktop_on_an_experiments_data(real_hub):
     assert (experiment["raw"], experiment["processed"]) == (str(raw), str(processed))
     hub.until(lambda: said()["desktop"]["state"] == "running", 60, f"its desktop is there: {said()}")
     # Nobody else is let in.
-    answer = hub.http.get(hub.address("work") + "visa/session", headers={"Authorization": "token x"})
+    answer = hub.http.get(hub.address("tooth") + "visa/session", headers={"Authorization": "token x"})
     assert answer.status_code in (302, 401, 403)
 
     # Not the runtime's own processes, which stand outside: whoever has the server's name.
-    (server,) = [process for process in inside(hub, "work") if is_session(process)][:1]
+    (server,) = [process for process in inside(hub, "tooth") if is_session(process)][:1]
     root = Path(f"/proc/{server.pid}/root")
     assert (root / f"{raw}".lstrip("/") / "measured").read_text() == "counts"
     with pytest.raises(OSError, match="Read-only"):
@@ -104,9 +104,9 @@ def test_a_desktop_on_an_experiments_data(real_hub):
     known = json.loads((IMAGES / "base.squashfs.json").read_text())
     assert passport["image"]["digest"] == known["image"]
     assert len(passport["packages"]) == len(known["packages"]) > 100
-    assert {20001} == {one.uids().real for one in inside(hub, "work")}
+    assert {20001} == {one.uids().real for one in inside(hub, "tooth")}
 
-    hub.end_session("work")
+    hub.end_session("tooth")
     assert hub.jobs() == {}
     assert hub.spool() == []
-    hub.until(lambda: not inside(hub, "work"), 20, "nothing of it runs")
+    hub.until(lambda: not inside(hub, "tooth"), 20, "nothing of it runs")

@@ -33,7 +33,7 @@ def tries(hub):
 def test_a_job_id_that_is_used_again_is_another_job(slurm_hub, slurm):
     """A controller that lost its state counts its jobs from the beginning."""
     hub = slurm_hub
-    hub.run_session("work", LIGHT)
+    hub.run_session("tooth", LIGHT)
     job = hub.job()
     hub.kill()
     hub.run("scancel", str(job))
@@ -41,8 +41,8 @@ def test_a_job_id_that_is_used_again_is_another_job(slurm_hub, slurm):
     own = start_counting_again(slurm, job)
     assert own == job
     hub.start()
-    hub.until(lambda: hub.is_over("work"), 30, f"it is over: {hub.session('work')}")
-    hub.end_session("work")
+    hub.until(lambda: hub.is_over("tooth"), 30, f"it is over: {hub.session('tooth')}")
+    hub.end_session("tooth")
     assert slurm.job(job)["JobState"] == "RUNNING"
 
 
@@ -65,25 +65,25 @@ def start_counting_again(slurm, first):
 def test_a_session_that_listens_while_the_controller_is_silent_starts_when_it_answers(slurm_hub, slurm):
     hub = slurm_hub
     (hub.marks / "hold-ready").touch()
-    hub.start_session("work", LIGHT)
+    hub.start_session("tooth", LIGHT)
     hub.until(lambda: "RUNNING" in str(hub.jobs()), 30, "its job runs")
-    hub.until(lambda: "to answer" in hub.session("work")["words"], 30, f"{hub.session('work')}")
+    hub.until(lambda: "to answer" in hub.session("tooth")["words"], 30, f"{hub.session('tooth')}")
     before = hub.log.read_text().count(SILENT)
     with slurm.silent("controller"):
         hub.until(lambda: hub.log.read_text().count(SILENT) > before, 30, "nobody can tell")
         (hub.marks / "hold-ready").unlink()
-        hub.until(lambda: kept(hub, "work")["port"], 20, "it has said that it listens")
-        assert hub.session("work")["state"] != "failed", hub.session("work")
-    hub.until(lambda: hub.session("work")["ready"], 60, f"it runs: {hub.session('work')}")
+        hub.until(lambda: kept(hub, "tooth")["port"], 20, "it has said that it listens")
+        assert hub.session("tooth")["state"] != "failed", hub.session("tooth")
+    hub.until(lambda: hub.session("tooth")["ready"], 60, f"it runs: {hub.session('tooth')}")
 
 
 def test_files_that_cannot_be_removed_are_not_tried_at_every_look(slurm_hub):
     """Whoever works in a session can close its owner's directory, or put something else in a file's place."""
     hub = slurm_hub
-    hub.run_session("work", LIGHT)
+    hub.run_session("tooth", LIGHT)
     spool_of(hub).chmod(0o500)
     try:
-        hub.end_session("work")
+        hub.end_session("tooth")
         hub.until(lambda: tries(hub), 20, "it is tried")
         before, now = tries(hub), looks(hub)
         hub.until(lambda: looks(hub) > now + 6, 60, "it was looked often")
@@ -95,13 +95,13 @@ def test_files_that_cannot_be_removed_are_not_tried_at_every_look(slurm_hub):
 
 def test_a_directory_in_a_files_place_is_left_to_whoever_made_it(slurm_hub):
     hub = slurm_hub
-    hub.run_session("work", LIGHT)
+    hub.run_session("tooth", LIGHT)
     (log,) = spool_of(hub).glob("*.log")
     log.unlink()
     log.mkdir()
     before = hub.log.read_text().count(LEFT)
     try:
-        hub.end_session("work")
+        hub.end_session("tooth")
         assert hub.spool() == [log.name]
         assert hub.log.read_text().count(LEFT) == before
     finally:
@@ -117,11 +117,11 @@ def test_a_launcher_that_is_killed_leaves_nothing(slurm_hub):
     killer.chmod(0o755)
     configuration.write_text(json.dumps(json.loads(whole) | {"sbatch": str(killer)}))
     try:
-        hub.start_session("work", LIGHT)
-        hub.until(lambda: hub.is_over("work"), 60, "it has failed")
+        hub.start_session("tooth", LIGHT)
+        hub.until(lambda: hub.is_over("tooth"), 60, "it has failed")
     finally:
         configuration.write_text(whole)
-    assert "never arrived" in hub.session("work")["words"]
+    assert "never arrived" in hub.session("tooth")["words"]
     hub.until(lambda: not hub.spool(), 40, f"its files are gone: {hub.spool()}")
 
 

@@ -17,14 +17,14 @@ def test_munge_is_silent_at_a_submission_in_the_queue_and_at_an_end(slurm_hub, s
     (waits,) = set(hub.jobs()) - {first}
     before = said(hub, "was not answered")
     with slurm.silent("munge"):
-        hub.start_session("work", LIGHT)
+        hub.start_session("tooth", LIGHT)
         says(hub, "starting", "has not answered since", name="waits")
         hub.until(lambda: said(hub, "was not answered") > before, 40, "the launcher gives up")
         hub.end_session("waits", remove=False)
         assert "as soon as" in hub.session("waits")["words"]
     hub.until(lambda: hub.job_state(waits) == "CANCELLED", 60, "what waited is cancelled after all")
-    hub.until(lambda: hub.is_over("work") or hub.session("work")["ready"], 60, "it is settled")
-    there = not hub.is_over("work")
+    hub.until(lambda: hub.is_over("tooth") or hub.session("tooth")["ready"], 60, "it is settled")
+    there = not hub.is_over("tooth")
     hub.until(lambda: len(hub.jobs()) == 1 + there, 60, "there is one job for it, or none")
     says(hub, "running", "Running on", name="first")
     assert first in hub.jobs() and hub.ask("first")["pid"] == found["pid"]
@@ -33,7 +33,7 @@ def test_munge_is_silent_at_a_submission_in_the_queue_and_at_an_end(slurm_hub, s
 def test_held_back_and_let_go(slurm_hub, full_cluster):
     hub, alice = slurm_hub, slurm_hub.accounts["alice"]
     owner = {"user": alice["uid"], "group": alice["gid"], "extra_groups": []}
-    hub.start_session("work", LIGHT)
+    hub.start_session("tooth", LIGHT)
     says(hub, "starting", "1st of 1")
     job = hub.job()
     hub.start_session("next", LIGHT)
@@ -47,22 +47,22 @@ def test_held_back_and_let_go(slurm_hub, full_cluster):
     says(hub, "starting", "The cluster's staff hold it back")
     full_cluster.free()
     hub.until(lambda: hub.session("next")["ready"], 60, "the other has its turn")
-    assert hub.job_state(job) == "PENDING" and hub.session("work")["queued"]
+    assert hub.job_state(job) == "PENDING" and hub.session("tooth")["queued"]
     hub.run("scontrol", "release", str(job))
-    hub.until(lambda: hub.session("work")["ready"], 60, "it is let go")
+    hub.until(lambda: hub.session("tooth")["ready"], 60, "it is let go")
 
 
 def test_a_session_that_waited_too_long_is_given_up(slurm_hub, full_cluster):
     hub = slurm_hub
-    hub.start_session("work", LIGHT)
+    hub.start_session("tooth", LIGHT)
     says(hub, "starting", "in the queue")
     hub.kill()
-    began = datetime.fromisoformat(kept(hub, "work")["started"]) - timedelta(hours=336)
+    began = datetime.fromisoformat(kept(hub, "tooth")["started"]) - timedelta(hours=336)
     with sqlite3.connect(hub.root / "jupyterhub.sqlite") as database:
-        ((state,),) = database.execute("SELECT state FROM spawners WHERE name = 'work'").fetchall()
+        ((state,),) = database.execute("SELECT state FROM spawners WHERE name = 'tooth'").fetchall()
         state = json.loads(state)
         state["visa"]["started"] = began.isoformat()
-        database.execute("UPDATE spawners SET state = ? WHERE name = 'work'", (json.dumps(state),))
+        database.execute("UPDATE spawners SET state = ? WHERE name = 'tooth'", (json.dumps(state),))
     hub.start()
     over(hub, "waited 14 days for its place", "Try another plan, or later")
 
@@ -70,7 +70,7 @@ def test_a_session_that_waited_too_long_is_given_up(slurm_hub, full_cluster):
 def test_what_the_cluster_never_starts_is_not_said_to_wait(slurm_hub, full_cluster):
     """Taken by Slurm, which then made the partition smaller: it keeps such a job for ever."""
     hub = slurm_hub
-    hub.start_session("work", LIGHT | {"plan": "everywhere"})
+    hub.start_session("tooth", LIGHT | {"plan": "everywhere"})
     says(hub, "starting", "Waiting in the queue")
     hub.run("scontrol", "update", "PartitionName=main", "MaxNodes=2")
     try:

@@ -25,14 +25,14 @@ def rounds(client):
 
 def test_a_sessions_token_is_hashed_once(provider):
     token = new_token()
-    client = provider.add_client("jupyterhub-user-ada-work", token, "/callback")
+    client = provider.add_client("jupyterhub-user-ada-tooth", token, "/callback")
     assert rounds(client) == 1
     assert token not in client.secret
     assert compare_token(client.secret, token)
     assert not compare_token(client.secret, new_token())
     provider.db.commit()
     again = new_token()
-    assert provider.add_client("jupyterhub-user-ada-work", again, "/callback") is client
+    assert provider.add_client("jupyterhub-user-ada-tooth", again, "/callback") is client
     assert (compare_token(client.secret, again), compare_token(client.secret, token)) == (True, False)
 
 

@@ -21,7 +21,7 @@ def hub(waiting_hub):
     return waiting_hub
 
 
-def follow_progress(hub, name="work", who="alice"):
+def follow_progress(hub, name="tooth", who="alice"):
     """The messages of the progress stream, read by a thread of its own."""
     events = []
 
@@ -50,9 +50,9 @@ def test_it_waits_longer_than_a_start_may_take(hub):
         say(hub, "place", f"place {place}")
         time.sleep(0.1)
     say(hub, "place", "1st")
-    hub.until(lambda: hub.session("work")["words"] == "In the queue: 1st", 10, "its place is said")
+    hub.until(lambda: hub.session("tooth")["words"] == "In the queue: 1st", 10, "its place is said")
     time.sleep(max(0, START_TIMEOUT + 2 - (datetime.now(UTC) - asked).total_seconds()))
-    assert hub.session("work")["state"] == "starting"
+    assert hub.session("tooth")["state"] == "starting"
     # Who comes late is told the last place alone.
     late, _ = follow_progress(hub)
     session = move(hub)
@@ -65,10 +65,10 @@ def test_it_waits_longer_than_a_start_may_take(hub):
     assert [event["message"] for event in late if "In the queue" in event["message"]] == ["In the queue: 1st"]
 
     # The lifetime counts from when it runs, and the cluster's own end is the session's.
-    ends, began = moment(session["ends"]), json.loads((hub.marks / "alice+work.state").read_text())["began"]
+    ends, began = moment(session["ends"]), json.loads((hub.marks / "alice+tooth.state").read_text())["began"]
     assert abs((ends - datetime.fromtimestamp(began, UTC)) - timedelta(hours=2)) < timedelta(seconds=2)
     assert moment(session["since"]) - asked > timedelta(seconds=START_TIMEOUT)
-    plan = json.loads((hub.marks / "alice+work.plan").read_text())
+    plan = json.loads((hub.marks / "alice+tooth.plan").read_text())
     assert plan == {"hours": 2.0, "account": "a-1"}
 
 
@@ -85,7 +85,7 @@ def test_after_the_queue_its_own_time_counts(hub):
 def test_stopped_in_the_queue(hub):
     queue(hub)
     assert len(hub.jobs()) == 1
-    assert hub.api("DELETE", "users/alice/servers/work", "alice").status_code in (202, 204)
+    assert hub.api("DELETE", "users/alice/servers/tooth", "alice").status_code in (202, 204)
     session = settled(hub)
     assert (session["state"], session["words"]) == ("stopped", "The start was stopped.")
     assert hub.jobs() == []
@@ -95,7 +95,7 @@ def test_ended_in_the_queue(hub):
     queue(hub)
     say(hub, "why", "The cluster's staff took it out of the queue.")
     os.kill(hub.jobs()[0], signal.SIGKILL)
-    say(hub, "alice+work.state", '{"state": "ended", "restarts": 0}')
+    say(hub, "alice+tooth.state", '{"state": "ended", "restarts": 0}')
     session = settled(hub)
     assert (session["state"], session["words"]) == ("failed", "The cluster's staff took it out of the queue.")
 
@@ -119,10 +119,10 @@ class TestRestarted:
             hub.start()
             session = hub.until(lambda: is_queued(hub), 10, "it is in the queue")
             assert (session["pending"], session["ready"]) == ("spawn", False)
-        model = hub.api("GET", "users/alice/servers/work", "alice").json()
+        model = hub.api("GET", "users/alice/servers/tooth", "alice").json()
         assert (model["pending"], model["ready"], model["stopped"]) == ("spawn", False, False)
         # Asked again, it is not started again; and who asks how it goes is told.
-        assert hub.start_session("work", OPTIONS).status_code == 202
+        assert hub.start_session("tooth", OPTIONS).status_code == 202
         assert len(hub.jobs()) == 1
         events, thread = follow_progress(hub)
         hub.until(lambda: len(events) > 1, 10, "its steps are told")
@@ -133,10 +133,10 @@ class TestRestarted:
         routes = hub.http.get(
             f"{hub.proxy_api}/api/routes", headers={"Authorization": f"token {hub.proxy_token}"}
         ).json()
-        assert "/user/alice/work" in routes
+        assert "/user/alice/tooth" in routes
         # The hub that found it notices its end.
-        hub.http.get(hub.address("work") + "leave")
-        session = hub.until(lambda: (s := hub.session("work"))["state"] == "failed" and s, 20, "it is seen")
+        hub.http.get(hub.address("tooth") + "leave")
+        session = hub.until(lambda: (s := hub.session("tooth"))["state"] == "failed" and s, 20, "it is seen")
         assert session["words"].startswith("The session ended by itself (code 7)")
 
     @pytest.mark.parametrize("remove", [False, True])
@@ -149,11 +149,11 @@ class TestRestarted:
             hub.until(lambda: hub.processes(), 10, "its process runs")
         hub.kill()
         hub.start()
-        hub.until(lambda: hub.session("work")["pending"] == "spawn", 10, "it goes on")
-        answer = hub.api("DELETE", "users/alice/servers/work", "alice", json={"remove": remove})
+        hub.until(lambda: hub.session("tooth")["pending"] == "spawn", 10, "it goes on")
+        answer = hub.api("DELETE", "users/alice/servers/tooth", "alice", json={"remove": remove})
         assert answer.status_code in (202, 204), answer.text
         if remove:
-            hub.until(lambda: hub.session("work") is None, 10, "it is gone")
+            hub.until(lambda: hub.session("tooth") is None, 10, "it is gone")
         else:
             assert settled_words(hub) == "The start was stopped."
         assert hub.jobs() == []
@@ -164,7 +164,7 @@ class TestRestarted:
         hub.kill()
         say(hub, "why", "The cluster's staff took it out of the queue.")
         os.kill(hub.jobs()[0], signal.SIGKILL)
-        say(hub, "alice+work.state", '{"state": "ended", "restarts": 0}')
+        say(hub, "alice+tooth.state", '{"state": "ended", "restarts": 0}')
         hub.start()
         assert settled_words(hub) == "The cluster's staff took it out of the queue."
         # It can be started again.
@@ -177,7 +177,7 @@ class TestRestarted:
         hub.kill()
         hub.start()
         time.sleep(2)
-        session = hub.session("work")
+        session = hub.session("tooth")
         assert (session["state"], session["pending"]) == ("starting", "spawn")
         (hub.marks / "down").unlink()
         move(hub)
@@ -209,5 +209,5 @@ class TestRestarted:
         assert sum(one["note"].startswith("Server at ") for one in tokens) == 3
 
 
-def settled_words(hub, name="work"):
+def settled_words(hub, name="tooth"):
     return settled(hub, name)["words"]

@@ -13,7 +13,7 @@ def hub(waiting_hub):
     return waiting_hub
 
 
-def token_of(hub, name="work"):
+def token_of(hub, name="tooth"):
     """The token of the session's last run."""
     return (hub.marks / f"alice+{name}.log").read_text().rpartition(" ")[2].strip()
 
@@ -30,14 +30,14 @@ def good(hub, token):
 def oauth_secret(hub):
     with sqlite3.connect(hub.root / "jupyterhub.sqlite") as database:
         query = "SELECT secret, redirect_uri, allowed_scopes FROM oauth_clients WHERE identifier = ?"
-        return database.execute(query, ["jupyterhub-user-alice-work"]).fetchone()
+        return database.execute(query, ["jupyterhub-user-alice-tooth"]).fetchone()
 
 
 def test_it_starts_anew_by_itself(hub):
     queue(hub)
     first = move(hub)
-    token, pid, client = token_of(hub), hub.process("alice+work"), oauth_secret(hub)
-    target = routes(hub)["/user/alice/work"]["target"]
+    token, pid, client = token_of(hub), hub.process("alice+tooth"), oauth_secret(hub)
+    target = routes(hub)["/user/alice/tooth"]["target"]
     scopes = hub.api("GET", "users/alice/tokens").json()["api_tokens"]
     (mine,) = [one for one in scopes if one["note"].startswith("Server at ")]
 
@@ -45,20 +45,20 @@ def test_it_starts_anew_by_itself(hub):
     session = put_back(hub)
     assert (session["state"], session["ready"]) == ("starting", False)
     # From the moment its backend has asked for a new token it is a start like any other.
-    session = hub.until(lambda: (s := hub.session("work"))["pending"] and s, 10, "it is a start again")
+    session = hub.until(lambda: (s := hub.session("tooth"))["pending"] and s, 10, "it is a start again")
     assert (session["state"], session["pending"], session["ready"]) == ("starting", "spawn", False)
     assert session["ends"] is None
     # Nobody is led to where it was, and who held its token holds nothing any more.
-    hub.until(lambda: "/user/alice/work" not in routes(hub), 10, "its route is gone")
+    hub.until(lambda: "/user/alice/tooth" not in routes(hub), 10, "its route is gone")
     assert not good(hub, token)
-    assert hub.start_session("work", OPTIONS).status_code == 202
+    assert hub.start_session("tooth", OPTIONS).status_code == 202
     assert len(hub.jobs()) == 1
 
     session = move(hub)
     assert session["state"] == "running"
     assert session["ends"] > first["ends"]
-    assert hub.process("alice+work") != pid
-    assert routes(hub)["/user/alice/work"]["target"] != target
+    assert hub.process("alice+tooth") != pid
+    assert routes(hub)["/user/alice/tooth"]["target"] != target
     assert good(hub, token_of(hub))
     assert token_of(hub) != token
     (new,) = [
@@ -73,9 +73,9 @@ def test_it_starts_anew_by_itself(hub):
     assert others == list(client[1:])
     # Its end revokes the new token too, and the log that is kept holds neither.
     last = token_of(hub)
-    hub.stop_session("work", remove=False)
+    hub.stop_session("tooth", remove=False)
     assert not good(hub, last)
-    log = "\n".join(hub.session("work", "alice")["log"]) if "log" in hub.session("work") else ""
+    log = "\n".join(hub.session("tooth", "alice")["log"]) if "log" in hub.session("tooth") else ""
     assert token not in log
     assert last not in log
 
@@ -95,7 +95,7 @@ def test_before_its_backend_has_asked_for_a_token(hub):
     (hub.marks / "hold-renew").unlink()
     # Its new run has its whole lifetime, and ends after it.
     move(hub)
-    session = hub.until(lambda: (s := hub.session("work"))["state"] == "stopped" and s, 20, "it is ended")
+    session = hub.until(lambda: (s := hub.session("tooth"))["state"] == "stopped" and s, 20, "it is ended")
     assert session["words"] == "Ended after 1 minute, as chosen."
 
 
@@ -103,8 +103,8 @@ def test_it_can_be_stopped_while_it_waits_again(hub):
     queue(hub)
     move(hub)
     put_back(hub)
-    assert hub.api("DELETE", "users/alice/servers/work", "alice").status_code in (202, 204)
-    session = hub.until(lambda: (s := hub.session("work"))["pending"] is None and s, 20, "it is settled")
+    assert hub.api("DELETE", "users/alice/servers/tooth", "alice").status_code in (202, 204)
+    session = hub.until(lambda: (s := hub.session("tooth"))["pending"] is None and s, 20, "it is settled")
     assert session["state"] == "stopped"
     assert hub.jobs() == []
 
@@ -117,8 +117,8 @@ def test_the_hub_is_killed_meanwhile(hub, killed):
     if killed == "before":
         hub.kill()
         (hub.marks / "hold-queue").touch()
-        (hub.marks / "alice+work.requeue").touch()
-        hub.until(lambda: not (hub.marks / "alice+work.requeue").exists(), 10, "it is put back")
+        (hub.marks / "alice+tooth.requeue").touch()
+        hub.until(lambda: not (hub.marks / "alice+tooth.requeue").exists(), 10, "it is put back")
         hub.start()
     elif killed == "between":
         # The token is made and not delivered yet: nobody knows it, so there has to be another.

@@ -73,12 +73,12 @@ class GuestHub(sharing_hub.SharingHub):
         return super().settings() | {"connect": self.connect, "machines": self.machines}
 
     def session_is(self, state, seconds, what):
-        self.until(lambda: (self.session("work") or {}).get("state") == state, seconds, what)
+        self.until(lambda: (self.session("tooth") or {}).get("state") == state, seconds, what)
 
     def get(self, path, who="alice"):
         """A page of the session's, by the proxy, as somebody."""
         headers = {"Authorization": f"token {self.token(who)}"} if who else {}
-        return httpx.get(self.address("work") + path, headers=headers, timeout=60)
+        return httpx.get(self.address("tooth") + path, headers=headers, timeout=60)
 
     def opened_by(self, text):
         """Whatever in a text opens anything at this hub."""

@@ -14,7 +14,7 @@ from visa_spawner.backends.vm.provider import Order
 from visa_spawner.session import Image
 
 IMAGE = Image("empty")
-ORDER = Order("visa-test-one", {"session": "alice/work", "made": "1"}, IMAGE, 1, 64 << 20, 0)
+ORDER = Order("visa-test-one", {"session": "alice/tooth", "made": "1"}, IMAGE, 1, 64 << 20, 0)
 
 
 def run(*words):

@@ -13,7 +13,7 @@ from visa_spawner.backends.vm.provider import BY_HOST, SAVING, Stands
 
 def domain(**changes):
     values = {
-        "name": "visa-here-alice-work-1",
+        "name": "visa-here-alice-tooth-1",
         "kind": "kvm",
         "cpus": 4,
         "memory": 4 << 30,

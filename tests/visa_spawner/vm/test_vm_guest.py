@@ -90,13 +90,13 @@ def test_it_came_up_whole_and_lets_nobody_in(guest):
 def test_it_becomes_alices_session_by_an_ordinary_start(guest):
     hub, waiting = guest.hub, guest.name
     hub.token("alice")
-    answer = hub.start_session("work", OPTIONS)
+    answer = hub.start_session("tooth", OPTIONS)
     assert answer.status_code in (201, 202), answer.text
     hub.session_is("running", 240, "the session runs")
     assert guest.name == waiting, "the one that waited"
     answer = hub.get("api")
     assert (answer.status_code, "version" in answer.json()) == (200, True)
-    assert guest.run("hostname").strip() == "work"
+    assert guest.run("hostname").strip() == "tooth"
 
 
 def test_data_stand_at_their_places_with_the_persons_rights(guest):
@@ -141,8 +141,8 @@ def changed(answer):
 
 
 def test_data_are_added_and_taken_away_whatever_root_of_the_guest_says(guest):
-    hub, data = guest.hub, "visa/sessions/alice/work/data"
-    assert hub.session("work")["why_not_added"] == ""
+    hub, data = guest.hub, "visa/sessions/alice/tooth/data"
+    assert hub.session("tooth")["why_not_added"] == ""
     changed(hub.api("POST", data, "alice", json={"experiment": "B-2"}))
     raw = hub.root / "visitor/b2/RAW_DATA"
     assert guest.as_alice("cat /experiments/B-2/raw/scan") == "more raw data\n"
@@ -166,7 +166,7 @@ def test_data_are_added_and_taken_away_whatever_root_of_the_guest_says(guest):
 
 
 def test_an_image_of_before_that_gets_none_and_the_page_says_why(guest):
-    hub, data = guest.hub, "visa/sessions/alice/work/data"
+    hub, data = guest.hub, "visa/sessions/alice/tooth/data"
     # Such a program knows no word for it, takes it for a start, and finds that it has no session.
     earlier, python = "/opt/visa/earlier", "/opt/visa/venv/bin/python"
     script = f"#!/bin/sh\\nexec {python} -m visa_session.start\\n"
@@ -176,14 +176,14 @@ def test_an_image_of_before_that_gets_none_and_the_page_says_why(guest):
     finally:
         guest.run(f"umount {PROGRAM}")
     assert answer.status_code == 409 and "of an earlier version" in answer.text, answer.text
-    assert "of an earlier version" in hub.session("work")["why_not_added"]
+    assert "of an earlier version" in hub.session("tooth")["why_not_added"]
     assert "No such file" in guest.run("ls /experiments/B-2")
     assert guest.as_alice("cat /experiments/A-1/raw/scan") == "raw data\n"
 
 
 def test_staff_see_what_it_takes(guest):
     guest.hub.token("heidi")
-    used = guest.hub.api("GET", "visa/support/alice/work", "heidi").json()["usage"]
+    used = guest.hub.api("GET", "visa/support/alice/tooth", "heidi").json()["usage"]
     assert used["memory_limit"] == 1400 * 10**6 or used["memory_limit"] == 1400 << 20, used
     assert 100 << 20 < used["memory"] < 1400 << 20 and 0 <= used["cpus"] < 3, used
 
@@ -234,7 +234,7 @@ def test_the_gate_is_that_of_any_session(guest):
 
 
 async def test_its_desktop_answers(guest):
-    session = SimpleNamespace(url=guest.hub.address("work"), token=guest.hub.token("alice"))
+    session = SimpleNamespace(url=guest.hub.address("tooth"), token=guest.hub.token("alice"))
     end = time.monotonic() + 120
     while True:
         viewer = await Viewer.connect(session)
@@ -260,7 +260,7 @@ def test_its_agent_may_be_silent(guest):
     with contextlib.suppress(Refused):  # it may be gone before it has answered
         guest.run(f"{comes_back}; systemctl --no-block stop qemu-guest-agent")
     hub.until(lambda: not guest.hears(), 30, "the agent is gone")
-    assert hub.session("work")["state"] == "running" and started(guest) == began
+    assert hub.session("tooth")["state"] == "running" and started(guest) == began
     hub.until(guest.hears, 120, "it is there again")
 
 
@@ -286,22 +286,22 @@ def test_it_is_suspended_and_goes_on_with_all_that_is_open(guest):
     begin = "systemd-run --unit=ticks --uid=20001 --gid=20001 sh /run/ticks.sh"
     guest.run(f"echo '{program}' > /run/ticks.sh; {begin}")
     hub.until(lambda: len(ticks(guest)) > 1, 30, "the program writes")
-    assert hub.session("work")["may_suspend"]
-    answer = hub.api("POST", "visa/sessions/alice/work/suspend", "alice")
+    assert hub.session("tooth")["may_suspend"]
+    answer = hub.api("POST", "visa/sessions/alice/tooth/suspend", "alice")
     assert answer.status_code in (200, 202), answer.text
     hub.session_is("suspended", 120, "it stands still")
-    hub.until(lambda: hub.session("work")["may_resume"], 30, "and may go on")
+    hub.until(lambda: hub.session("tooth")["may_resume"], 30, "and may go on")
     assert not [one for one in Path("/proc").glob("[0-9]*") if f"guest={name}," in read(one / "cmdline")]
     memory = folder(hub) / f"{name}.memory"
     assert stat.S_IMODE(memory.stat().st_mode) == 0o600, "all that it knows is in there"
     written = len(ticks(guest))
     hub.kill()  # a restarted hub leaves it as it is
     hub.start()
-    hub.until(lambda: (hub.session("work") or {}).get("may_resume"), 60, "it is found again")
-    assert len(ticks(guest)) == written and hub.session("work")["state"] == "suspended"
+    hub.until(lambda: (hub.session("tooth") or {}).get("may_resume"), 60, "it is found again")
+    assert len(ticks(guest)) == written and hub.session("tooth")["state"] == "suspended"
     resumed = time.time()
     # Another machine may be being made, to wait in its room: that gives way as soon as it is there.
-    resume = "visa/sessions/alice/work/resume"
+    resume = "visa/sessions/alice/tooth/resume"
     hub.until(lambda: hub.api("POST", resume, "alice").status_code in (200, 202), 60, "there is room")
     hub.session_is("running", 120, "it goes on")
     hub.until(lambda: len(ticks(guest)) > written + 2, 60, "so does the program that has a file open")
@@ -326,11 +326,11 @@ def test_to_switch_it_off_from_inside_ends_the_session_and_leaves_nothing(guest)
     hub, name = guest.hub, guest.name
     with contextlib.suppress(Refused):  # it may be off before it has answered
         guest.run("systemctl --no-block poweroff --force --force")
-    hub.until(lambda: hub.session("work")["state"] in ("failed", "stopped"), 60, "its end is seen")
-    assert "from inside" in hub.session("work")["words"]
+    hub.until(lambda: hub.session("tooth")["state"] in ("failed", "stopped"), 60, "its end is seen")
+    assert "from inside" in hub.session("tooth")["words"]
     hub.until(lambda: name not in guest.names(), 60, "it is removed")
     hub.token("heidi")
-    log = hub.session("work", "heidi", owner="alice")["log"]
+    log = hub.session("tooth", "heidi", owner="alice")["log"]
     assert [line for line in log if "visa-session" in line], f"staff read the end of its console: {log}"
     hub.until(lambda: not [one for _, one in share.serving(HUB_ID) if one == name], 20, "its share too")
     assert not list(folder(hub).glob(f"{name}*"))

@@ -25,7 +25,7 @@ async def test_a_machine_from_its_making_to_its_end(provider):
     await provider.create(ORDER)
     (found,) = await provider.list()
     assert (found.name, found.stands, found.address) == ("visa-test-one", Stands.RUNNING, "10.216.0.2")
-    assert found.tags["session"] == "alice/work"
+    assert found.tags["session"] == "alice/tooth"
     said = run("ip", "-o", "addr", "show", "visa0ad80002")
     assert "10.216.0.1 peer 10.216.0.2/32" in said, "a line of its own"
     assert (Path(provider.image_template.format(recipe="empty"))).stat().st_uid == 0, (
@@ -179,7 +179,7 @@ def killed(*_):
 async def is_gone(provider):
     """Found by its tag as one that has ended, and removed with all that it had."""
     (found,) = await provider.list()
-    assert found.stands is Stands.ENDED and found.tags["session"] == "alice/work"
+    assert found.stands is Stands.ENDED and found.tags["session"] == "alice/tooth"
     await provider.delete(found.name)
     assert await provider.list() == [] and left(provider) == []
     assert found.address not in line.addresses()
@@ -239,5 +239,5 @@ async def test_libvirtd_may_stop_and_start_again(provider, libvirt_here):
         await provider.list()
     daemon.start(folder, processes)
     (found,) = await provider.list()
-    assert found.stands is Stands.RUNNING and found.tags["session"] == "alice/work"
+    assert found.stands is Stands.RUNNING and found.tags["session"] == "alice/tooth"
     await provider.tag(found.name, {"session": "bob/late"})  # by a connection that was open before

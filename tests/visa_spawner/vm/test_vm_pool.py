@@ -19,7 +19,7 @@ async def test_the_pool_fills_and_a_start_takes_from_it(hub, world):
     backend = hub.backend()
     await backend.start()
     assert backend.machine_name == waits and list(world.handed) == [waits]
-    assert world.machines[waits].tags["session"] == "alice/work"
+    assert world.machines[waits].tags["session"] == "alice/tooth"
     hub.machines.pool._taken_at = 0
     await until(lambda: len(world.machines) == 2 and hub.waiting())
     assert hub.waiting() != [waits], "another waits then"

@@ -27,7 +27,7 @@ class Hub(Processes):
 __all__ = ["CONFIG", "PAIR", "RESOURCES", "Hub", "until"]
 
 
-async def running(hub, name="work"):
+async def running(hub, name="tooth"):
     """A session of the hub's that runs."""
     backend = hub.backend(name)
     await backend.start()

@@ -87,7 +87,7 @@ def test_how_a_server_stands(server, what):
 
 
 def test_tags_come_back_as_they_went_in_and_foreign_servers_are_none():
-    tags = {"session": "alice/work", "gpus": "", "hub": "another"}
+    tags = {"session": "alice/tooth", "gpus": "", "hub": "another"}
     said = servers.metadata(tags, "here")
     assert servers.tags_from({"metadata": said | {"owner": "x"}}, "here") == tags | {"hub": "here"}
     assert servers.tags_from({"metadata": said}, "elsewhere") is None
