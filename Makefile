@@ -55,5 +55,5 @@ lint:
 
 clean: ## What the demo and the tests made, the data tree included
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m demo.clean; fi
-	@rm -rf .venv .venv-ansible .venv-openstack build dist *.egg-info node_modules demo/node_modules tests/axe/node_modules visa_session/node_modules \
+	@rm -rf .venv .venv-ansible .venv-openstack build dist *.egg-info node_modules demo/node_modules tests/axe/node_modules tests/grafana/node_modules visa_session/node_modules \
 		visa_session/static/novnc tests/results .pytest_cache .ruff_cache .hypothesis

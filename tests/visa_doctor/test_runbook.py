@@ -15,8 +15,8 @@ RUNBOOK = ROOT / "docs/operators/runbook.md"
 NOT_OURS = {"up"}
 #: What is no figure's name in an expression.
 _WORDS = set(
-    "sum by on and or unless rate increase histogram_quantile time le job instance backend what status reason"
-    " profile plan node how asked code".split()
+    "sum by on and or unless rate increase histogram_quantile label_replace time le job instance backend what"
+    " status reason profile plan node how asked code".split()
 )
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
