@@ -11,7 +11,9 @@ import pytest
 from doctor_servers import DAY, Authority
 from doctor_site import PLAN, SLURM_CONF, engines, profile, write_profile
 
+from visa_doctor.checks.engines import _faults
 from visa_doctor.finding import Verdict
+from visa_spawner.backends.nodes import Node
 
 
 def node(**changes):
@@ -55,6 +57,18 @@ def test_podmans_own_network_by_the_name_that_addresses_stand_under(site, doctor
     doctor.say(f"c.ContainerBackend.nodes = [{node(engine=site.engine.address, network='bridge')!r}]")
     (told,) = doctor.wrong("engines")
     assert told == "engines, node2: The engine has no network 'bridge'; no session starts there."
+
+
+@pytest.mark.parametrize(
+    ("by", "cgroups", "wrong"), [("Podman Engine", "2", 0), ("Podman Engine", "1", 1), ("Engine", "2", 1)]
+)
+def test_a_quota_of_cores_that_an_engine_says_it_lacks(by, cgroups, wrong):
+    """As Debian's Podman says with cgroups of version 2, where it has not looked and the quota holds."""
+    version = {"ApiVersion": "1.41", "Components": [{"Name": by}]}
+    about = {"MemoryLimit": True, "PidsLimit": True, "CpuCfsQuota": False, "CgroupVersion": cgroups}
+    one = Node.model_validate(node(network="published", local=False))
+    said = [fault.what for fault in _faults(one, version, about, set())]
+    assert len(said) == wrong and all("(CpuCfsQuota is off)" in what for what in said)
 
 
 def test_more_memory_than_the_node_has(site, doctor):

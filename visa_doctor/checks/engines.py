@@ -15,9 +15,10 @@ from ..installation import Installation
 from ..looking import Look, each_of, in_thread
 
 #: What an engine must say that it can limit, by its own names (Docker's, Podman's), and what goes wrong else.
+_CORES = ("CpuCfsQuota", "CPUCfsQuota")
 _LIMITS = {
     ("MemoryLimit",): "a session can take all of the node's memory",
-    ("CpuCfsQuota", "CPUCfsQuota"): "a session can take all of the node's cores",
+    _CORES: "a session can take all of the node's cores",
     ("PidsLimit",): "a session can start processes without end",
 }
 #: Before which the Docker API lacks what sessions are made with.
@@ -66,8 +67,11 @@ async def _node(here: Installation, node: Node) -> Look:
 def _networks(version: dict, found: list[dict]) -> set[str]:
     """Their names, as a session's address stands under them: Podman lists its own default one as Docker's."""
     names = {one["Name"] for one in found}
-    is_podman = any("Podman" in str(part.get("Name")) for part in version.get("Components") or [])
-    return names - {"bridge"} | {"podman"} if is_podman and "bridge" in names else names
+    return names - {"bridge"} | {"podman"} if _is_podman(version) and "bridge" in names else names
+
+
+def _is_podman(version: dict) -> bool:
+    return any("Podman" in str(part.get("Name")) for part in version.get("Components") or [])
 
 
 def _faults(node: Node, version: dict, about: dict, networks: set[str]):
@@ -79,6 +83,8 @@ def _faults(node: Node, version: dict, about: dict, networks: set[str]):
         )
         yield wrong(what, "Install Debian 12's podman or docker.io, or newer.", node.name)
     for names, then in _LIMITS.items():
+        if names == _CORES and _is_podman(version) and str(about.get("CgroupVersion")) == "2":
+            continue  # Podman says no there without having looked; the kernel always has it
         said = [about[name] for name in names if name in about]
         if said and not any(said):
             what = f"The engine says that its limits do not hold ({names[0]} is off): {then}."

@@ -70,15 +70,8 @@ def binds_for(node: Node, binds: Sequence[Bind]) -> list[dict[str, Any]]:
                     field="experiments",
                 )
         # As a mount, not as "source:target": Docker refuses a missing source then, and would else make it.
-        mounts.append(
-            {
-                "Type": "bind",
-                "Source": source,
-                "Target": bind.target,
-                "ReadOnly": bind.read_only,
-                "BindOptions": {"Propagation": "rprivate"},
-            }
-        )
+        # With BindOptions of any kind Podman leaves out what is mounted below; both make it private anyhow.
+        mounts.append({"Type": "bind", "Source": source, "Target": bind.target, "ReadOnly": bind.read_only})
     return mounts
 
 

@@ -47,8 +47,11 @@ def size(count: int) -> str:
 
 
 def of_end(code: int, *, out_of_memory: bool, memory: int, started: bool) -> Status:
-    """What happened, and what to do next; `started` is False when the server never listened."""
-    if out_of_memory:
+    """What happened, and what to do next; `started` is False when the server never listened.
+
+    An engine may call it `out_of_memory` when any program in it ever was, which the session outlived.
+    """
+    if out_of_memory and code not in ENDED_QUIETLY:
         return Status(
             State.FAILED,
             f"The session used more than its {size(memory)} of memory and was stopped."

@@ -141,6 +141,16 @@ async def test_taking_more_memory_than_the_plan_ends_it_in_words(engine, make_ba
     await until(lambda: engine.containers(HUB) == [])
 
 
+async def test_a_session_that_outlives_a_program_without_memory_ends_by_itself(engine, make_backend):
+    script = f"{WAIT_FOR_GO}; dd if=/dev/zero of=/dev/null bs=600M; echo outlived; exit 0"
+    backend = await started(make_backend, engine, plan(command=("sh", "-c", script)))
+    backend.reported_port = 8888
+    go(engine, backend.object_name)
+    status = await asyncio.wait_for(backend.ended(), 15)
+    assert (status.state, status.words) == (State.STOPPED, "The session ended.")
+    assert "outlived" in await backend.last_lines()
+
+
 async def test_a_session_that_dies_at_its_start_says_so_at_once(engine, make_backend):
     backend = make_backend(
         settings([node(engine)]),

@@ -210,6 +210,7 @@ def test_how_a_session_ended_is_said():
     assert "raw data" in ended(71).words
     assert "GPU" in ended(72).words
     assert ended(0).state is State.STOPPED
+    assert ended(0, out_of_memory=True).words == "The session ended."
     assert ended(0, started=False).state is State.FAILED
     assert "code 3" in ended(3).words
 

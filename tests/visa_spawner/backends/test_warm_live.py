@@ -119,7 +119,7 @@ async def test_either_way_a_session_is_its_person_and_nothing_more(engine, make_
     # added later stand there with what is mounted below them, as read-only as they are.
     assert [_named(line) for line in said["waiting"]] == [_named(line) for line in said["cold"]]
     assert "ro" in mounted["waiting"].pop("/data/raw/deep")
-    mounted["cold"].pop("/data/raw/deep", None)  # as the engine has it: these data are not pinned
+    mounted["cold"].pop("/data/raw/deep")  # as the engine has it: these data are not pinned
     assert mounted["waiting"] == mounted["cold"]
     assert right["waiting"] == right["cold"] and limit["waiting"] == limit["cold"]
     for one in right["waiting"]:
