@@ -260,15 +260,19 @@ class _Following:
             return
         if self.post is not None:
             # The answer to the start itself has the best words there are, if it is a refusal.
+            early = not self.post.done()
             await asyncio.wait({self.post}, timeout=2 if failed else 0)
-            if not self.post.done() and failed is None:
+            if not self.post.done():
                 return
-            refusal = self.post.result() if self.post.done() else None
+            refusal = self.post.result()
             if isinstance(refusal, HubDown):
                 self.post = None
                 raise refusal
             if refusal is not None:
                 raise refusal
+            if early and failed is not None:
+                # Until the hub has taken this start it tells how the last one failed.
+                return
         if failed is not None:
             better = session.words if session is not None and session.state == "failed" else ""
             self.start.end("failed", better or failed)

@@ -1,6 +1,8 @@
 """What people see when a part is down, and that nothing is lost by it."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -114,6 +116,43 @@ async def unheard(parts):
     assert (start.state, start.words) == ("ready", "")
     await starts.close()
     await hub.close()
+
+
+def test_a_start_after_one_that_failed_is_not_taken_for_that(parts):
+    parts.client("alice").close()
+    with ThreadPoolExecutor(1) as apart:  # the browser's driver keeps this thread's loop busy
+        apart.submit(asyncio.run, tried_again(parts)).result()
+    parts.clear("alice")
+
+
+async def tried_again(parts):
+    """The first dies while it starts; the second takes longer than the hub keeps whoever asks for it."""
+    token = parts.rest("POST", "users/alice/tokens", json={}).json()["token"]
+    hub = HubClient(f"http://127.0.0.1:{parts.hub_port}/hub/api")
+    options = {"experiments": ["ma-1"], "profile": "general", "plan": "small"}
+    hold, pid = parts.folder / "marks/hold", parts.folder / "marks/alice+twice.pid"
+    starts = Starts(hub)
+    hold.touch()
+    try:
+        async with asyncio.timeout(60):
+            first = starts.begin(token, "alice", "twice", {"display_name": "Twice", "user_options": options})
+            while not pid.exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            os.kill(int(pid.read_text()), signal.SIGKILL)
+            async for _ in first.watch():
+                pass
+            assert first.state == "failed"
+            second = starts.begin(token, "alice", "twice")
+            await asyncio.sleep(4)  # twice what the hub keeps whoever asks
+            assert second.state == "starting", second.words
+            hold.unlink()
+            async for _ in second.watch():
+                pass
+            assert (second.state, second.words) == ("ready", "")
+    finally:
+        hold.unlink(missing_ok=True)
+        await starts.close()
+        await hub.close()
 
 
 def test_a_broken_catalogue_keeps_its_last_good_state(parts):
