@@ -37,6 +37,10 @@ CONTROL_SCOPE = "custom:visa:control"
 #: is then `{"certificate": PEM}`.
 READY_PATH = "visa/ready"
 
+#: What a session's log says each time that it finds no hub where it is to say that it listens. The hub reads
+#: it there: a session that does not reach it has no other way to tell.
+UNHEARD = "The hub cannot be reached from here"
+
 #: Hub REST paths of sharing, as docs/developers/sharing.md has them: the table of members, kept open; who
 #: came and went; and, below the last, `OWNER/NAME/...`.
 LINE_PATH = "visa/line"

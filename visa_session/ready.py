@@ -13,7 +13,7 @@ from aiohttp import ClientError
 from jupyterhub._version import __version__, _check_version
 from jupyterhub.httpclient import fetch
 
-from .contract import READY_PATH
+from .contract import READY_PATH, UNHEARD
 
 log = logging.getLogger("visa")
 
@@ -61,7 +61,9 @@ async def post_ready(
                 )
                 status, text = answer.status, await answer.text()
         except (OSError, TimeoutError, ClientError) as error:
-            trouble = str(error) or type(error).__name__
+            in_time = f"no answer within {ATTEMPT_LIMIT:.0f} seconds"
+            why = in_time if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+            trouble = f"{UNHEARD}, trying again: {url}: {why}"
         else:
             if 200 <= status < 300:
                 _check_version(answer.headers.get("X-JupyterHub-Version"), __version__, log)
@@ -73,8 +75,8 @@ async def post_ready(
             if status in NOT_ASKED_FOR:
                 log.warning("This hub does not ask sessions for their port (%s).", status)
                 return ""
-            trouble = f"it answered {status}"
-        log.warning("The hub could not be told that this session is ready, trying again: %s", trouble)
+            trouble = f"The hub could not be told that this session is ready, trying again: it says {status}"
+        log.warning("%s", trouble)
         await asyncio.sleep(wait * random.uniform(0.5, 1.0))
         wait = min(wait * 2, LONGEST_WAIT)
 

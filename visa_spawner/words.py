@@ -16,6 +16,10 @@ NOT_PREPARED = "The software of this profile has not been prepared here yet."
 IMAGE_GONE = "that software is not on this machine any more; start with today's instead"
 AGAIN = "Start it again; if it happens twice, tell the staff."
 NOT_REACHED = f"The session started and could not be reached. {AGAIN}"
+UNHEARD = (
+    "The session's machine does not reach this service, so the start was given up. Nothing is wrong with your"
+    " choice: tell the facility's staff, and take another plan until it is mended."
+)
 BROKEN = "The session could not be started, for a reason that the facility's staff can find in the log."
 NOT_REMOVED = "Stopped. What is left of it is removed as soon as its machine answers."
 

@@ -37,7 +37,7 @@ def a_hub(site=None, **spawner):
 @pytest.fixture(scope="module")
 def hub():
     """One hub for all tests of a module that leave it as it was."""
-    yield from a_hub(start_timeout=25, http_timeout=3)
+    yield from a_hub(start_timeout=25, http_timeout=3, unheard_timeout=2)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """A small server that behaves like a session, for tests of what is around it.
 
 Arguments: a directory of marks and, where a backend of these tests runs it, its key and its image, which says
-how it behaves. It says where it listens, and answers with what it knows of itself; `/leave?7` ends it with
-code 7, `/eat?300` takes 300 MB, and a line that is upgraded gives back what comes in. Where it is given an
-authority it serves TLS, unless its image is `old`. While the mark `hold-ready` is there it does not say that
-it listens, while `hold-answer` is it answers nobody.
+how it behaves: one that is `unheard` finds no hub. It says where it listens, and answers with what it knows
+of itself; `/leave?7` ends it with code 7, `/eat?300` takes 300 MB, and a line that is upgraded gives back
+what comes in. Where it is given an authority it serves TLS, unless its image is `old`. While the mark
+`hold-ready` is there it does not say that it listens, while `hold-answer` is it answers nobody.
 """
 
 import json
@@ -113,6 +113,14 @@ if (authority := os.environ.get("VISA_AUTHORITY")) and image != "old":
 else:
     threading.Thread(target=server.serve_forever, daemon=True).start()
 held("hold-ready")
+while image == "unheard":
+    import site
+
+    site.main()
+    from visa_session.contract import UNHEARD
+
+    print(f"{UNHEARD}, trying again: it is not there", flush=True)
+    time.sleep(0.2)  # before it tries again, until it is ended
 if image != "never":
     report(1 if image == "lies" else server.server_port)
 while True:

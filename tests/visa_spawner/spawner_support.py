@@ -119,9 +119,8 @@ def write_site(root: Path, queue: bool = False) -> None:
     (root / "profiles").mkdir(exist_ok=True)
     gpu = {"title": "1 GPU", "backend": "container", "cpus": 1, "memory": "1G", "gpus": 1}
     profiles = [profile("general"), profile("staffonly", roles=["helpdesk"])]
-    profiles += [
-        profile(name, roles=["scientist"]) for name in ("dies71", "dies72", "dies9", "never", "lies", "old")
-    ]
+    behave = ("dies71", "dies72", "dies9", "never", "lies", "old", "unheard")
+    profiles += [profile(name, roles=["scientist"]) for name in behave]
     profiles[0]["plans"]["gpu"] = gpu
     if queue:
         plan = {"title": "Cluster", "backend": "slurm", "cpus": 1, "memory": "1G", "hours": 3}

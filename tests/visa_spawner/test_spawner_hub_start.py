@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -135,6 +136,22 @@ def test_a_session_that_never_says_that_it_listens(hub):
     assert session["state"] == "failed"
     assert session["words"].startswith("The session was not ready within 1 minute.")
     assert hub.processes() == set()
+
+
+def test_a_session_that_does_not_reach_the_hub(hub):
+    """Given up as soon as that is sure, long before its time is over; the operator has its own words."""
+    begun = time.monotonic()
+    assert hub.start_session("deaf", GOOD_OPTIONS | {"profile": "unheard"}).status_code == 202
+    session = hub.until(lambda: (s := hub.session("deaf"))["pending"] is None and s, 30, "it is given up")
+    assert time.monotonic() - begun < 12, "its time would be over after 15"
+    assert session["state"] == "failed"
+    assert session["words"].startswith("The session's machine does not reach this service")
+    assert hub.processes() == set()
+    assert "alice:deaf runs and does not reach the hub. What" in hub.log.read_text()
+    assert (
+        "Its own words: The hub cannot be reached from here, trying again: it is not there"
+        in hub.log.read_text()
+    )
 
 
 def test_a_session_that_is_not_where_it_said(hub):

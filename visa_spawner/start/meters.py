@@ -16,7 +16,7 @@ READY = Histogram(
 #: Why starts fail that are the facility's to mend, as refusals name it; of the others people are told.
 FACILITYS = (
     *("engine", "image", "gpu", "data", "cluster", "provider", "catalogue", "boot", "handover", "error"),
-    *("died", "timeout", "unsafe-bind"),
+    *("died", "timeout", "unheard", "unsafe-bind"),
 )
 # From the first look on, at 0: Prometheus does not see what a figure counted before it was first told.
 for _reason in FACILITYS:

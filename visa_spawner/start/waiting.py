@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jupyterhub.utils import url_path_join, wait_for_http_server
+from traitlets import Float, HasTraits
 
 from .. import words
 from ..session import StartRefused, State
 from . import encrypted, meters
+from .unheard import unheard
 
 #: Seconds of the site's `start_timeout` left for cleaning up after a start that took too long.
 CLEANING = 10
@@ -43,8 +45,15 @@ async def first_of(seconds: float | None, **waits: Awaitable) -> tuple[str, Any]
             task.cancel()
 
 
-class Waiting:
+class Waiting(HasTraits):
     """Mixed into `VisaSpawner`."""
+
+    unheard_timeout = Float(
+        30.0,
+        min=1,
+        help="""Seconds for which a session that runs may try in vain to reach the hub, by its own log, before
+        its start is given up. Too short, and a network that was away for a moment ends starts.""",
+    ).tag(config=True)
 
     def _get_ready_to_wait(self) -> None:
         self._listening, self._put_back = asyncio.Event(), asyncio.Event()
@@ -140,10 +149,22 @@ class Waiting:
     async def _until_listening(self, child) -> str | None:
         """Where it is reached; None when it was put back."""
         what, found = await first_of(
-            None, put_back=self._put_back.wait(), reached=self._reached(child), ended=child.ended()
+            None,
+            put_back=self._put_back.wait(),
+            reached=self._reached(child),
+            ended=child.ended(),
+            unheard=unheard(child, self.unheard_timeout),
         )
         if what == "ended":
             raise await self._died(child, found)
+        if what == "unheard":
+            where = f" on {child.node_name}" if child.node_name else ""
+            self.log.error(
+                "%s runs%s and does not reach the hub. What must be open to that machine is in"
+                " docs/operators/install.md. Its own words: %s",
+                *(self._log_name, where, found),
+            )
+            raise StartRefused(words.UNHEARD, status=504, reason="unheard")
         return found if what == "reached" else None
 
     async def _until_answering(self, child, address: str) -> bool:
@@ -159,6 +180,9 @@ class Waiting:
                 ended=child.ended(),
             )
         except TimeoutError:
+            self.log.error(
+                "%s says that it listens, and does not answer the hub at %s", self._log_name, address
+            )
             raise StartRefused(words.NOT_REACHED, status=504, reason=TIMEOUT) from None
         if what == "ended":
             raise await self._died(child, found)
