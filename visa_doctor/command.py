@@ -18,7 +18,7 @@ from .finding import Finding, Verdict, worded
 #: Seconds, where nobody says otherwise: of all together, and of one check.
 WITHIN, EACH = 60.0, 15.0
 #: The checks of what ends a hub at its start.
-START = ("configuration", "catalogue", "profiles", "cluster-access")
+START = ("configuration", "catalogue", "profiles", "slurm", "cluster-access")
 #: Characters of a line, where the terminal is wider.
 WIDEST = 110
 

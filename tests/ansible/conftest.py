@@ -19,7 +19,10 @@ from .playbook import ROOT, Played, hasten, play
 from .site import SESSION, Person, Site
 
 #: What takes too long for every change: `make deployment-test`.
-LONG = ["test_debian_13.py", "test_otherwise.py", "test_two_machines.py", "test_way_back.py"]
+LONG = [
+    *("test_debian_13.py", "test_deployed_cluster.py", "test_otherwise.py", "test_two_machines.py"),
+    "test_way_back.py",
+]
 ALL = os.environ.get("VISA_TEST_DEPLOYMENT") == "all"
 collect_ignore = [] if ALL else LONG
 

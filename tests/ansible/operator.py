@@ -19,9 +19,9 @@ MADE = shutil.ignore_patterns(
     ".git", ".venv*", "node_modules", "novnc", "dist", "results", "cache", "__pycache__"
 )
 PASSWORD = "password of the vault"
-#: "The client's secret from the provider", written by who edits the vault.
-EDITOR = f"""#!/bin/sh
-exec sed -i 's/oauth_client: ""/oauth_client: "{facility.CLIENT_SECRET}"/' "$1"
+#: Whoever edits the vault writes there what they have from elsewhere.
+EDITOR = """#!/bin/sh
+exec sed -i {} "$1"
 """
 
 
@@ -46,9 +46,15 @@ class Operator:
         shutil.copytree(ROOT, self.tree, ignore=MADE)
         programs = self.folder / "bin"
         programs.mkdir()
-        (programs / "editor").write_text(EDITOR)
-        (programs / "editor").chmod(0o755)
+        self.knows(oauth_client=facility.CLIENT_SECRET)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.folder / "key"], check=True)
+
+    def knows(self, **secrets: str) -> None:
+        """What goes into the vault, by its names there."""
+        editor = self.folder / "bin/editor"
+        lines = [f"""-e 's|_{name}: ""|_{name}: "{value}"|'""" for name, value in secrets.items()]
+        editor.write_text(EDITOR.format(" ".join(lines)))
+        editor.chmod(0o755)
 
     def is_let_in(self, machine: Machine) -> None:
         """By ssh as root, which whoever installs a machine sees to."""

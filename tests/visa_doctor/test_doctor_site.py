@@ -70,6 +70,10 @@ def test_whether_a_hub_would_start(site):
         write_profile(profiles, **profile("large", large=PLAN | {"cups": 99}))
         site.write_catalogue([site.experiment("ma-1", begin="2026-01-01")])
         code, text = said()
+        more.write_text("c.SlurmBackend.hub_id = 'here'\nc.SlurmBackend.commands_dir = '/nowhere'\n")
+        write_profile(profiles, **profile("large", large=PLAN | {"backend": "slurm"}))
+        site.write_catalogue([site.experiment("ma-1")])
+        without_commands = said()
     finally:
         more.unlink()
         (profiles / "large.yaml").unlink()
@@ -81,6 +85,8 @@ def test_whether_a_hub_would_start(site):
         "  catalogue",
         "  profiles, large",
     ]
+    assert without_commands[0] == 1
+    assert "Slurm's commands cannot be used on this machine" in without_commands[1]
 
 
 @pytest.mark.parametrize(

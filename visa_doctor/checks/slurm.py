@@ -35,7 +35,8 @@ async def look(here: Installation) -> Look:
         own = await in_thread(commands.version)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         mend = "`apt install slurm-client`, or set c.SlurmBackend.commands_dir."
-        yield wrong(f"Slurm's commands cannot be used on this machine: {worded(error)}.", mend)
+        what = f"Slurm's commands cannot be used on this machine: {worded(error)}."
+        yield wrong(what, mend, stops=True)
         return
     launcher = here.limit * 0.4
     async for finding in _launcher(here, launcher):
