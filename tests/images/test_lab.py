@@ -156,7 +156,7 @@ async def test_the_launcher_needs_one_script_of_jupyterlabs_and_the_rest_comes_l
     assert "immutable" in answered[own].headers["cache-control"]
     assert [url for url in scripts if "/static/lab/" in url] == []
     assert [url for url in scripts if "slurm" in url] == [], "no cluster is reached here"
-    begin = [url for url in scripts if "/jupyterlab-h5web/" not in url]  # may be asked for by now; when, is below
+    begin = [url for url in scripts if "/jupyterlab-h5web/" not in url]  # which may be asked for by now
     assert len(begin) <= 21, begin
     async with lab.expect_console_message(lambda it: "jupyterlab-h5web is activated" in it.text):
         drawn.set()
