@@ -81,14 +81,17 @@ def machine(engine: Engine, image: Image) -> str:
     return made
 
 
-def lay_out(root: Path, raw: Path, scratch: Path, log) -> None:
-    """Write a whole disk into a sparse file: what boots, and the root file system. Raises BuildFailed."""
+def lay_out(root: Path, raw: Path, scratch: Path, log, room: int = ROOM) -> None:
+    """Write a whole disk into a sparse file: what boots, and the root file system, with `room` left in it.
+
+    Raises BuildFailed.
+    """
     if not SYSLINUX.exists():
         raise BuildFailed("making the disk failed: syslinux-common is not installed")
     used = int(subprocess.run(["du", "-sxB1", root], capture_output=True, check=True).stdout.split()[0])
     start = BOOT_START + BOOT_SIZE
     # A whole number of GiB, which flavours have, and a last MiB for the second table of partitions.
-    size = -(-(start + used + used // 8 + ROOM) // (1 << 30)) * (1 << 30)
+    size = -(-(start + used + used // 8 + room) // (1 << 30)) * (1 << 30)
     with raw.open("wb") as file:
         file.truncate(size)
     _partition(raw, start, log)

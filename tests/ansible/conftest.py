@@ -20,8 +20,8 @@ from .site import SESSION, Person, Site
 
 #: What takes too long for every change: `make deployment-test`.
 LONG = [
-    *("test_debian_13.py", "test_deployed_cluster.py", "test_otherwise.py", "test_two_machines.py"),
-    "test_way_back.py",
+    *("test_debian_13.py", "test_deployed_cluster.py", "test_node_machine.py", "test_otherwise.py"),
+    *("test_two_machines.py", "test_way_back.py"),
 ]
 ALL = os.environ.get("VISA_TEST_DEPLOYMENT") == "all"
 collect_ignore = [] if ALL else LONG
@@ -43,7 +43,7 @@ def around(tmp_path_factory) -> Iterator[dict]:
     facility.make_data()
     engine, path = facility.start_engine(folder)
     port = free_port()
-    provider = facility.start_provider(folder, port)
+    provider = facility.start_provider(folder, port, gids=facility.GIDS)
     yield {"folder": folder, "engine": path, "port": port}
     for process in (provider, engine):
         process.terminate()

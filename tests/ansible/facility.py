@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -30,6 +31,8 @@ URL = "https://visa.test"
 DATA = Path("/data/visa-test-deployment")
 HUB_ID = "test-deployment"
 EXPERIMENT = "hg1-id19-20260101"
+#: Groups that everybody is in beside their own, where a provider is told so.
+GIDS = (30019, 30020)
 PASSWORD = "a-password-for-tests"
 CLIENT_SECRET = "client-secret-of-the-tests"
 SERVICE_TOKEN = secrets.token_hex(32)
@@ -44,13 +47,13 @@ GROUPS = (
 CLONE_NEWNET = 0x40000000
 
 
-def people(homes: Path) -> dict[str, dict]:
+def people(homes: Path, gids: Sequence[int] = ()) -> dict[str, dict]:
     """Accounts, as the provider keeps them: two of a team, somebody of the helpdesk, an administrator."""
     team = ("alice", "bob")
     return {
         one.username: {
             "password": PASSWORD,
-            **claims(one, homes, [], [EXPERIMENT] if one.username in team else []),
+            **claims(one, homes, gids, [EXPERIMENT] if one.username in team else []),
         }
         for one in PEOPLE
         if one.username in (*team, "hugo", "ada")
@@ -180,9 +183,11 @@ def engine_environment(engine: Path) -> dict[str, str]:
     return {"CONTAINER_HOST": f"unix://{engine}"}
 
 
-def start_provider(folder: Path, port: int, homes: Path = DATA / "home") -> subprocess.Popen:
+def start_provider(
+    folder: Path, port: int, homes: Path = DATA / "home", gids: Sequence[int] = ()
+) -> subprocess.Popen:
     """The demo's OpenID Connect provider, for the site's hub; `homes` is what it says people's are below."""
-    (folder / "accounts.json").write_text(json.dumps(people(homes)))
+    (folder / "accounts.json").write_text(json.dumps(people(homes, gids)))
     settings = {
         "issuer": f"http://login.localhost:{port}",
         "port": port,

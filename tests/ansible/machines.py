@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import tempfile
 import time
@@ -36,22 +37,29 @@ CMD ["/sbin/init"]
 
 def image(release: str = RELEASE) -> str:
     """The name of a machine's image, once it is there; made on the root that sessions' images stand on."""
-    name, today = IMAGE.format(release=release), time.strftime("%Y-%j")
-    mark = hashlib.sha256(f"{CONTAINERFILE}{today}".encode()).hexdigest()
+    return build(IMAGE.format(release=release), CONTAINERFILE, release, root_name(release))
+
+
+def build(name: str, containerfile: str, release: str, root: str, files: Path | None = None) -> str:
+    """Make an image on another one, with what Debian has today; its name. `files` are what it may copy."""
+    mark = hashlib.sha256(f"{containerfile}{time.strftime('%Y-%j')}".encode()).hexdigest()
     with tempfile.TemporaryDirectory(prefix="visa-machine-") as folder:
         context, secrets = Path(folder, "context"), Path(folder, "secrets")
-        context.mkdir()
+        if files:
+            shutil.copytree(files, context)
+        else:
+            context.mkdir()
         secrets.mkdir(mode=0o700)
         with Path(folder, "log").open("w+b", buffering=0) as log:
             engine = Engine("podman", log)
             if engine.label(name, RECIPE_LABEL) == mark:
                 return name
             ensure_root(engine, release)
-            (context / "Containerfile").write_text(CONTAINERFILE)
+            (context / "Containerfile").write_text(containerfile)
             engine.build(
                 context,
                 name,
-                arguments={"ROOT": root_name(release)},
+                arguments={"ROOT": root},
                 labels={RECIPE_LABEL: mark},
                 secrets=host.write_secrets(secrets, release),
                 fresh=True,
@@ -99,6 +107,10 @@ class Machine:
     def run(self, script: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess:
         """Run a shell script in it, as root."""
         return podman("exec", self.name, "sh", "-c", script, check=check, timeout=timeout)
+
+    def write(self, content: bytes, script: str) -> None:
+        """Run a script that has this on its standard input."""
+        podman("exec", "-i", self.name, "sh", "-c", script, stdin=content)
 
     def install(self, *names: str) -> None:
         """Install packages of Debian's, which no role does."""

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,10 @@ def _say(line: socket.socket, what: str, **arguments) -> None:
 
 
 class Guest:
-    """A machine that runs from an overlay of a disk; `stop` ends it, and so does the end of the tests."""
+    """A machine that runs from an overlay of a disk; `stop` ends it, and so does the end of the tests.
+
+    `disks` are more of them, raw, which are written to.
+    """
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class Guest:
         gigabytes: int = 0,
         memory: int = 1500,
         network: str = "user,restrict=on",
+        disks: Sequence[Path] = (),
     ):
         self.agent, self.console = folder / "agent", folder / "console"
         overlay = folder / "overlay.qcow2"
@@ -69,6 +74,9 @@ class Guest:
             "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
         ]
         command += ["-chardev", f"socket,id=agent,path={self.agent},server=on,wait=off"]
+        for number, disk in enumerate(disks):
+            command += ["-drive", f"if=none,id=more{number},file={disk},format=raw,cache=unsafe"]
+            command += ["-device", f"virtio-blk-pci,drive=more{number}"]
         if uefi:
             variables = folder / "variables"
             shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
@@ -113,6 +121,13 @@ class Guest:
 
     def run(self, *command: str, given: bytes = b"", seconds: float = 60) -> tuple[int, str]:
         """Run a command in it as root, with this on its standard input; its exit code and all it said."""
+        done = self.done(*command, given=given, seconds=seconds)
+        return done.returncode, done.stdout + done.stderr
+
+    def done(
+        self, *command: str, given: bytes = b"", seconds: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """The same, with what it said apart from its errors."""
         more = {"input-data": base64.b64encode(given).decode()} if given else {}
         more |= {"capture-output": True}
         process = self.ask("guest-exec", path=command[0], arg=list(command[1:]), **more)
@@ -121,7 +136,7 @@ class Guest:
             done = self.ask("guest-exec-status", pid=process["pid"])
             if done["exited"]:
                 said = (base64.b64decode(done.get(name, "")).decode() for name in ("out-data", "err-data"))
-                return done.get("exitcode", -1), "".join(said)
+                return subprocess.CompletedProcess(command, done.get("exitcode", -1), *said)
             time.sleep(0.1)  # between two looks, up to `end`
         raise AssertionError(f"{command} takes longer than {seconds} s")
 
