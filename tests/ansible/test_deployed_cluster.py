@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from images.build import main as build_main
 from images.unpack import main as unpack_main
 from tests.chromium import PAINTED, RESULTS
+from visa_session.contract import TOKEN_STDIN_VARIABLE
 
 from . import engine_inside, facility, packages, surroundings
 from .browser import browser, log_in, visit
@@ -203,6 +204,28 @@ def test_its_way_is_tls_by_a_certificate_for_her_name(site: Site):
         assert (answer.returncode == 0) is believed, answer.stdout
     plain = site.machine.run(f"curl -s -m 5 http://{CN001}:{port}/", check=False)
     assert plain.returncode != 0
+
+
+def test_no_word_of_its_record_is_a_token(site: Site, cluster: Cluster):
+    """What Slurm has written down of the job, here and there, and what others see of its processes."""
+    (job,) = cluster.jobs()
+    number = job.split()[0]
+    asked = [
+        f"scontrol show job -dd {number}",
+        f"scontrol write batch_script {number} -",
+        "cat /var/lib/slurm/slurmctld/hash.*/job.*/* /var/lib/slurm/slurmctld/job_state",
+        "find /var/lib/slurm/slurmd -type f -exec cat {} +",
+        "cat /proc/[0-9]*/cmdline; cat /shared/visa/spool/20001/*",
+        "journalctl --no-pager -u slurmd -u slurmctld; cat /var/log/slurm/*",
+    ]
+    script = f"({' ; '.join(asked)}) | tr -c '[:print:]' '\\n'"
+    written = cluster.machine.run(script, check=False).stdout
+    assert "visa:visa:" in written, "the job is in there"
+    # As a token of the hub's looks; the job's own mark is among these.
+    words = set(re.findall(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])", written))
+    assert {site.call("GET", "user", word).status_code for word in words} == {403}
+    named = cluster.machine.said(f"tr '\\0' '\\n' < /proc/{cluster.process()}/environ | grep TOKEN")
+    assert named == f"{TOKEN_STDIN_VARIABLE}=1"
 
 
 def test_the_cluster_is_reached_from_inside(cluster: Cluster):
