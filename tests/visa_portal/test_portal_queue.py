@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from portal_pictures import visiting
+from portal_sharing import until
 from test_portal_browser import tiles
 from test_portal_pictures import start
 
@@ -36,6 +37,22 @@ def cluster_plan(page):
 
 def free(site, **told) -> None:
     (site.folder / "marks" / "free").write_text(json.dumps(told))
+
+
+#: Ends each stream of steps after a moment, and has none while `away`.
+SHORT_STREAMS = """
+window.streams = 0;
+const ask = window.fetch;
+window.fetch = async (...about) => {
+  if (!String(about[0]).includes("/progress")) return ask(...about);
+  if (window.away) throw new TypeError("away");
+  const whole = await ask(...about), reader = whole.body.getReader(), told = [];
+  setTimeout(() => reader.cancel(), 500);
+  for (let one; !(one = await reader.read()).done; ) told.push(one.value);
+  window.streams += 1;
+  return new Response(new Blob(told), { status: whole.status, headers: whole.headers });
+};
+"""
 
 
 def say(site, words: str) -> None:
@@ -118,6 +135,30 @@ def test_a_plan_without_room_is_started_and_waits(queue, chromium):
         expect(waiting(page)).to_have_count(1)
         expect(waiting(page).locator("span")).to_have_text(NEXT)
         assert steps.count() == before
+        (queue.folder / "marks" / "queue").unlink()
+        page.wait_for_url(re.compile("/user/alice/"))
+
+
+def test_a_page_that_loses_its_line_tells_nothing_twice(queue, chromium):
+    """The stream ends, and is told from the beginning when there is one again."""
+    free(queue, **FULL)
+    with visiting(queue, chromium) as visitor:
+        page = visitor.go(CHOICE)
+        page.add_init_script(SHORT_STREAMS)
+        start(page)
+        expect(waiting(page).locator("span")).to_have_text(THIRD)
+        before = page.locator("#steps li").count()
+        until(lambda: page.evaluate("window.streams") >= 3, "the stream is read anew")
+        page.evaluate("window.away = true")
+        lost = page.locator("#steps li", has_text="No connection at the moment")
+        expect(lost).to_be_visible()
+        say(queue, NEXT)
+        page.evaluate("window.away = false")
+        expect(waiting(page).locator("span")).to_have_text(NEXT)
+        expect(lost).to_have_count(0)
+        expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
+        assert page.locator("#steps li").count() == before
+        # On from the queue, which the next streams tell as well.
         (queue.folder / "marks" / "queue").unlink()
         page.wait_for_url(re.compile("/user/alice/"))
 

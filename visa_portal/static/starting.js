@@ -10,10 +10,20 @@ const seen = new Set([...steps.querySelectorAll("span")].map((step) => step.text
 const TELL_AGAIN = 60000; // milliseconds at least between two words aloud about the queue
 let told = 0;
 
+const NO_CONNECTION = "No connection at the moment; trying again";
+
+/** The line of a queue, told by when the waiting began; a start that is put back has another one. */
+function queueLine(at) {
+  const lines = [...steps.querySelectorAll("[data-queued]")];
+  const same = lines.find((line) => line.querySelector("time").dateTime === at);
+  return same ?? (steps.lastElementChild?.matches("[data-queued]") ? steps.lastElementChild : null);
+}
+
 function add({ words: said, after, at, queued }) {
   const words = localised(said);
   // A queue has one line, however long it takes: the last word of it takes the place of the one before.
-  const last = queued && steps.lastElementChild?.matches("[data-queued]") ? steps.lastElementChild : null;
+  const last = queued ? queueLine(at) : null;
+  if (last && last !== steps.lastElementChild) return; // that queue is over: all is told anew after a break
   wait(queued);
   if (last ? last.querySelector("span").textContent === words : seen.has(words) && !queued) return;
   const first = !last;
@@ -69,12 +79,22 @@ function open({ url }) {
   location.replace(url);
 }
 
+/** Connected, or not: said as long as it is so. */
+function connected(is) {
+  const line = [...steps.children].find((step) => step.firstElementChild.textContent === NO_CONNECTION);
+  if (is) {
+    line?.remove();
+    seen.delete(NO_CONNECTION);
+  } else if (!line) add({ words: NO_CONNECTION, after: "", at: new Date().toISOString() });
+}
+
 const on = { step: add, ready: open, failed: fail };
 
 /** Read the stream; whether it came to its end. */
 async function follow() {
   const response = await ask(place.dataset.progress.slice(prefix.length));
   if (!response.ok) throw new Error(await response.text());
+  connected(true);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
   for (;;) {
@@ -99,7 +119,7 @@ async function run() {
       if (await follow()) return;
       pause = 250;
     } catch (error) {
-      add({ words: "No connection at the moment; trying again", after: "", at: new Date().toISOString() });
+      connected(false);
       console.info(error.message);
     }
     await sleep(pause);
