@@ -93,6 +93,7 @@ def test_a_click_while_the_hub_is_down_is_answered_in_words(parts):
 
 
 def test_a_start_that_the_hub_did_not_hear_is_asked_for_again(parts):
+    parts.client("alice").close()  # the hub knows who has logged in
     with ThreadPoolExecutor(1) as apart:  # the browser's driver keeps this thread's loop busy
         apart.submit(asyncio.run, unheard(parts)).result()
     assert list(parts.sessions("alice")) == ["unheard"]
@@ -119,7 +120,7 @@ async def unheard(parts):
 
 
 def test_a_start_after_one_that_failed_is_not_taken_for_that(parts):
-    parts.client("alice").close()
+    parts.client("alice").close()  # the hub knows who has logged in
     with ThreadPoolExecutor(1) as apart:  # the browser's driver keeps this thread's loop busy
         apart.submit(asyncio.run, tried_again(parts)).result()
     parts.clear("alice")
