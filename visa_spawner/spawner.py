@@ -162,7 +162,7 @@ class VisaSpawner(
                 config=self.config,
             )
             child.remember, child.renew_token = self.remember, self.renew_token
-            child.looked, child.reported_port = self.follow_suspension, self._kept.port
+            child.looked, child.reported_port = self.looked, self._kept.port
             if self.child_state:
                 child.load_state(self.child_state)
             self.child_spawner = child

@@ -53,6 +53,17 @@ def test_every_variable_that_is_used_is_explained():
             assert lines[above].startswith("#"), line
 
 
+@pytest.mark.parametrize("name", ["site", "upgrade", "rollback"])
+def test_each_way_to_a_release_brings_its_programs_for_the_cluster(name):
+    """The hub's launcher and the nodes' program are one release's: each refuses what it does not know."""
+    plays = yaml.safe_load((ANSIBLE / f"{name}.yml").read_text())
+    nodes = [play for play in plays if {"role": "slurm_node"} in play.get("roles", [])]
+    assert [play["hosts"] for play in nodes] == ["slurm_nodes"]
+    wanted = {"name": "slurm_client", "tasks_from": "launcher"}
+    tasks = [(play["hosts"], task) for play in plays for task in play.get("tasks", [])]
+    assert [where for where, task in tasks if task.get("ansible.builtin.import_role") == wanted] == ["hub"]
+
+
 @pytest.mark.parametrize("name", ["one-machine", "facility"])
 def test_examples_are_whole(name, tmp_path):
     """Every group of site.yml is there, and each node has what the hub is told of it."""

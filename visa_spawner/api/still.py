@@ -7,6 +7,7 @@ ready sends the browser on to it, which would lead back here, again and again.
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from jinja2 import TemplateNotFound
 from jupyterhub import handlers
@@ -31,6 +32,9 @@ class SessionUrlHandler(UserUrlHandler):
         status = spawner.child_spawner.status if spawner.child_spawner else None
         if not spawner.withheld or status is None:
             return await super()._redirect_to_user_server(user, spawner)
+        if self.get_query_argument("redirects", ""):
+            # The hub's own count of how often it has sent a browser on, which would go on at each suspension.
+            return self.redirect(_without_count(self.request.uri))
         owns = user.name == self.current_user.name
         said = status.words if owns else MEMBERS
         self.set_status(503)
@@ -54,6 +58,12 @@ class SessionUrlHandler(UserUrlHandler):
             )
         except TemplateNotFound:  # a hub without the portal's pages
             raise web.HTTPError(503, f"{_headline(status)}. {said}") from None
+
+
+def _without_count(address: str) -> str:
+    parts = urlsplit(address)
+    query = [(key, value) for key, value in parse_qsl(parts.query, True) if key != "redirects"]
+    return urlunsplit(("", "", parts.path, urlencode(query), ""))
 
 
 def _headline(status: Status) -> str:

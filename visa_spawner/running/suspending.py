@@ -28,6 +28,8 @@ class Suspending:
 
     #: The run that stood still at the last look, by when it began; None where none did.
     _still: datetime | None = None
+    #: What the proxy was last told: whether to lead to the hub in its place.
+    _hidden = False
     _leading: asyncio.Task | None = None
 
     @property
@@ -98,8 +100,15 @@ class Suspending:
         if runs or status.held:  # not where nobody can tell how it stands
             self._still = self.kept.runs_since if status.held else None
         # A hub that starts looks at all routes when it knows how each session stands.
-        if self.withheld is not was_withheld and self.ready:
+        if self.withheld is not self._hidden and self.ready:
             self._follow_route()
+
+    def looked(self) -> None:
+        """`follow_suspension` for a backend, whose looks at others go on whatever comes of it."""
+        try:
+            self.follow_suspension()
+        except Exception:
+            self.log.exception("%s: how it stands could not be followed", self._log_name)
 
     def _follow_route(self) -> None:
         if self._leading is None or self._leading.done():
@@ -112,11 +121,11 @@ class Suspending:
             await asyncio.wait([self._leading])
 
     async def _lead(self) -> None:
-        """Have the proxy lead to it or not, as it stands once that is done."""
-        led = None
-        while self.ready and led is not (withheld := self.withheld):
-            await (rerouting.forget(self) if withheld else rerouting.reach(self))
-            led = withheld
+        """Have the proxy lead to it or not, as it stands once that is done; the next look tries again."""
+        while self.ready and self._hidden is not (withheld := self.withheld):
+            if not await (rerouting.forget(self) if withheld else rerouting.reach(self)):
+                return
+            self._hidden = withheld
 
     def _has_gone_on(self) -> None:
         # Or it would end at once, for nobody has worked in it.

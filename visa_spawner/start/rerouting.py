@@ -19,19 +19,26 @@ def set_address(spawner) -> None:
     server.port = address.port or {"http": 80, "https": 443}[address.scheme]
 
 
-async def reach(spawner) -> None:
-    """Have the proxy lead to the session where it is now."""
+async def reach(spawner) -> bool:
+    """Have the proxy lead to the session where it is now; whether it has taken that."""
     for _ in range(ATTEMPTS):
         try:
-            return await JupyterHub.instance().proxy.add_user(spawner.user, spawner.name)
+            await JupyterHub.instance().proxy.add_user(spawner.user, spawner.name)
+            return True
         except Exception:
             spawner.log.exception("%s: the proxy did not take its route; trying again", spawner._log_name)
             await asyncio.sleep(PAUSE)
+    return False
 
 
-async def forget(spawner) -> None:
-    """Have the proxy lead nowhere any more, which is the hub's page that tells how the session stands."""
+async def forget(spawner) -> bool:
+    """Have the proxy lead nowhere any more, which is the hub's page that tells how the session stands.
+
+    Gives whether it has taken that.
+    """
     try:
         await JupyterHub.instance().proxy.delete_user(spawner.user, spawner.name)
+        return True
     except Exception:
         spawner.log.exception("%s: the proxy did not give up its route", spawner._log_name)
+        return False

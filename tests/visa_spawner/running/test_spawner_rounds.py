@@ -1,6 +1,7 @@
 """Looking at many sessions: what is asked, and that others have their turn meanwhile."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -293,9 +294,9 @@ async def test_a_session_that_is_held_ends_by_its_lifetime_and_not_as_idle(monke
 
 
 class Stands(Suspending):
-    """A session whose backend says what it is told to; `led` is what the proxy is asked for."""
+    """A session whose backend says what it is told to; `led` is what the proxy is asked for, and `takes`."""
 
-    ready = True
+    ready = takes = True
 
     def __init__(self):
         self.led = []
@@ -312,6 +313,8 @@ class Stands(Suspending):
 
     def _follow_route(self):
         self.led.append(not self.withheld)
+        if self.takes:
+            self._hidden = self.withheld
 
 
 def test_what_its_backend_had_stand_still_counts_from_when_it_goes_on():
@@ -337,6 +340,44 @@ def test_silence_of_its_backend_changes_nothing_about_where_the_proxy_leads():
     one.says(State.SUSPENDED, held=True)
     assert one.led == [False] and one.withheld
     one.says(State.RUNNING)
+    assert one.led == [False, True]
+
+
+def test_a_proxy_that_did_not_take_it_is_asked_at_the_next_look():
+    one = Stands()
+    one.takes = False
+    one.says(State.SUSPENDED, held=True)
+    one.says(State.SUSPENDED, held=True)
+    one.takes = True
+    one.says(State.SUSPENDED, held=True)
+    one.says(State.SUSPENDED, held=True)
+    assert one.led == [False] * 3
+
+
+def test_a_session_that_stands_still_before_it_is_ready_is_followed_then():
+    one = Stands()
+    one.ready = False
+    one.says(State.SUSPENDED, held=True)
+    assert one.led == []
+    one.ready = True
+    one.says(State.SUSPENDED, held=True)
+    assert one.led == [False]
+
+
+def test_a_database_that_is_away_ends_no_look_at_others(caplog):
+    one = Stands()
+    one.log, one._log_name = logging.getLogger("test"), "alice:tooth"
+    one.says(State.SUSPENDED, held=True)
+
+    def away():
+        raise OSError("the database is away")
+
+    one.remember = away
+    one.child_spawner = SimpleNamespace(status=Status(State.RUNNING))
+    one.looked()
+    assert "alice:tooth: how it stands could not be followed" in caplog.text
+    one.remember = lambda: None
+    one.looked()
     assert one.led == [False, True]
 
 
