@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.chromium import PAINTED, RESULTS
 
@@ -128,13 +129,18 @@ def test_a_second_run_changes_nothing(walk):
     assert again.code == 0 and again.changed == {"hub1": 0, "node1": 0}, again.changes
 
 
+def chooses(page: Page) -> None:
+    """Alice logs in, and is about to start a session on her experiment."""
+    log_in(page, "alice")
+    page.get_by_role("link", name="New session").first.click()
+    page.locator("label.row").first.click()
+
+
 def test_the_first_login_and_a_desktop_on_the_node(site: Site, bare, playwright):
     """Section 4, in Chromium: what a session is made of is on the node, and held by its kernel."""
     _, node = bare
     with browser(playwright, site.machine) as page:
-        log_in(page, "alice")
-        page.get_by_role("link", name="New session").first.click()
-        page.locator("label.row").first.click()
+        chooses(page)
         page.locator("#start").click()
         page.wait_for_url(f"https://alice.{HOST}/**/desktop/**", timeout=120_000)
         page.wait_for_function(PAINTED, timeout=60_000)
@@ -161,9 +167,7 @@ def test_a_node_that_does_not_reach_the_hub_is_said(site: Site, bare, playwright
     """And no container is left of the start."""
     _, node = bare
     with browser(playwright, site.machine) as page:
-        log_in(page, "alice")
-        page.get_by_role("link", name="New session").first.click()
-        page.locator("label.row").first.click()
+        chooses(page)
         page.locator("label.plan", has_text="2 cores").click()
         starts_in_vain(site, page, "node1", NODE)
     node.until("test $(podman ps --filter label=visa.session --format x | wc -l) = 1", 30)
