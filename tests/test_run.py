@@ -84,7 +84,8 @@ def test_what_fails_twice_fails(folder, capsys):
 
 def test_many_failures_are_no_stall(folder, capsys):
     (folder / "test_many.py").write_text(
-        "import pytest\n@pytest.mark.parametrize('n', range(9))\ndef test_it(n):\n    assert False\n"
+        "import pytest\n"
+        f"@pytest.mark.parametrize('n', range({run.FEW + 1}))\ndef test_it(n):\n    assert False\n"
     )
     assert run.main([]) == 1
     assert "once more" not in capsys.readouterr().out
